@@ -1,0 +1,1 @@
+"""Logs, our own instruments and the real clock."""
