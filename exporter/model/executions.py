@@ -89,3 +89,32 @@ class Execution(NamedTuple):
     """When the last event occurred; of a terminal row, its end. Propeller's clock."""
     duration: timedelta | None
     """From `started_at` to the end; None while it runs, or when it never ran."""
+
+
+VANISHED_AFTER = 2
+"""Reconciles in a row that find no row before an execution leaves the live set."""
+
+
+class Tracked(NamedTuple):
+    """What we know of one execution."""
+
+    phase: Phase
+    mode: Mode = Mode.UNRECOGNIZED
+    launch_plan: str = ""
+    since: Micros = Micros(0)
+    """When it entered its phase; first sight, where no timestamp marks that."""
+    started: bool = False
+    """Whether its start has been counted."""
+    absences: int = 0
+    """Reconciles in a row to which Admin answered NOT_FOUND."""
+    stepped_back: bool = False
+    """Whether it was seen unfinished after its end, and that was reported."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it belongs to the live set."""
+        return self.phase not in TERMINAL and self.absences < VANISHED_AFTER
+
+
+OVER = {phase: Tracked(phase) for phase in TERMINAL}
+"""All that is kept of a finished execution. Shared, because there may be a million of them."""

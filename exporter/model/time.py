@@ -13,10 +13,13 @@ from typing import NewType
 Micros = NewType("Micros", int)
 """An instant: microseconds since 1970-01-01T00:00:00Z."""
 
+EPOCH = Micros(0)
+"""1970-01-01T00:00:00Z, where instants begin."""
+
 SECOND = 1_000_000
 """Microseconds in a second."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATETIME_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UNITS = {
     "ms": timedelta(milliseconds=1),
@@ -44,12 +47,12 @@ def from_datetime(moment: datetime) -> Micros:
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no timezone")
-    return Micros((moment - _EPOCH) // _MICROSECOND)
+    return Micros((moment - _DATETIME_EPOCH) // _MICROSECOND)
 
 
 def to_datetime(instant: Micros) -> datetime:
     """Return *instant* as an aware UTC datetime."""
-    return _EPOCH + timedelta(microseconds=instant)
+    return _DATETIME_EPOCH + timedelta(microseconds=instant)
 
 
 def seconds(instant: Micros) -> float:

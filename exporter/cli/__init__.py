@@ -1,0 +1,1 @@
+"""The command line: each command says what it did, or what to do."""

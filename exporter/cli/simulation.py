@@ -1,0 +1,52 @@
+"""The options that `demo` and `sim` share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from exporter.sim.incidents import Incident, parse_incident
+
+
+class _IncidentType(click.ParamType[Incident]):
+    name = "NAME@START+DURATION"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Incident:
+        """Read an incident as a person types it."""
+        if isinstance(value, Incident):
+            return value
+        try:
+            return parse_incident(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def world_options(*, speed: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add `--seed`, `--speed` (by default *speed*) and `--incident` to a command."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in (
+            click.option(
+                "--incident",
+                "incidents",
+                type=_IncidentType(),
+                multiple=True,
+                help="Have something go wrong, e.g. failure-spike@2m+5m. May be repeated.",
+            ),
+            click.option(
+                "--speed",
+                type=click.FloatRange(min=0, min_open=True),
+                default=speed,
+                show_default=True,
+                help="Divide periods and durations by this.",
+            ),
+            click.option(
+                "--seed", type=int, default=0, show_default=True, help="Choose another world."
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate

@@ -1,0 +1,1 @@
+"""One YAML file and the environment become settings, or a list of everything that is wrong."""

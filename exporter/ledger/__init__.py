@@ -1,0 +1,1 @@
+"""The durable truth: one SQLite file, one transaction for each commit."""

@@ -1,0 +1,115 @@
+"""What is written to the ledger, and what is read back from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from exporter.model.executions import ExecutionId, Tracked
+from exporter.model.progress import Progress
+from exporter.model.targets import Target
+from exporter.model.time import Micros
+
+
+class Value(NamedTuple):
+    """
+    What a series stands at.
+
+    Attributes:
+        total: A counter's value; a histogram's sum.
+        buckets: Observations in each bucket by itself, the one without bound last; empty for a
+            counter.
+    """
+
+    total: float
+    buckets: tuple[int, ...] = ()
+
+
+class SeriesRow(NamedTuple):
+    """A series as the ledger has it."""
+
+    id: int
+    family: str
+    labels: tuple[str, ...]
+    layout: str
+    value: Value
+    born_at: Micros
+    shown: Value | None
+
+
+class SeriesDelta(NamedTuple):
+    """
+    An addition to one series, which comes to be with it if it is new.
+
+    Additions commute, so commits of several targets may share a series and a transaction.
+    """
+
+    id: int
+    family: str
+    labels: tuple[str, ...]
+    layout: str
+    born_at: Micros
+    shown: Value | None
+    total: float
+    buckets: Mapping[int, int]
+
+
+class Activity(NamedTuple):
+    """When something last happened to a launch plan (or, with an empty name, to a target)."""
+
+    target: Target
+    launch_plan: str
+    last_at: Micros
+
+
+class DiscoveredRow(NamedTuple):
+    """What discovery knows of one project and domain."""
+
+    included: bool
+    misses: int
+
+
+class Discovery(NamedTuple):
+    """The last complete discovery."""
+
+    at: Micros
+    """A moment by Admin's clock at which it had not ended."""
+    rows: Mapping[Target, DiscoveredRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """
+    All that one transaction makes true; parts left out stay as they are.
+
+    Attributes:
+        target: Whose executions *rows* are; None when there are none.
+        rows: What is now known of these executions.
+        progress: How far the target has come. Where it raises `retained_from`, finished executions
+            created before are forgotten in the same transaction.
+        deltas: Additions to series.
+        activity: What happened when.
+        released: Series that show their true value from now on.
+        removed: Series that are over.
+        inactive: Launch plans whose series are over.
+        discovery: The discovery that was just completed.
+        begun: Targets that it brought in, and where they count from; None has them primed. One
+            that the ledger already counts goes on instead.
+    """
+
+    target: Target | None = None
+    rows: Mapping[ExecutionId, Tracked] = field(default_factory=dict)
+    progress: Progress | None = None
+    deltas: Sequence[SeriesDelta] = ()
+    activity: Sequence[Activity] = ()
+    released: Sequence[int] = ()
+    removed: Sequence[int] = ()
+    inactive: Sequence[tuple[Target, str]] = ()
+    discovery: Discovery | None = None
+    begun: Mapping[Target, Progress | None] = field(default_factory=dict)
+
+
+class TargetRecord(NamedTuple):
+    """What is known of one target."""
+
+    progress: Progress | None
+    rows: dict[ExecutionId, Tracked]

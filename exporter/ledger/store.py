@@ -1,0 +1,305 @@
+"""
+The ledger file. Synchronous: `ledger.journal` keeps it off the event loop.
+
+Rows travel to SQLite as one JSON document for each statement. A statement for each row would give
+up and take back the interpreter's lock for every one of them, and a busy event loop can make each
+of these waits 5 ms long.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from exporter.ledger.errors import explained
+from exporter.ledger.records import (
+    Activity,
+    Commit,
+    DiscoveredRow,
+    Discovery,
+    SeriesDelta,
+    SeriesRow,
+    TargetRecord,
+    Value,
+)
+from exporter.model.executions import (
+    OVER,
+    TERMINAL,
+    VANISHED_AFTER,
+    ExecutionId,
+    Mode,
+    Phase,
+    Tracked,
+)
+from exporter.model.progress import Progress
+from exporter.model.targets import Target
+from exporter.model.time import Micros
+
+_UPSERT_EXECUTIONS = """
+INSERT INTO execution
+SELECT :project, :domain, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+       value ->> 5, value ->> 6, value ->> 7, value ->> 8
+FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET
+    phase = excluded.phase, mode = excluded.mode, launch_plan = excluded.launch_plan,
+    since = excluded.since, started = excluded.started, absences = excluded.absences,
+    stepped_back = excluded.stepped_back
+"""
+_PRUNE_EXECUTIONS = """
+DELETE FROM execution
+WHERE project = :project AND domain = :domain AND created_at < :retained_from
+  AND (phase IN (SELECT value FROM json_each(:terminal)) OR absences >= :vanished)
+"""
+_UPSERT_SERIES = """
+INSERT INTO series (id, family, labels, layout, total, born_at, shown)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+FROM json_each(:rows) WHERE TRUE
+ON CONFLICT (id) DO UPDATE SET total = total + excluded.total, shown = excluded.shown
+"""
+_UPSERT_BUCKETS = """
+INSERT INTO bucket (series, place, count)
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET count = count + excluded.count
+"""
+_UPSERT_ACTIVITY = """
+INSERT INTO activity (project, domain, launch_plan, last_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET last_at = max(last_at, excluded.last_at)
+"""
+_UPSERT_PROGRESS = """
+INSERT INTO target (project, domain, cursor, reconciled, retained_from)
+VALUES (:project, :domain, :cursor, :reconciled, :retained_from)
+ON CONFLICT DO UPDATE SET
+    cursor = excluded.cursor, reconciled = excluded.reconciled,
+    retained_from = excluded.retained_from
+"""
+
+
+class Ledger:
+    """An open ledger, which this process alone has; `ledger.opening` makes one."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    def close(self) -> None:
+        """Write everything back into the one file and let go of it."""
+        self._connection.close()
+
+    def commit(self, commits: Sequence[Commit]) -> None:
+        """
+        Make all of *commits* true in one durable transaction, or none of them.
+
+        Raises:
+            LedgerError: Nothing was changed.
+        """
+        with explained(self.path), self._transaction():
+            for commit in commits:
+                self._write(commit)
+
+    def size_bytes(self) -> int:
+        """Return what the ledger's files take on disk."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def target(self, target: Target) -> TargetRecord:
+        """Read what is known of *target*."""
+        with explained(self.path):
+            row = self._connection.execute(
+                "SELECT cursor, reconciled, retained_from FROM target"
+                " WHERE project = ? AND domain = ?",
+                target,
+            ).fetchone()
+            executions = self._connection.execute(
+                "SELECT name, created_at, phase, mode, launch_plan, since, started, absences,"
+                " stepped_back FROM execution WHERE project = ? AND domain = ?",
+                target,
+            )
+            rows = dict(_tracked(execution) for execution in executions)
+        return TargetRecord(Progress(*map(Micros, row)) if row else None, rows)
+
+    def series(self) -> list[SeriesRow]:
+        """Read every series."""
+        with explained(self.path):
+            buckets: dict[int, dict[int, int]] = {}
+            for series, place, count in self._connection.execute(
+                "SELECT series, place, count FROM bucket"
+            ):
+                buckets.setdefault(series, {})[place] = count
+            return [
+                SeriesRow(
+                    id=series,
+                    family=family,
+                    labels=tuple(json.loads(labels)),
+                    layout=layout,
+                    value=Value(total, _dense(layout, buckets.get(series, {}))),
+                    born_at=Micros(born_at),
+                    shown=_value(json.loads(shown)) if shown else None,
+                )
+                for series, family, labels, layout, total, born_at, shown in (
+                    self._connection.execute(
+                        "SELECT id, family, labels, layout, total, born_at, shown FROM series"
+                        " ORDER BY family, labels"
+                    )
+                )
+            ]
+
+    def activity(self) -> list[Activity]:
+        """Read when something last happened to which launch plan."""
+        with explained(self.path):
+            return [
+                Activity(Target(project, domain), launch_plan, Micros(last_at))
+                for project, domain, launch_plan, last_at in self._connection.execute(
+                    "SELECT project, domain, launch_plan, last_at FROM activity"
+                )
+            ]
+
+    def discovery(self) -> Discovery | None:
+        """Read the last complete discovery; None when there was none yet."""
+        with explained(self.path):
+            at = self._meta("discovered_at")
+            if at is None:
+                return None
+            rows = {
+                Target(project, domain): DiscoveredRow(bool(included), misses)
+                for project, domain, included, misses in self._connection.execute(
+                    "SELECT project, domain, included, misses FROM discovered"
+                )
+            }
+        return Discovery(Micros(int(at)), rows)
+
+    def _write(self, commit: Commit) -> None:
+        if commit.target is not None:
+            self._write_target(commit.target, commit)
+        if commit.removed:
+            ids = (json.dumps(list(commit.removed)),)
+            for table, column in (("series", "id"), ("bucket", "series")):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))",  # noqa: S608  # both are literals of ours
+                    ids,
+                )
+        if commit.deltas:
+            self._write_series(commit.deltas)
+        if commit.activity:
+            rows = [(*row.target, row.launch_plan, row.last_at) for row in commit.activity]
+            self._connection.execute(_UPSERT_ACTIVITY, {"rows": json.dumps(rows)})
+        if commit.released:
+            self._connection.execute(
+                "UPDATE series SET shown = NULL WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(commit.released)),),
+            )
+        for target, launch_plan in commit.inactive:
+            self._connection.execute(
+                "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
+                (*target, launch_plan),
+            )
+        if commit.discovery is not None:
+            self._write_discovery(commit.discovery)
+        for target, progress in commit.begun.items():
+            self._begin(target, progress)
+
+    def _begin(self, target: Target, progress: Progress | None) -> None:
+        if progress is not None:
+            self._connection.execute(
+                "INSERT INTO target VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*target, *progress),
+            )
+            return
+        for table in ("target", "execution"):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE project = ? AND domain = ?",  # noqa: S608  # ours
+                target,
+            )
+
+    def _write_target(self, target: Target, commit: Commit) -> None:
+        named = target._asdict()
+        if commit.rows:
+            rows = json.dumps([(key[1], key[0], *row) for key, row in commit.rows.items()])
+            self._connection.execute(_UPSERT_EXECUTIONS, {**named, "rows": rows})
+        if commit.progress is not None:
+            self._connection.execute(_UPSERT_PROGRESS, {**named, **commit.progress._asdict()})
+            self._connection.execute(
+                _PRUNE_EXECUTIONS,
+                {
+                    **named,
+                    "retained_from": commit.progress.retained_from,
+                    "terminal": json.dumps(sorted(TERMINAL)),
+                    "vanished": VANISHED_AFTER,
+                },
+            )
+
+    def _write_series(self, deltas: Sequence[SeriesDelta]) -> None:
+        rows = [
+            (
+                delta.id,
+                delta.family,
+                json.dumps(delta.labels),
+                delta.layout,
+                delta.total,
+                delta.born_at,
+                None if delta.shown is None else json.dumps(delta.shown),
+            )
+            for delta in deltas
+        ]
+        self._connection.execute(_UPSERT_SERIES, {"rows": json.dumps(rows)})
+        buckets = [
+            (delta.id, place, count) for delta in deltas for place, count in delta.buckets.items()
+        ]
+        if buckets:
+            self._connection.execute(_UPSERT_BUCKETS, {"rows": json.dumps(buckets)})
+
+    def _write_discovery(self, discovery: Discovery) -> None:
+        self._connection.execute("DELETE FROM discovered")
+        self._connection.executemany(
+            "INSERT INTO discovered (project, domain, included, misses) VALUES (?, ?, ?, ?)",
+            [(*target, row.included, row.misses) for target, row in discovery.rows.items()],
+        )
+        self._set_meta("discovered_at", str(discovery.at))
+
+    def _meta(self, key: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _set_meta(self, key: str, value: str) -> None:
+        self._connection.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?)"
+            " ON CONFLICT DO UPDATE SET value = excluded.value",
+            (key, value),
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def _tracked(
+    row: tuple[str, int, int, int, str, int, int, int, int],
+) -> tuple[ExecutionId, Tracked]:
+    name, created_at, phase, mode, launch_plan, since, started, absences, stepped_back = row
+    key = ExecutionId(name, Micros(created_at))
+    over = OVER.get(Phase(phase))
+    if over is not None:
+        return key, over if not stepped_back else over._replace(stepped_back=True)
+    return key, Tracked(
+        Phase(phase), Mode(mode), launch_plan, Micros(since), bool(started), absences
+    )
+
+
+def _value(stored: tuple[float, list[int]]) -> Value:
+    total, buckets = stored
+    return Value(total, tuple(buckets))
+
+
+def _dense(layout: str, counts: Mapping[int, int]) -> tuple[int, ...]:
+    """Return one count for each bucket of *layout*, the one without bound included."""
+    if not layout:
+        return ()
+    return tuple(counts.get(place, 0) for place in range(layout.count(",") + 2))

@@ -1,0 +1,1 @@
+"""Events become increments, increments become series, series become bytes."""

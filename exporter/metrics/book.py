@@ -1,0 +1,430 @@
+"""
+The series of the ledger, in memory: who has one, what it stands at, and what of that is shown.
+
+`post` decides where increments go and writes nothing; the posting is committed to the ledger;
+`apply` then makes it true here and on /metrics. A posting whose commit fails is dropped, and
+nothing has happened.
+
+Holding back: Prometheus sees an increment only between two samples. So a new series shows 0 for a
+while, whatever it stands at, and after a start every series shows what it stood at before. The end
+of a hold is made durable before it is acted upon: otherwise a crash between the two could make a
+counter step back.
+"""
+
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple, Protocol
+
+from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Value
+from exporter.metrics import catalog, text
+from exporter.metrics.budget import OVERFLOW, Budget
+from exporter.metrics.catalog import Family, Kind
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.measure import Increments, SeriesKey
+from exporter.model.executions import Phase
+from exporter.model.targets import Target
+from exporter.model.time import Micros, micros, seconds
+
+RETENTION = timedelta(days=35)
+"""How long a series outlives its launch plan's last execution: a monthly report, and some days."""
+
+_ALWAYS_SHOWN = (Phase.UNDEFINED, Phase.RUNNING)
+_LEVELS = (catalog.EXECUTIONS_ACTIVE, catalog.EXECUTIONS_OLDEST)
+_OVERFLOW_TARGET = Target(OVERFLOW, OVERFLOW)
+_PLAN_PLACE = 2  # of `launch_plan` among the labels of every family that has it
+
+
+class BookObserver(Protocol):
+    """Is told what the book cannot show and how long showing takes."""
+
+    def diverted(self, *, family: Family, increments: int) -> None:
+        """Take note of increments that went to `__overflow__`, or of a gauge that was left out."""
+
+    def rendered(self, *, seconds: float) -> None:
+        """Take note that the series of one commit were rendered."""
+
+
+@dataclass(slots=True, eq=False)
+class Series:
+    """One counter or histogram."""
+
+    id: int
+    family: Family
+    labels: tuple[str, ...]
+    born_at: Micros
+    value: Value
+    shown: Value | None
+    """What /metrics shows instead of the value, while the series is held back."""
+    hold_stored: bool
+    """Whether the ledger, too, has `shown` set."""
+    releasing: bool = False
+    """The hold is over and the ledger is being told."""
+    exposed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Plan:
+    """The series of one launch plan; with an empty name, of the target itself."""
+
+    last_at: Micros
+    series: list[Series] = field(default_factory=list)
+    level_phases: set[Phase] = field(default_factory=set)
+
+
+class Addition(NamedTuple):
+    """What a posting adds to one series."""
+
+    series: Series
+    total: float
+    buckets: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Increments that found their series: `deltas` and `activity` for the ledger."""
+
+    additions: Sequence[Addition] = ()
+    deltas: Sequence[SeriesDelta] = ()
+    activity: Sequence[Activity] = ()
+
+
+class Book:
+    """
+    The series.
+
+    Args:
+        bounds: Upper bounds of each histogram family of the ledger, in its unit.
+        limit: `metrics.series_limit`.
+        hold: `metrics.first_sample_hold`.
+        exposition: Where the series are shown.
+        observer: Is told what was diverted.
+    """
+
+    def __init__(
+        self,
+        *,
+        bounds: Mapping[Family, Sequence[float]],
+        limit: int,
+        hold: timedelta,
+        exposition: Exposition,
+        observer: BookObserver,
+    ) -> None:
+        self.budget = Budget(limit)
+        self._bounds = bounds
+        self._edges = {family: [text.bound(b) for b in own] for family, own in bounds.items()}
+        self._layouts = {family: ",".join(edges) for family, edges in self._edges.items()}
+        self._hold = micros(hold)
+        self._exposition = exposition
+        self._observer = observer
+        self._series: dict[SeriesKey, Series] = {}
+        self._plans: dict[tuple[Target, str], _Plan] = {}
+        self._holds: deque[tuple[Micros, Series]] = deque()
+        self._next_id = 1
+
+    # Loading
+
+    def load(self, rows: Iterable[SeriesRow], activity: Iterable[Activity], now: Micros) -> Commit:
+        """
+        Take over what the ledger has; every series is held at what it stood at.
+
+        Returns:
+            What must be committed first: series of families that are no more are removed, and a
+            histogram whose bounds were changed begins anew, it alone.
+        """
+        for known in activity:
+            self._plans[known.target, known.launch_plan] = _Plan(known.last_at)
+        removed: list[int] = []
+        changed: list[SeriesKey] = []
+        for row in rows:
+            self._next_id = max(self._next_id, row.id + 1)
+            family = catalog.BY_NAME.get(row.family)
+            if family is None or row.layout != self._layouts.get(family, ""):
+                removed.append(row.id)
+                if family is not None:
+                    changed.append((family, row.labels))
+                continue
+            shown = row.shown or row.value
+            series = Series(
+                row.id, family, row.labels, row.born_at, row.value, shown, row.shown is not None
+            )
+            self._enter((family, row.labels), series, now)
+            self._holds.append((Micros(now + self._hold), series))
+            self._show(series)
+        deltas = [_delta(self._create(key, now), 0.0, {}, self._layouts) for key in changed]
+        return Commit(removed=removed, deltas=deltas)
+
+    def plans(self, target: Target) -> list[str]:
+        """Return the launch plans of *target* that have series of their own."""
+        return [plan for owner, plan in self._plans if owner == target and plan]
+
+    # Counting
+
+    def post(self, target: Target, increments: Increments, now: Micros) -> Posting:
+        """Decide to which series *increments* go; nothing is counted yet."""
+        additions: dict[Series, tuple[float, dict[int, int]]] = {}
+        for key in increments.births:
+            series = self._resolve(key, now)
+            if not series.exposed:
+                additions.setdefault(series, (0.0, {}))
+        for key, count in increments.counts.items():
+            series = self._resolve(key, now, increments=count)
+            total, buckets = additions.get(series, (0.0, {}))
+            additions[series] = (total + count, buckets)
+        for key, values in increments.observations.items():
+            series = self._resolve(key, now, increments=len(values))
+            total, buckets = additions.get(series, (0.0, {}))
+            bounds = self._bounds[series.family]
+            for value in values:
+                place = bisect_left(bounds, value)
+                buckets[place] = buckets.get(place, 0) + 1
+            additions[series] = (total + sum(values), buckets)
+        return Posting(
+            [Addition(series, *added) for series, added in additions.items()],
+            [_delta(series, *added, self._layouts) for series, added in additions.items()],
+            self._touch(target, increments, now),
+        )
+
+    def apply(self, posting: Posting) -> None:
+        """Count a posting that was committed, and show it."""
+        if not posting.additions:
+            return
+        began = time.perf_counter()
+        for series, total, buckets in posting.additions:
+            counts = series.value.buckets
+            if buckets:
+                counts = tuple(count + buckets.get(place, 0) for place, count in enumerate(counts))
+            series.value = Value(series.value.total + total, counts)
+            if series.shown is None or not series.exposed:
+                self._show(series)
+        self._observer.rendered(seconds=time.perf_counter() - began)
+
+    # Holding back
+
+    def due(self, now: Micros) -> list[Series]:
+        """
+        Return the series whose hold is over.
+
+        `held_in_ledger` of them is to be committed as `released`; then `release` shows them. If
+        that commit fails, `retry` has them come back.
+        """
+        found: list[Series] = []
+        while self._holds and self._holds[0][0] <= now:
+            series = self._holds.popleft()[1]
+            series.releasing = True
+            found.append(series)
+        return found
+
+    def release(self, series: Iterable[Series]) -> None:
+        """Show what *series* stand at."""
+        for one in series:
+            shown, one.shown = one.shown, None
+            one.releasing = one.hold_stored = False
+            if one.exposed and shown != one.value:
+                self._show(one)
+
+    def retry(self, series: Sequence[Series]) -> None:
+        """Have *series* come back as due."""
+        self._holds.extendleft((one.born_at, one) for one in reversed(series))
+
+    # Levels of the live set
+
+    def set_levels(
+        self, target: Target, launch_plan: str, levels: Mapping[Phase, tuple[int, Micros]]
+    ) -> None:
+        """Show how many executions of a launch plan are in which phase, and since when."""
+        plan = self._plans.get((target, launch_plan))
+        if plan is None or not plan.series:
+            for family in _LEVELS:
+                self._observer.diverted(family=family, increments=1)
+            return
+        for phase in levels:
+            if phase not in plan.level_phases:
+                self._admit_level(plan, phase)
+        key = (target, launch_plan)
+        active, oldest = [], []
+        for phase in sorted(plan.level_phases):
+            count, since = levels.get(phase, (0, None))
+            labels = (*target, launch_plan, phase.name)
+            active.append(text.sample(catalog.EXECUTIONS_ACTIVE, labels, count))
+            if since is not None:
+                oldest.append(text.sample(catalog.EXECUTIONS_OLDEST, labels, seconds(since)))
+        self._exposition.put(catalog.EXECUTIONS_ACTIVE, key, b"".join(active))
+        self._exposition.put(catalog.EXECUTIONS_OLDEST, key, b"".join(oldest))
+
+    def drop_levels(self, target: Target) -> None:
+        """Show no levels of *target* any more; its counters stay."""
+        for plan in self.plans(target):
+            for family in _LEVELS:
+                self._exposition.drop(family, (target, plan))
+
+    # Forgetting
+
+    def expire(self, now: Micros, keep: "Keep") -> Commit | None:
+        """
+        Forget launch plans of which nothing was heard for `RETENTION`, and say what to commit.
+
+        Args:
+            now: Our clock.
+            keep: Says of a launch plan (or, by an empty name, of a target) that it is in use.
+        """
+        limit = now - micros(RETENTION)
+        old = [
+            (target, name)
+            for (target, name), plan in self._plans.items()
+            if plan.last_at < limit and not keep(target, name)
+        ]
+        if not old:
+            return None
+        removed: list[int] = []
+        for owner in old:
+            plan = self._plans.pop(owner)
+            for series in plan.series:
+                removed.append(series.id)
+                del self._series[series.family, series.labels]
+                self._exposition.drop(series.family, series.id)
+                self.budget.give_back(series.family, self._cost(series.family))
+            for family in _LEVELS:
+                self._exposition.drop(family, owner)
+                self.budget.give_back(family, len(plan.level_phases))
+        self._holds = deque(hold for hold in self._holds if hold[1].id not in set(removed))
+        return Commit(removed=removed, inactive=old)
+
+    # Inside
+
+    def _resolve(self, key: SeriesKey, now: Micros, *, increments: int = 0) -> Series:
+        """Return the series for *key*: its own, a new one, or the one it overflows into."""
+        series = self._series.get(key)
+        if series is not None:
+            return series
+        family, labels = key
+        if self._admits(family, labels):
+            return self._create(key, now)
+        if increments:
+            self._observer.diverted(family=family, increments=increments)
+        has_plan = len(labels) > _PLAN_PLACE
+        rest = labels[_PLAN_PLACE + 1 :]
+        plan = (OVERFLOW,) if has_plan else ()
+        for target, always in ((Target(*labels[:2]), False), (_OVERFLOW_TARGET, True)):
+            spill = (family, (*target, *plan, *rest))
+            series = self._series.get(spill)
+            if series is not None:
+                return series
+            fits = has_plan and self.budget.fits(self._cost(family), overflow=True)
+            if always or fits:
+                return self._create(spill, now)
+        raise AssertionError("the last resort always fits")
+
+    def _admits(self, family: Family, labels: tuple[str, ...]) -> bool:
+        cost = self._cost(family)
+        if len(labels) > _PLAN_PLACE:
+            plan = self._plans.get((Target(*labels[:2]), labels[_PLAN_PLACE]))
+            if plan is None or not plan.series:
+                # A launch plan comes in with all that it will need, or not at all.
+                cost = self._cost_of_plan()
+        return self.budget.fits(cost)
+
+    def _cost_of_plan(self) -> int:
+        counters = 3  # launched, finished as SUCCEEDED and as FAILED
+        return counters + self._cost(catalog.EXECUTION_DURATION) + self._cost_of_levels()
+
+    @staticmethod
+    def _cost_of_levels() -> int:
+        return len(_LEVELS) * len(_ALWAYS_SHOWN)
+
+    def _cost(self, family: Family) -> int:
+        return len(self._bounds[family]) + 3 if family.kind is Kind.HISTOGRAM else 1
+
+    def _create(self, key: SeriesKey, now: Micros) -> Series:
+        family, labels = key
+        edges = len(self._bounds[family]) + 1 if family.kind is Kind.HISTOGRAM else 0
+        zero = Value(0, (0,) * edges)
+        held = self._hold > 0
+        series = Series(self._next_id, family, labels, now, zero, zero if held else None, held)
+        self._next_id += 1
+        if held:
+            self._holds.append((Micros(now + self._hold), series))
+        self._enter(key, series, now)
+        return series
+
+    def _enter(self, key: SeriesKey, series: Series, now: Micros) -> None:
+        family, labels = key
+        self._series[key] = series
+        self.budget.take(family, self._cost(family))
+        name = labels[_PLAN_PLACE] if len(labels) > _PLAN_PLACE else ""
+        plan = self._plans.setdefault((Target(*labels[:2]), name), _Plan(now))
+        if not plan.series and name and name != OVERFLOW:
+            plan.level_phases.update(_ALWAYS_SHOWN)
+            for level in _LEVELS:
+                self.budget.take(level, len(_ALWAYS_SHOWN))
+        plan.series.append(series)
+
+    def _admit_level(self, plan: _Plan, phase: Phase) -> None:
+        if not self.budget.fits(len(_LEVELS)):
+            for family in _LEVELS:
+                self._observer.diverted(family=family, increments=1)
+            return
+        plan.level_phases.add(phase)
+        for family in _LEVELS:
+            self.budget.take(family, 1)
+
+    def _touch(self, target: Target, increments: Increments, now: Micros) -> list[Activity]:
+        touched: list[Activity] = []
+        if not increments.launch_plans and not increments.counts:
+            return touched
+        for name in ("", OVERFLOW, *increments.launch_plans):
+            plan = self._plans.get((target, name))
+            if plan is not None:
+                plan.last_at = now
+                touched.append(Activity(target, name, now))
+        return touched
+
+    def _show(self, series: Series) -> None:
+        value = series.value if series.shown is None else series.shown
+        if series.family.kind is Kind.HISTOGRAM:
+            piece = text.histogram(
+                series.family,
+                series.labels,
+                self._edges[series.family],
+                value.buckets,
+                value.total,
+            )
+        else:
+            piece = text.sample(series.family, series.labels, value.total)
+        series.exposed = True
+        self._exposition.put(series.family, series.id, piece)
+
+
+class Keep(Protocol):
+    """Says whether a launch plan, or by an empty name a target, is still in use."""
+
+    def __call__(self, target: Target, launch_plan: str, /) -> bool:
+        """Return whether it is."""
+
+
+def held_in_ledger(series: Iterable[Series]) -> list[int]:
+    """Return the ids of *series* that the ledger, too, holds back."""
+    return [one.id for one in series if one.hold_stored]
+
+
+def _delta(
+    series: Series,
+    total: float,
+    buckets: Mapping[int, int],
+    layouts: Mapping[Family, str],
+) -> SeriesDelta:
+    shown = None if series.releasing else series.shown
+    series.hold_stored = series.hold_stored or shown is not None
+    return SeriesDelta(
+        series.id,
+        series.family.name,
+        series.labels,
+        layouts.get(series.family, ""),
+        series.born_at,
+        shown,
+        total,
+        buckets,
+    )

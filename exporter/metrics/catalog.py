@@ -1,0 +1,259 @@
+"""
+Every metric family that we expose, once.
+
+Code refers to the family object, so a name is spelled in one place; the documentation is
+generated from here. Label values are Flyte's own: phases and modes in upper case.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """How a family's samples behave; the values are those of a `# TYPE` line."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Source(Enum):
+    """Where a family's samples come from."""
+
+    LEDGER = "ledger"
+    """Durable totals: they survive restarts and crashes."""
+    LIVE = "live set"
+    """State of the executions in a non-terminal phase, as of the last poll."""
+    TARGET = "target"
+    """State of the scraping of one target."""
+    PROCESS = "process"
+    """This process: starts anew with it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """
+    One metric family.
+
+    Attributes:
+        name: As it stands in a sample, `_total` included.
+        help: One sentence for the person who reads it in Prometheus or Grafana.
+        labels: In the order in which label values are given everywhere.
+        unit: Base unit, when the name ends in it; empty otherwise.
+        buckets: Upper bounds in seconds, for a histogram whose bounds are not configurable.
+    """
+
+    name: str
+    kind: Kind
+    source: Source
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """The family's name in OpenMetrics, which sets a counter's `_total` aside."""
+        return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
+
+
+TARGET = ("project", "domain")
+LAUNCH_PLAN = (*TARGET, "launch_plan")
+
+EXECUTIONS_ACTIVE = Family(
+    "flyte_executions_active",
+    Kind.GAUGE,
+    Source.LIVE,
+    "Executions in a non-terminal phase at the target's last successful poll.",
+    (*LAUNCH_PLAN, "phase"),
+)
+EXECUTIONS_OLDEST = Family(
+    "flyte_executions_oldest_in_phase_timestamp_seconds",
+    Kind.GAUGE,
+    Source.LIVE,
+    "When the execution that is in this phase for the longest entered it; absent when none is.",
+    (*LAUNCH_PLAN, "phase"),
+    unit="seconds",
+)
+EXECUTIONS_LAUNCHED = Family(
+    "flyte_executions_launched_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Executions launched, each counted once. Mode CHILD_WORKFLOW marks the children of others.",
+    (*LAUNCH_PLAN, "mode"),
+)
+EXECUTIONS_STARTED = Family(
+    "flyte_executions_started_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Executions that propeller began to run, each counted once.",
+    TARGET,
+)
+EXECUTIONS_FINISHED = Family(
+    "flyte_executions_finished_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Executions that reached a terminal phase, each counted once.",
+    (*LAUNCH_PLAN, "mode", "phase"),
+)
+EXECUTION_DURATION = Family(
+    "flyte_execution_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from start to end of executions that succeeded.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+EXECUTION_QUEUE_DURATION = Family(
+    "flyte_execution_queue_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from creation to start; 0 where propeller's clock is behind Admin's.",
+    TARGET,
+    unit="seconds",
+)
+ADMIN_UP = Family(
+    "flyte_admin_up",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Whether Flyte Admin answered the newest call: 1 also when it refused.",
+)
+ADMIN_INFO = Family(
+    "flyte_admin_info",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Version of Flyte Admin; always 1.",
+    ("version", "build"),
+)
+ADMIN_RPCS = Family(
+    "flyte_admin_rpcs_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Calls to Flyte Admin by gRPC status.",
+    ("method", "code"),
+)
+ADMIN_RPC_DURATION = Family(
+    "flyte_admin_rpc_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.PROCESS,
+    "Time that calls to Flyte Admin took.",
+    ("method",),
+    unit="seconds",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+TARGET_LAST_SUCCESS = Family(
+    "flyte_exporter_target_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    Source.TARGET,
+    "When the target's last successful poll began; its metrics are as of then. Absent before.",
+    TARGET,
+    unit="seconds",
+)
+TARGET_POLL_DURATION = Family(
+    "flyte_exporter_target_poll_duration_seconds",
+    Kind.GAUGE,
+    Source.TARGET,
+    "How long the target's last poll took.",
+    TARGET,
+    unit="seconds",
+)
+TARGET_INTERVAL = Family(
+    "flyte_exporter_target_interval_seconds",
+    Kind.GAUGE,
+    Source.TARGET,
+    "Configured time between two polls of the target.",
+    TARGET,
+    unit="seconds",
+)
+TARGET_UP = Family(
+    "flyte_exporter_target_up",
+    Kind.GAUGE,
+    Source.TARGET,
+    "Whether the target's last poll succeeded.",
+    TARGET,
+)
+POLLS = Family(
+    "flyte_exporter_polls_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Polls by outcome: success, admin_error, timeout or ledger_error.",
+    ("outcome",),
+)
+POLL_ROWS = Family(
+    "flyte_exporter_poll_rows_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Executions that Admin sent us, by step of the poll: new, live or reconcile.",
+    ("step",),
+)
+RECONCILE_CORRECTIONS = Family(
+    "flyte_exporter_reconcile_corrections_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Executions that only the reconcile found (missed, late) or that Admin lost (vanished).",
+    ("reason",),
+)
+SERIES = Family(
+    "flyte_exporter_series",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Series that count against metrics.series_limit.",
+    ("family",),
+)
+SERIES_LIMIT = Family(
+    "flyte_exporter_series_limit",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Configured metrics.series_limit.",
+)
+SERIES_OVERFLOW = Family(
+    "flyte_exporter_series_overflow_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Increments that went to __overflow__, and gauges left out, because the limit was reached.",
+    ("family",),
+)
+BUILD_INFO = Family(
+    "flyte_exporter_build_info",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Version of flyte-exporter and of the Python that runs it; always 1.",
+    ("version", "python"),
+)
+LEDGER_SIZE = Family(
+    "flyte_exporter_ledger_size_bytes",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Size of the ledger's files.",
+    unit="bytes",
+)
+LEDGER_LAST_COMMIT = Family(
+    "flyte_exporter_ledger_last_commit_timestamp_seconds",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "When the ledger was last written; absent until this process wrote it.",
+    unit="seconds",
+)
+LEDGER_COMMIT_DURATION = Family(
+    "flyte_exporter_ledger_commit_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.PROCESS,
+    "Time that durable transactions took.",
+    unit="seconds",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
+)
+RENDER_DURATION = Family(
+    "flyte_exporter_render_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.PROCESS,
+    "Time that rendering one commit's series took.",
+    unit="seconds",
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+)
+
+FAMILIES: tuple[Family, ...] = tuple(
+    value for value in dict(globals()).values() if isinstance(value, Family)
+)
+"""All of them, in the order in which they are exposed."""
+
+BY_NAME = {family.name: family for family in FAMILIES}

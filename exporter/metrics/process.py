@@ -1,0 +1,163 @@
+"""What is told about this process itself: ordinary instruments, declared in the catalog."""
+
+import platform
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import prometheus_client
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.openmetrics import exposition as openmetrics
+
+import exporter
+from exporter.metrics import catalog, text
+from exporter.metrics.budget import Budget
+from exporter.metrics.catalog import Family
+from exporter.metrics.formats import Format
+from exporter.model.time import Micros
+from exporter.model.time import seconds as to_seconds
+
+_UNREACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+"""Codes that do not show whether Admin is there: most often it is not."""
+
+
+class Process:
+    """
+    The instruments of this process; it is the observer that the layers below are given.
+
+    Args:
+        methods: RPCs that we use, and
+        codes: the statuses they may end with: both are shown at 0 from the start.
+    """
+
+    def __init__(self, *, methods: tuple[str, ...], codes: tuple[str, ...]) -> None:
+        # Created-timestamps would come out as series of their own in Prometheus before 3.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry(auto_describe=True)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        self._admin_up = self._gauge(catalog.ADMIN_UP)
+        self._admin_info = self._gauge(catalog.ADMIN_INFO)
+        self._rpcs = self._counter(catalog.ADMIN_RPCS)
+        self._rpc_duration = self._histogram(catalog.ADMIN_RPC_DURATION)
+        self._polls = self._counter(catalog.POLLS)
+        self._rows = self._counter(catalog.POLL_ROWS)
+        self._corrections = self._counter(catalog.RECONCILE_CORRECTIONS)
+        self._series = self._gauge(catalog.SERIES)
+        self._series_limit = self._gauge(catalog.SERIES_LIMIT)
+        self._overflow = self._counter(catalog.SERIES_OVERFLOW)
+        self._ledger_size = self._gauge(catalog.LEDGER_SIZE)
+        self._last_commit = self._gauge(catalog.LEDGER_LAST_COMMIT)
+        self._commit_duration = self._histogram(catalog.LEDGER_COMMIT_DURATION)
+        self._render_duration = self._histogram(catalog.RENDER_DURATION)
+        self._gauge(catalog.BUILD_INFO).labels(exporter.__version__, platform.python_version()).set(
+            1
+        )
+        for method in methods:
+            self._rpc_duration.labels(method)
+            for code in codes:
+                self._rpcs.labels(method, code)
+        # Until there was a commit there is no time of it; 0 would be a date in 1970.
+        self._registry.unregister(self._last_commit)
+        self._committed = False
+
+    def born(
+        self,
+        *,
+        outcomes: tuple[str, ...],
+        steps: tuple[str, ...],
+        reasons: tuple[str, ...],
+    ) -> None:
+        """Show at 0 what polls count."""
+        for counter, values in (
+            (self._polls, outcomes),
+            (self._rows, steps),
+            (self._corrections, reasons),
+            (self._overflow, tuple(_DIVERTIBLE)),
+        ):
+            for value in values:
+                counter.labels(value)
+
+    def watch(self, *, budget: Budget, ledger_size: Callable[[], int]) -> None:
+        """Show these whenever somebody looks."""
+        self._series_limit.set(budget.limit)
+        self._ledger_size.set_function(ledger_size)
+        for family in catalog.FAMILIES:
+            if family.source is not catalog.Source.PROCESS:
+                self._series.labels(family.name).set_function(partial(budget.used_by, family))
+
+    def render(self, media: Format) -> bytes:
+        """Return the text of every instrument."""
+        if media is Format.OPENMETRICS:
+            document: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            return document.removesuffix(text.END_OF_OPENMETRICS)
+        return prometheus_client.generate_latest(self._registry)
+
+    def call_finished(self, *, method: str, code: str, seconds: float) -> None:
+        """Count one call to Admin."""
+        self._rpcs.labels(method, code).inc()
+        self._rpc_duration.labels(method).observe(seconds)
+        self._admin_up.set(code not in _UNREACHED)
+
+    def admin_is(self, *, version: str, build: str) -> None:
+        """Show which Flyte Admin this is."""
+        self._admin_info.clear()
+        self._admin_info.labels(version, build).set(1)
+
+    def committed(self, *, at: Micros, seconds: float) -> None:
+        """Count one durable transaction."""
+        if not self._committed:
+            self._committed = True
+            self._registry.register(self._last_commit)
+        self._last_commit.set(to_seconds(at))
+        self._commit_duration.observe(seconds)
+
+    def diverted(self, *, family: Family, increments: int) -> None:
+        """Count what did not fit the series limit."""
+        self._overflow.labels(family.name).inc(increments)
+
+    def rendered(self, *, seconds: float) -> None:
+        """Take note of how long rendering took."""
+        self._render_duration.observe(seconds)
+
+    def poll_finished(self, *, outcome: str) -> None:
+        """Count one poll."""
+        self._polls.labels(outcome).inc()
+
+    def rows_read(self, *, step: str, rows: int) -> None:
+        """Count executions that Admin sent."""
+        self._rows.labels(step).inc(rows)
+
+    def corrected(self, *, reason: str, executions: int) -> None:
+        """Count what a reconcile put right."""
+        self._corrections.labels(reason).inc(executions)
+
+    def _counter(self, family: Family) -> Counter:
+        return Counter(family.stem, family.help, family.labels, registry=self._registry)
+
+    def _gauge(self, family: Family) -> Gauge:
+        return Gauge(family.name, family.help, family.labels, registry=self._registry)
+
+    def _histogram(self, family: Family) -> Histogram:
+        return Histogram(
+            family.name,
+            family.help,
+            family.labels,
+            registry=self._registry,
+            buckets=family.buckets,
+        )
+
+
+_DIVERTIBLE: Mapping[str, Family] = {
+    family.name: family
+    for family in catalog.FAMILIES
+    if family.source in (catalog.Source.LEDGER, catalog.Source.LIVE)
+}
+"""The families that the series limit can divert, by name."""

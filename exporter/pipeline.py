@@ -1,0 +1,143 @@
+"""
+One execution, from Admin's answer to the numbers on /metrics.
+
+A poll (`scrape.poll`) asks Admin and hands the rows over as a `Batch`. Here the batch is digested
+against what is known:
+
+1. `track.observe` finds what happened: launched, started, finished, vanished.
+2. `metrics.measure` works out what that adds to which series.
+3. Rows that only the reconcile found are noted as corrections.
+
+The `Digest` that comes out is committed to the ledger as one transaction (`ledger`), and only then
+shown: `metrics.book` adds the increments to the series and renders them, and a scrape writes bytes
+that exist. A crash before the commit counted nothing, a crash after it counted all.
+
+Everything here is pure: no clock, no I/O, and the same batch digested twice adds nothing twice.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from exporter.metrics.measure import Increments, measure
+from exporter.model.executions import Execution, ExecutionId, Tracked
+from exporter.model.targets import Target
+from exporter.model.time import EPOCH, Micros
+from exporter.track.executions import (
+    Event,
+    Known,
+    Launched,
+    Observed,
+    SteppedBack,
+    Vanished,
+    miss,
+    observe,
+    prime,
+)
+
+
+class Step(Enum):
+    """Which question a batch's rows answered."""
+
+    PRIME = "prime"
+    """What is there at a cold start: taken note of, not counted."""
+    POLL = "poll"
+    """What was born, and what became of the live set."""
+    MISSED = "missed"
+    """The reconcile's list of live executions."""
+    LATE = "late"
+    """The reconcile's second look at the window of creation times."""
+
+
+class Correction(Enum):
+    """What a reconcile had to put right; the values are those of the metric's label."""
+
+    MISSED = "missed"
+    LATE = "late"
+    VANISHED = "vanished"
+
+
+_CORRECTS = {Step.MISSED: Correction.MISSED, Step.LATE: Correction.LATE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """
+    Rows of one target that belong in one commit.
+
+    Attributes:
+        rows: As Admin answered them; any order, duplicates allowed.
+        step: What was asked.
+        settled_before: Rows created before this should have been seen by an earlier poll, so a
+            reconcile that finds one new there has put something right.
+        absent: Live executions that Admin answered NOT_FOUND for, in a reconcile.
+    """
+
+    target: Target
+    rows: Sequence[Execution]
+    step: Step = Step.POLL
+    settled_before: Micros = EPOCH
+    absent: Collection[ExecutionId] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """
+    What a batch comes to.
+
+    Attributes:
+        rows: What is now known of the executions about which that changed.
+        increments: What it adds to which series.
+        corrections: What the reconcile put right.
+        stepped_back: Executions seen unfinished after their end.
+    """
+
+    target: Target
+    rows: Mapping[ExecutionId, Tracked]
+    increments: Increments
+    corrections: Mapping[Correction, int]
+    stepped_back: Sequence[SteppedBack]
+
+
+def digest(known: Known, batch: Batch, now: Micros) -> Digest:
+    """
+    Turn *batch* into what is to be committed.
+
+    Args:
+        known: What was last committed of the batch's target.
+        batch: What Admin answered.
+        now: Our clock at the start of the poll.
+    """
+    if batch.step is Step.PRIME:
+        observed = prime(batch.rows, now)
+    else:
+        observed = _join(observe(known, batch.rows, now), miss(known, batch.absent))
+    return Digest(
+        target=batch.target,
+        rows=observed.rows,
+        increments=measure(batch.target, observed.events),
+        corrections=_corrections(batch, observed.events),
+        stepped_back=[event for event in observed.events if isinstance(event, SteppedBack)],
+    )
+
+
+def _corrections(batch: Batch, events: Sequence[Event]) -> Mapping[Correction, int]:
+    counted: Counter[Correction] = Counter()
+    reason = _CORRECTS.get(batch.step)
+    for event in events:
+        if isinstance(event, Vanished):
+            counted[Correction.VANISHED] += 1
+        elif (
+            reason is not None
+            and isinstance(event, Launched)
+            and event.execution.id.created_at < batch.settled_before
+        ):
+            counted[reason] += 1
+    return counted
+
+
+def _join(seen: Observed, missed: Observed) -> Observed:
+    if not missed.rows:
+        return seen
+    return Observed([*seen.events, *missed.events], {**missed.rows, **seen.rows})

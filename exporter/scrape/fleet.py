@@ -1,0 +1,40 @@
+"""What one target learns from the others: how far Admin's clock has come."""
+
+from collections.abc import Iterable
+
+from exporter.model.executions import Execution
+from exporter.model.time import Micros
+
+
+class Fleet:
+    """
+    The newest creation time seen on any target.
+
+    It stands for Admin's clock, which nobody tells us: an idle target's cursor moves with it. A row
+    dated later than our own clock is left out, because one such row would carry every cursor past
+    what is yet to come.
+    """
+
+    def __init__(self) -> None:
+        self._newest: Micros | None = None
+
+    @property
+    def newest_seen(self) -> Micros | None:
+        """The newest creation time seen so far; None when there was none."""
+        return self._newest
+
+    def newest(self, otherwise: Micros) -> Micros:
+        """Return the newest creation time seen so far, or *otherwise* when there was none."""
+        return otherwise if self._newest is None else self._newest
+
+    def note(self, rows: Iterable[Execution], now: Micros) -> None:
+        """Take note of *rows*, read when our clock showed *now*."""
+        self._newest = newest(rows, now, self._newest)
+
+
+def newest(rows: Iterable[Execution], now: Micros, otherwise: Micros | None) -> Micros | None:
+    """Return the newest creation time in *rows* not after *now*, or *otherwise* if later."""
+    latest = max((row.id.created_at for row in rows if row.id.created_at <= now), default=None)
+    if latest is None or (otherwise is not None and otherwise > latest):
+        return otherwise
+    return latest

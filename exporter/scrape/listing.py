@@ -1,0 +1,86 @@
+"""
+Reading a list of executions in slices that nothing can shift.
+
+Admin pages by row offset: a row that enters or leaves the list between two pages moves all behind
+it, and one of them is never seen. So the next page is asked for by the creation time that the last
+one ended with, and never by offset. The price is that a row may come twice, which costs nothing.
+
+One instant may hold more rows than a page. Then, and only then, offsets are used: within that
+instant, in order of insertion, where a new row can only come last.
+"""
+
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+from exporter.admin import query
+from exporter.admin.client import Page
+from exporter.admin.errors import nonsense
+from exporter.admin.query import Query
+from exporter.model.executions import Execution
+from exporter.model.time import EPOCH, Micros
+
+Ask = Callable[[Query, str], Awaitable[Page]]
+"""Asks Admin for one page of a query, from a token on."""
+
+
+class Position(NamedTuple):
+    """Where a list goes on."""
+
+    instant: Micros
+    inclusive: bool = True
+    """Whether rows of that very instant are still wanted."""
+
+
+BEGINNING = Position(EPOCH)
+
+
+class Slice(NamedTuple):
+    """Part of a list that is complete up to `following`; that is None at the end of the list."""
+
+    rows: list[Execution]
+    following: Position | None
+
+
+async def read_slice(ask: Ask, position: Position, *, live_only: bool = False) -> Slice:
+    """
+    Read one slice.
+
+    Args:
+        ask: How to ask Admin.
+        position: Where to begin.
+        live_only: List only executions in a non-terminal phase.
+
+    Raises:
+        AdminError: Admin did not answer, or not in order.
+    """
+    since = query.created_from if position.inclusive else query.created_after
+    page = await ask(since(position.instant, live_only=live_only), "")
+    rows = page.executions
+    _insist_on_order(rows, position)
+    if not page.token or not rows:
+        return Slice(rows, None)
+    last = rows[-1].id.created_at
+    if rows[0].id.created_at != last:
+        return Slice(rows, Position(last))
+    return Slice(await _drain(ask, last, live_only=live_only), Position(last, inclusive=False))
+
+
+async def _drain(ask: Ask, instant: Micros, *, live_only: bool) -> list[Execution]:
+    """Read all that was created at *instant*."""
+    asked = query.created_at(instant, live_only=live_only)
+    rows: list[Execution] = []
+    token = ""
+    while True:
+        page = await ask(asked, token)
+        rows += page.executions
+        token = page.token
+        if not token or not page.executions:
+            return rows
+
+
+def _insist_on_order(rows: list[Execution], position: Position) -> None:
+    # A server that ignores the sort would have us skip rows, or ask for the same ones for ever.
+    created = [position.instant, *(row.id.created_at for row in rows)]
+    if any(later < earlier for earlier, later in pairwise(created)):
+        raise nonsense("ListExecutions", "", "rows that are not in order of their creation")

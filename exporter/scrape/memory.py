@@ -1,0 +1,78 @@
+"""What is known of one target, in memory: the ledger's rows, and an index of the live set."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from exporter.ledger.records import TargetRecord
+from exporter.model.executions import TERMINAL, ExecutionId, Tracked
+from exporter.model.progress import Progress
+
+
+class Memory:
+    """A copy of what the ledger has of one target; it changes only after the ledger did."""
+
+    def __init__(self, record: TargetRecord) -> None:
+        self.progress = record.progress
+        self._rows = record.rows
+        self._live: dict[str, dict[ExecutionId, Tracked]] = {}
+        for key, row in record.rows.items():
+            if row.is_live:
+                self._live.setdefault(row.launch_plan, {})[key] = row
+
+    def get(self, key: ExecutionId, /) -> Tracked | None:
+        """Return what is known of one execution."""
+        return self._rows.get(key)
+
+    def live(self) -> Iterator[ExecutionId]:
+        """Yield the live set."""
+        for rows in self._live.values():
+            yield from rows
+
+    def live_count(self) -> int:
+        """Return how many executions are live."""
+        return sum(len(rows) for rows in self._live.values())
+
+    def live_of(self, launch_plan: str) -> Iterable[Tracked]:
+        """Return what is known of the live executions of *launch_plan*."""
+        return self._live.get(launch_plan, {}).values()
+
+    def launch_plans(self) -> list[str]:
+        """Return the launch plans that have live executions."""
+        return list(self._live)
+
+    def remember(self, rows: Mapping[ExecutionId, Tracked], progress: Progress | None) -> set[str]:
+        """
+        Take over what was committed.
+
+        Returns:
+            The launch plans whose part of the live set changed.
+        """
+        touched: set[str] = set()
+        for key, row in rows.items():
+            before = self._rows.get(key)
+            if before is not None and before.is_live:
+                touched.add(before.launch_plan)
+                live = self._live[before.launch_plan]
+                del live[key]
+                if not live:
+                    del self._live[before.launch_plan]
+            self._rows[key] = row
+            if row.is_live:
+                touched.add(row.launch_plan)
+                self._live.setdefault(row.launch_plan, {})[key] = row
+        if progress is not None:
+            self._forget_before(progress)
+        return touched
+
+    def _forget_before(self, progress: Progress) -> None:
+        raised = self.progress is None or progress.retained_from > self.progress.retained_from
+        self.progress = progress
+        if not raised:
+            return
+        bound = progress.retained_from
+        old = [
+            key
+            for key, row in self._rows.items()
+            if key.created_at < bound and (row.phase in TERMINAL or not row.is_live)
+        ]
+        for key in old:
+            del self._rows[key]

@@ -1,0 +1,417 @@
+"""
+One poll of one target.
+
+    new        what was created since the cursor, less the overlap
+    live       what became of the executions that were not over
+    reconcile  now and then: the live ones and the window again, for what the two have missed
+
+What Admin answers is handed to `pipeline.digest`, committed, and only then taken over and shown.
+Each complete slice of the list is committed with its cursor, so a backlog that is longer than a
+poll's time still gets shorter with every poll; and of a slice that was cut off, nothing happened.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from exporter import pipeline
+from exporter.admin import query
+from exporter.admin.client import AdminClient, Page
+from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
+from exporter.admin.query import Query
+from exporter.config.settings import ScrapeSettings
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.journal import Journal
+from exporter.ledger.records import Commit
+from exporter.metrics.book import Book, Posting
+from exporter.metrics.process import Process
+from exporter.model.clock import Clock
+from exporter.model.executions import Execution, ExecutionId
+from exporter.model.progress import Progress
+from exporter.model.targets import Target
+from exporter.model.time import Micros, micros
+from exporter.pipeline import Batch, Digest, Step
+from exporter.scrape.fleet import Fleet, newest
+from exporter.scrape.listing import BEGINNING, Position, Slice, read_slice
+from exporter.scrape.memory import Memory
+from exporter.telemetry.log import get_logger
+from exporter.track.executions import levels as levels_of
+
+STEPS = ("new", "live", "reconcile")
+"""Where rows come from, as `flyte_exporter_poll_rows_total` tells them apart."""
+
+_LEAST_TIMEOUT = timedelta(milliseconds=50).total_seconds()
+"""A call that has less time than this is not worth beginning."""
+
+log = get_logger(__name__)
+
+
+class PollTimeout(Exception):
+    """The poll used up its time; what was committed until then stays, the next poll goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What all polls share."""
+
+    admin: AdminClient
+    journal: Journal
+    book: Book
+    fleet: Fleet
+    clock: Clock
+    process: Process
+    settings: ScrapeSettings
+    call_timeout: timedelta
+
+
+@dataclass(slots=True)
+class _Sweep:
+    """A reconcile that has begun; it may take several polls."""
+
+    cursor: Micros
+    """The target's cursor when it began."""
+    step: Step = Step.MISSED
+    position: Position = BEGINNING
+
+
+class Poller:
+    """
+    Polls one target; one poll at a time.
+
+    Attributes:
+        target: Which one.
+        active_at: When it last did something, by the monotonic clock.
+    """
+
+    def __init__(self, target: Target, services: Services, *, reconcile_at: float) -> None:
+        """Prepare; *reconcile_at* is when the reconcile after the first is due (monotonic)."""
+        self.target = target
+        self.active_at = services.clock.monotonic()
+        self._services = services
+        self._memory: Memory | None = None
+        self._levels_shown = False
+        self._page_size = services.settings.page_size
+        self._deadline = float("inf")
+        self._sweep: _Sweep | None = None
+        self._swept = False
+        self._reconcile_at = reconcile_at
+        self._absent: set[ExecutionId] = set()
+
+    @property
+    def live(self) -> int:
+        """How many executions are live."""
+        return self._memory.live_count() if self._memory is not None else 0
+
+    def has_live(self, launch_plan: str) -> bool:
+        """Whether *launch_plan* has live executions; taken for granted before the first poll."""
+        return self._memory is None or any(True for _ in self._memory.live_of(launch_plan))
+
+    async def poll(self) -> None:
+        """
+        Do one poll.
+
+        Raises:
+            AdminError: Admin did not answer.
+            LedgerError: What it answered could not be made durable.
+            PollTimeout: There was no time left.
+        """
+        if self._memory is None:
+            record = await self._services.journal.read(lambda ledger: ledger.target(self.target))
+            self._memory = Memory(record)
+        try:
+            if self._memory.progress is None:
+                await self._prime(self._memory)
+            else:
+                self._start_clock()
+                await self._follow(self._memory, self._memory.progress)
+        except LedgerError:
+            # What is in the file is the truth; read it again before anything is built on it.
+            self._memory = None
+            self._levels_shown = False
+            raise
+        if not self._levels_shown:
+            book = self._services.book
+            self._show_levels({*book.plans(self.target), *self._memory.launch_plans()})
+            self._levels_shown = True
+
+    def retire(self) -> None:
+        """Take down the target's levels; its counters stay."""
+        self._levels_shown = False
+        self._services.book.drop_levels(self.target)
+
+    # The three steps, and the first time
+
+    async def _prime(self, memory: Memory) -> None:
+        """Take note, in one commit, of all that later lists will show; nothing of it is counted."""
+        settings = self._services.settings
+        now = self._services.clock.now()
+        # A whole window back: our clock may be ahead of Admin's, and the cursor must not be.
+        start = Micros(now - micros(settings.reconcile_window))
+        reach = max(settings.overlap, settings.reconcile_window)
+        floor = self._bound(start, reach)
+        cursor = max(start, min(self._services.fleet.newest(start), now))
+        # As long as it takes: cut off, it would have to begin again, and it may never be in time.
+        self._deadline = float("inf")
+        rows: list[Execution] = []
+        for position, live_only in ((Position(floor), False), (BEGINNING, True)):
+            following: Position | None = position
+            while following is not None:
+                part = await self._read(following, "reconcile", live_only=live_only)
+                rows += part.rows
+                following = part.following
+        cursor = newest(rows, now, cursor) or cursor
+        progress = Progress(cursor, cursor, self._bound(cursor, reach))
+        await self._commit(
+            memory, Batch(target=self.target, rows=rows, step=Step.PRIME), progress, lasting=True
+        )
+        log.info("target primed", target=str(self.target), rows=len(rows), live=self.live)
+        self._swept = True
+
+    async def _follow(self, memory: Memory, progress: Progress) -> None:
+        now = self._services.clock.now()
+        horizon = min(self._services.fleet.newest(progress.cursor), now)
+        reconciling = not self._swept or self._services.clock.monotonic() >= self._reconcile_at
+        overlap = self._services.settings.overlap
+        following: Position | None = Position(
+            max(self._bound(progress.cursor, overlap), progress.retained_from)
+        )
+        fresh: set[ExecutionId] = set()
+        rows: list[Execution] = []
+        while following is not None:
+            if rows:
+                await self._commit(memory, Batch(target=self.target, rows=rows), progress)
+            part = await self._read(following, "new")
+            rows, following = part.rows, part.following
+            fresh.update(row.id for row in rows)
+            cursor = newest(rows, self._services.clock.now(), progress.cursor)
+            progress = progress._replace(cursor=cursor or progress.cursor)
+        progress = progress._replace(cursor=max(progress.cursor, horizon))
+        stale = [key for key in memory.live() if key not in fresh]
+        absent: list[ExecutionId] = []
+        beginning = reconciling and self._sweep is None
+        try:
+            absent = await self._refresh(stale, into=rows, thorough=beginning)
+        finally:
+            # Also when the refresh was cut off: what was answered until then is no less true.
+            batch = Batch(target=self.target, rows=rows, absent=absent if beginning else ())
+            await self._commit(memory, batch, progress)
+        if reconciling:
+            await self._reconcile(memory)
+
+    async def _refresh(
+        self, keys: list[ExecutionId], *, into: list[Execution], thorough: bool
+    ) -> list[ExecutionId]:
+        """
+        Ask what became of *keys*, and add the rows *into* those of the poll.
+
+        Returns:
+            The executions that Admin answered NOT_FOUND for. They are asked for one by one only
+            once, and again when *thorough*.
+        """
+        listed = [key for key in keys if query.is_speakable(key.name)]
+        start = 0
+        while start < len(listed):
+            # The page size may have been halved meanwhile, so each chunk is cut as it is asked for.
+            names = [key.name for key in listed[start : start + self._page_size]]
+            try:
+                page = await self._call(query.named(names), "", "live", limit=len(names))
+            except MessageTooLarge:
+                self._halve(len(names))
+                continue
+            into += page.executions
+            start += len(names)
+        found = {row.id for row in into}
+        missing = [key for key in keys if key not in found]
+        self._absent.intersection_update(missing)
+        absent: list[ExecutionId] = []
+        for key in missing:
+            if (key in self._absent and not thorough) or self._remaining() < _LEAST_TIMEOUT:
+                continue
+            row = await self._get(key)
+            if row is not None:
+                into.append(row)
+            if row is None or row.id != key:
+                absent.append(key)
+        self._absent.update(absent)
+        return absent
+
+    async def _reconcile(self, memory: Memory) -> None:
+        """List once more what the other steps should have seen, from where the last poll ended."""
+        settings = self._services.settings
+        progress = memory.progress
+        if progress is None:
+            return
+        sweep = self._sweep = self._sweep or _Sweep(progress.cursor)
+        settled = self._bound(progress.cursor, settings.overlap)
+        while True:
+            live_only = sweep.step is Step.MISSED
+            part = await self._read(sweep.position, "reconcile", live_only=live_only)
+            done = part.following is None and not live_only
+            if done:
+                reach = max(settings.overlap, settings.reconcile_window)
+                progress = Progress(
+                    cursor=progress.cursor,
+                    reconciled=sweep.cursor,
+                    retained_from=max(progress.retained_from, self._bound(sweep.cursor, reach)),
+                )
+            batch = Batch(
+                target=self.target, rows=part.rows, step=sweep.step, settled_before=settled
+            )
+            await self._commit(memory, batch, progress, lasting=done)
+            if part.following is not None:
+                sweep.position = part.following
+            elif live_only:
+                window = self._bound(progress.reconciled, settings.reconcile_window)
+                sweep.step = Step.LATE
+                sweep.position = Position(max(window, progress.retained_from))
+            else:
+                break
+        self._sweep = None
+        interval = settings.reconcile_interval.total_seconds()
+        now = self._services.clock.monotonic()
+        while self._reconcile_at <= now:
+            self._reconcile_at += interval
+        self._swept = True
+
+    # Making it true
+
+    async def _commit(
+        self, memory: Memory, batch: Batch, progress: Progress, *, lasting: bool = False
+    ) -> None:
+        """Digest *batch*, make it durable, take it over and show it."""
+        services = self._services
+        now = services.clock.now()
+        digest = pipeline.digest(memory, batch, now)
+        posting = services.book.post(self.target, digest.increments, now)
+        self.active_at = services.clock.monotonic()
+        if not (digest.rows or posting.deltas or lasting):
+            # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.
+            memory.remember({}, progress)
+            return
+        commit = Commit(
+            target=self.target,
+            rows=digest.rows,
+            progress=progress,
+            deltas=posting.deltas,
+            activity=posting.activity,
+        )
+        await services.journal.commit(
+            commit, then=partial(self._committed, memory, digest, posting, progress)
+        )
+
+    def _committed(
+        self, memory: Memory, digest: Digest, posting: Posting, progress: Progress
+    ) -> None:
+        services = self._services
+        services.book.apply(posting)
+        touched = memory.remember(digest.rows, progress)
+        for correction, executions in digest.corrections.items():
+            services.process.corrected(reason=correction.value, executions=executions)
+            log.warning(
+                "reconcile corrected",
+                target=str(self.target),
+                reason=correction.value,
+                executions=executions,
+            )
+        for event in digest.stepped_back:
+            log.warning(
+                "execution stepped back, it stays counted",
+                target=str(self.target),
+                execution=event.execution.id.name,
+                was=event.was.name,
+                now=event.execution.phase.name,
+            )
+        if self._levels_shown:
+            self._show_levels({*touched, *digest.increments.launch_plans})
+
+    def _show_levels(self, launch_plans: Collection[str]) -> None:
+        if self._memory is None:
+            return
+        for launch_plan in launch_plans:
+            levels = levels_of(self._memory.live_of(launch_plan))
+            self._services.book.set_levels(self.target, launch_plan, levels)
+
+    # Asking
+
+    async def _read(self, position: Position, step: str, *, live_only: bool = False) -> Slice:
+        part = await read_slice(partial(self._ask, step=step), position, live_only=live_only)
+        self._services.fleet.note(part.rows, self._services.clock.now())
+        return part
+
+    async def _ask(self, asked: Query, token: str, *, step: str) -> Page:
+        """Ask for one page, a smaller one where a page is more than we can receive."""
+        while True:
+            try:
+                return await self._call(asked, token, step, limit=self._page_size)
+            except MessageTooLarge:
+                self._halve(self._page_size)
+
+    async def _call(self, asked: Query, token: str, step: str, *, limit: int) -> Page:
+        try:
+            page = await self._services.admin.list_executions(
+                self.target, asked, limit=limit, timeout=self._timeout(), token=token
+            )
+        except AdminError as error:
+            self._insist_on_time(error)
+            raise
+        self._services.process.rows_read(step=step, rows=len(page.executions))
+        self.active_at = self._services.clock.monotonic()
+        return page
+
+    async def _get(self, key: ExecutionId) -> Execution | None:
+        try:
+            row = await self._services.admin.get_execution(
+                self.target, key.name, timeout=self._timeout()
+            )
+        except NotFound:
+            return None
+        except AdminError as error:
+            self._insist_on_time(error)
+            raise
+        self._services.process.rows_read(step="live", rows=1)
+        self.active_at = self._services.clock.monotonic()
+        return row
+
+    def _halve(self, size: int) -> None:
+        """Ask for half of *size* rows from now on; a single row that is too large is an error."""
+        if size <= 1:
+            raise AdminError(
+                method="ListExecutions",
+                code="RESOURCE_EXHAUSTED",
+                details="a single execution is larger than we can receive",
+                subject=str(self.target),
+            )
+        self._page_size = max(1, size // 2)
+        log.info("page too large, halved", target=str(self.target), page_size=self._page_size)
+
+    # Time
+
+    def _start_clock(self) -> None:
+        budget = self._services.settings.poll_timeout.total_seconds()
+        self._deadline = self._services.clock.monotonic() + budget
+
+    def _remaining(self) -> float:
+        return self._deadline - self._services.clock.monotonic()
+
+    def _timeout(self) -> float:
+        remaining = self._remaining()
+        if remaining < _LEAST_TIMEOUT:
+            raise PollTimeout(self._late())
+        return min(remaining, self._services.call_timeout.total_seconds())
+
+    def _insist_on_time(self, error: AdminError) -> None:
+        """Say so where a call ended because the poll's time did."""
+        if error.code == "DEADLINE_EXCEEDED" and self._remaining() < _LEAST_TIMEOUT:
+            raise PollTimeout(self._late()) from error
+
+    def _late(self) -> str:
+        budget = self._services.settings.poll_timeout
+        return (
+            f"Poll of {self.target} took longer than scrape.poll_timeout ({budget}); the next one"
+            " goes on where it ended."
+        )
+
+    @staticmethod
+    def _bound(instant: Micros, back: timedelta) -> Micros:
+        return Micros(max(0, instant - micros(back)))

@@ -1,0 +1,184 @@
+"""
+The timetable: who polls when, and how many at once.
+
+Every target has a task of its own and a place of its own in the interval, so that the load on Admin
+is even and a slow target delays nobody. Targets whose last poll failed share a few of the slots: if
+they hang, the healthy ones still have the rest.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from exporter.admin.errors import AdminError
+from exporter.config.settings import DiscoverySettings
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.records import Commit, Discovery
+from exporter.metrics.exposition import Exposition
+from exporter.model.status import TargetStatus
+from exporter.model.targets import Target
+from exporter.scrape import discovery
+from exporter.scrape.poll import Services
+from exporter.scrape.worker import Worker
+from exporter.telemetry.log import get_logger
+
+log = get_logger(__name__)
+
+_SUSPECTS_SHARE = 4
+"""One slot in so many may be held by targets whose last poll failed."""
+
+_FIRST_RETRY = 1.0  # seconds; discovery retries sooner than its interval, and ever more slowly
+
+_STUCK_AFTER = 120.0
+"""Seconds without any sign of life, beyond the deadline of a call, that make a worker stuck."""
+
+
+class Scheduler:
+    """Discovers targets and keeps a worker polling each."""
+
+    def __init__(
+        self,
+        services: Services,
+        exposition: Exposition,
+        *,
+        settings: DiscoverySettings,
+        before: Discovery | None,
+    ) -> None:
+        """Prepare; *before* is the last complete discovery that the ledger knows of."""
+        self._services = services
+        self._exposition = exposition
+        self._settings = settings
+        self._before = before
+        self._workers: dict[Target, Worker] = {}
+        self._tasks: dict[Target, asyncio.Task[None]] = {}
+        self._first_targets: tuple[Target, ...] | None = None
+        self._discovery_problem = ""
+        concurrency = services.settings.concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._suspect_slots = asyncio.Semaphore(max(1, concurrency // _SUSPECTS_SHARE))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            retry = _FIRST_RETRY
+            interval = self._settings.interval.total_seconds()
+            while True:
+                if await self.discover(group):
+                    retry = _FIRST_RETRY
+                    await self._services.clock.sleep(interval)
+                else:
+                    await self._services.clock.sleep(min(retry, interval))
+                    retry *= 2
+
+    def in_use(self, target: Target, launch_plan: str) -> bool:
+        """Whether *target* is scraped and, where a launch plan is named, has live runs of it."""
+        worker = self._workers.get(target)
+        return worker is not None and (not launch_plan or worker.has_live(launch_plan))
+
+    def statuses(self) -> Sequence[TargetStatus]:
+        """Return how the scraping of each target goes."""
+        return [worker.status for worker in self._workers.values()]
+
+    def unready(self) -> str:
+        """Return what is still to be tried for the first time; empty when nothing is."""
+        if self._first_targets is None:
+            why = f" ({self._discovery_problem})" if self._discovery_problem else ""
+            return f"The first discovery is not complete{why}."
+        waiting = [
+            target
+            for target in self._first_targets
+            if target in self._workers and not self._workers[target].tried
+        ]
+        if not waiting:
+            return ""
+        return f"{len(waiting)} of {len(self._first_targets)} targets are still to be tried."
+
+    def unhealthy(self) -> str:
+        """Return which worker is stuck; empty when none is."""
+        patience = self._services.call_timeout.total_seconds() + _STUCK_AFTER
+        now = self._services.clock.monotonic()
+        for target, worker in self._workers.items():
+            if worker.busy and now - worker.active_at > patience:
+                return f"The worker of {target} has not moved for {now - worker.active_at:.0f} s."
+        return ""
+
+    async def discover(self, group: asyncio.TaskGroup) -> bool:
+        """
+        Look once which targets there are, and start and stop workers accordingly.
+
+        Returns:
+            Whether the discovery was complete.
+        """
+        services = self._services
+        timeout = services.call_timeout.total_seconds()
+        at = discovery.moment(
+            services.fleet.newest_seen, services.clock.now(), services.settings.reconcile_window
+        )
+        try:
+            found = await services.admin.list_targets(timeout=timeout)
+            decision = discovery.decide(
+                self._before, found, want=lambda t: discovery.wanted(t, self._settings), at=at
+            )
+            commit = Commit(discovery=decision.discovery, begun=decision.begun)
+            await services.journal.commit(commit, then=lambda: self._adopt(decision, group))
+        except (AdminError, LedgerError) as error:
+            if str(error) != self._discovery_problem:
+                log.warning("discovery failed", problem=str(error))
+            self._discovery_problem = str(error)
+            return False
+        self._discovery_problem = ""
+        await self._ask_version(timeout)
+        return True
+
+    def _adopt(self, decision: discovery.Decision, group: asyncio.TaskGroup) -> None:
+        self._before = decision.discovery
+        for target in decision.targets:
+            if target not in self._workers:
+                self._start(target, group)
+        for target in self._workers.keys() - set(decision.targets):
+            self._stop(target)
+        if self._first_targets is None:
+            self._first_targets = decision.targets
+            log.info("discovered", targets=len(decision.targets))
+
+    def _start(self, target: Target, group: asyncio.TaskGroup) -> None:
+        services = self._services
+        every = services.settings.reconcile_interval.total_seconds()
+        reconcile_at = services.clock.monotonic() + every * (0.5 + _place(target))
+        worker = Worker(target, services, self._exposition, reconcile_at=reconcile_at)
+        self._workers[target] = worker
+        self._tasks[target] = group.create_task(self._work(worker), name=f"poll {target}")
+        if self._first_targets is not None:
+            log.info("target added", target=str(target))
+
+    def _stop(self, target: Target) -> None:
+        self._tasks.pop(target).cancel()
+        self._workers.pop(target).retire()
+        log.info("target gone, its counters stay", target=str(target))
+
+    async def _work(self, worker: Worker) -> None:
+        clock = self._services.clock
+        interval = self._services.settings.interval.total_seconds()
+        offset = _place(worker.target) * interval
+        while True:
+            async with AsyncExitStack() as slots:
+                if worker.suspect:
+                    await slots.enter_async_context(self._suspect_slots)
+                await slots.enter_async_context(self._slots)
+                await worker.turn()
+            await clock.sleep(interval - (clock.monotonic() - offset) % interval)
+
+    async def _ask_version(self, timeout: float) -> None:
+        try:
+            version = await self._services.admin.get_version(timeout=timeout)
+        except AdminError as error:
+            # Some proxies let only the calls through that they know; nothing depends on this one.
+            log.debug("version unknown", problem=str(error))
+        else:
+            self._services.process.admin_is(version=version.version, build=version.build)
+
+
+def _place(target: Target) -> float:
+    """Return a target's place in every interval, from 0 to 1: always the same, evenly spread."""
+    return zlib.crc32(str(target).encode()) / 2**32

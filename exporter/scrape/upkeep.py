@@ -1,0 +1,63 @@
+"""What time alone brings about: holds that end, and series that nobody has used for weeks."""
+
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.journal import Journal
+from exporter.ledger.records import Commit
+from exporter.metrics.book import Book, Keep, held_in_ledger
+from exporter.model.clock import Clock
+from exporter.telemetry.log import get_logger
+
+log = get_logger(__name__)
+
+_TICK = 1.0  # seconds
+_TICKS_BETWEEN_EXPIRIES = 3600
+
+
+class Upkeep:
+    """Keeps the book while nothing is polled."""
+
+    def __init__(self, *, book: Book, journal: Journal, clock: Clock, keep: Keep) -> None:
+        self._book = book
+        self._journal = journal
+        self._clock = clock
+        self._keep = keep
+        self._overdue: list[Commit] = []
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ticks = 0
+        while True:
+            await self.release()
+            if ticks % _TICKS_BETWEEN_EXPIRIES == 0:
+                await self.expire()
+            ticks += 1
+            await self._clock.sleep(_TICK)
+
+    async def release(self) -> None:
+        """Show the series whose hold is over."""
+        due = self._book.due(self._clock.now())
+        if not due:
+            return
+        ids = held_in_ledger(due)
+        if not ids:
+            self._book.release(due)
+            return
+        try:
+            commit = Commit(released=ids)
+            await self._journal.commit(commit, then=lambda: self._book.release(due))
+        except LedgerError as error:
+            self._book.retry(due)
+            log.warning("series stay held back", series=len(due), problem=str(error))
+
+    async def expire(self) -> None:
+        """Forget the series of launch plans that are long gone."""
+        commit = self._book.expire(self._clock.now(), self._keep)
+        if commit is not None:
+            self._overdue.append(commit)
+        while self._overdue:
+            try:
+                await self._journal.commit(self._overdue[0], then=lambda: None)
+            except LedgerError as error:
+                log.warning("expired series stay in the ledger", problem=str(error))
+                return
+            self._overdue.pop(0)

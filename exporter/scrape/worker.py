@@ -1,0 +1,138 @@
+"""
+One target's turn: a poll, and what becomes known of how it went.
+
+Nothing that goes wrong here reaches another target. Changes of state are logged, repetitions are
+not.
+"""
+
+from datetime import timedelta
+from enum import Enum
+
+from exporter.admin.errors import AdminError
+from exporter.ledger.errors import LedgerError
+from exporter.metrics import catalog, text
+from exporter.metrics.catalog import Family
+from exporter.metrics.exposition import Exposition
+from exporter.model.status import TargetStatus
+from exporter.model.targets import Target
+from exporter.model.time import Micros, seconds
+from exporter.scrape.poll import Poller, PollTimeout, Services
+from exporter.telemetry.log import get_logger
+
+log = get_logger(__name__)
+
+FAMILIES = (
+    catalog.TARGET_LAST_SUCCESS,
+    catalog.TARGET_POLL_DURATION,
+    catalog.TARGET_INTERVAL,
+    catalog.TARGET_UP,
+)
+
+
+class Outcome(Enum):
+    """How a poll ended; the values are those of the metric's label."""
+
+    SUCCESS = "success"
+    ADMIN_ERROR = "admin_error"
+    TIMEOUT = "timeout"
+    LEDGER_ERROR = "ledger_error"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Worker:
+    """Takes one target's turns and shows how they went."""
+
+    def __init__(
+        self, target: Target, services: Services, exposition: Exposition, *, reconcile_at: float
+    ) -> None:
+        self.target = target
+        self.busy = False
+        self._services = services
+        self._exposition = exposition
+        self._poller = Poller(target, services, reconcile_at=reconcile_at)
+        self._status = TargetStatus(target, None, None, None, 0, "")
+        for family in FAMILIES:
+            services.book.budget.take(family, 1)
+        self._show(catalog.TARGET_INTERVAL, services.settings.interval.total_seconds())
+        self._show(catalog.TARGET_UP, 0)
+
+    @property
+    def status(self) -> TargetStatus:
+        """How it goes."""
+        return self._status._replace(live=self._poller.live)
+
+    @property
+    def tried(self) -> bool:
+        """Whether the first turn is over."""
+        return self._status.up is not None
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the last turn failed."""
+        return self._status.up is False
+
+    def has_live(self, launch_plan: str) -> bool:
+        """Whether *launch_plan* has executions that are not over, as far as is known."""
+        return self._poller.has_live(launch_plan)
+
+    @property
+    def active_at(self) -> float:
+        """When it last did something, by the monotonic clock."""
+        return self._poller.active_at
+
+    async def turn(self) -> None:
+        """Poll once; failures are shown and logged, not raised."""
+        clock = self._services.clock
+        at, began = clock.now(), clock.monotonic()
+        self.busy = True
+        self._poller.active_at = began
+        outcome, problem = Outcome.SUCCESS, ""
+        try:
+            await self._poller.poll()
+        except AdminError as error:
+            outcome, problem = Outcome.ADMIN_ERROR, str(error)
+        except PollTimeout as error:
+            outcome, problem = Outcome.TIMEOUT, str(error)
+        except LedgerError as error:
+            outcome, problem = Outcome.LEDGER_ERROR, str(error)
+        except Exception as bug:
+            # The edge of one target: a row that nobody foresaw must not stop the others.
+            outcome, problem = Outcome.INTERNAL_ERROR, f"{type(bug).__name__}: {bug}"
+            log.exception("poll failed on a bug of ours", target=str(self.target))
+        finally:
+            self.busy = False
+        self._note(outcome, problem, at, timedelta(seconds=clock.monotonic() - began))
+
+    def retire(self) -> None:
+        """Take down what says something about the present; counters stay."""
+        self._poller.retire()
+        for family in FAMILIES:
+            self._exposition.drop(family, self.target)
+            self._services.book.budget.give_back(family, 1)
+
+    def _note(self, outcome: Outcome, problem: str, at: Micros, lasted: timedelta) -> None:
+        before = self._status
+        up = outcome is Outcome.SUCCESS
+        self._services.process.poll_finished(outcome=outcome.value)
+        self._status = TargetStatus(
+            target=self.target,
+            up=up,
+            last_success_at=at if up else before.last_success_at,
+            poll_duration=lasted,
+            live=0,
+            problem=problem,
+        )
+        self._show(catalog.TARGET_UP, up)
+        self._show(catalog.TARGET_POLL_DURATION, lasted.total_seconds())
+        if up:
+            self._show(catalog.TARGET_LAST_SUCCESS, seconds(at))
+        if not up and (before.up is not False or before.problem != problem):
+            log.warning(
+                "target failing", target=str(self.target), outcome=outcome.value, problem=problem
+            )
+        elif up and before.up is False:
+            log.info("target recovered", target=str(self.target))
+        log.debug("polled", target=str(self.target), outcome=outcome.value, lasted=str(lasted))
+
+    def _show(self, family: Family, value: float) -> None:
+        self._exposition.put(family, self.target, text.sample(family, self.target, value))

@@ -1,0 +1,68 @@
+"""Admin says no with a status and a sentence; a client may get details to act upon."""
+
+import json
+
+import grpc
+from google.protobuf.message import Message
+
+
+class Refusal(Exception):
+    """
+    What Admin answers instead of a response.
+
+    Attributes:
+        code: The gRPC status.
+        details: Its text, as a person reads it.
+        reason: The message that the status carries for programs, if any.
+    """
+
+    def __init__(
+        self, code: grpc.StatusCode, details: str, *, reason: Message | None = None
+    ) -> None:
+        super().__init__(f"{code.name}: {details}")
+        self.code = code
+        self.details = details
+        self.reason = reason
+
+
+def invalid(details: str) -> Refusal:
+    """Return a refusal of the request itself."""
+    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, details)
+
+
+def missing(field: str) -> Refusal:
+    """Return a refusal of a request that leaves out *field*."""
+    return invalid(f"missing {field}")
+
+
+def not_found(entity: str, **identifier: str) -> Refusal:
+    """Return a refusal to answer about what is not there, *identifier* printed as protobuf."""
+    return Refusal(
+        grpc.StatusCode.NOT_FOUND,
+        f"missing entity of type {entity} with identifier {printed(**identifier)}",
+    )
+
+
+def database_fault(details: str) -> Refusal:
+    """
+    Return what Admin makes of a PostgreSQL error that it does not know.
+
+    Source: flyteadmin `pkg/repositories/errors/postgres.go`.
+    """
+    return Refusal(grpc.StatusCode.UNKNOWN, f"failed database operation with {details}")
+
+
+def already_exists(constraint: str) -> Refusal:
+    """Return what Admin makes of a unique key that is taken."""
+    return Refusal(
+        grpc.StatusCode.ALREADY_EXISTS,
+        "value with matching already exists "
+        f'(duplicate key value violates unique constraint "{constraint}")',
+    )
+
+
+def printed(**fields: str) -> str:
+    """Return the set *fields* as Go prints a protobuf message on one line."""
+    return " ".join(
+        f"{name}:{json.dumps(value, ensure_ascii=False)}" for name, value in fields.items() if value
+    )

@@ -1,0 +1,1 @@
+"""What happened, worked out from what was known and what is seen. Pure."""

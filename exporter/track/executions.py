@@ -1,0 +1,207 @@
+"""
+Rows come in any order and more than once; each leaves as the events that it is owed.
+
+The rules, each of which somebody's numbers once broke:
+
+1. An execution is the same one when name and creation time agree.
+2. Seen for the first time: launched. First seen with a start: started. First seen over: finished.
+   One row can owe all three, when it began and ended between two polls.
+3. Over is for ever. A row that steps back from a terminal phase is reported once and keeps its
+   verdict.
+4. Of two rows of the same execution in one batch, the one that is over wins.
+5. Absence proves nothing. Only Admin saying NOT_FOUND in two reconciles makes an execution
+   vanished, and vanished is not finished.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from exporter.model.executions import OVER, TERMINAL, Execution, ExecutionId, Phase, Tracked
+from exporter.model.time import Micros
+
+
+class Primed(NamedTuple):
+    """Was there when we first looked: not counted, but its launch plan is now known."""
+
+    execution: Execution
+
+
+class Launched(NamedTuple):
+    """Seen for the first time."""
+
+    execution: Execution
+
+
+class Started(NamedTuple):
+    """Seen for the first time with a start."""
+
+    execution: Execution
+
+
+class Finished(NamedTuple):
+    """Seen for the first time in a terminal phase."""
+
+    execution: Execution
+
+
+class Vanished(NamedTuple):
+    """Admin no longer has it and its end was never seen."""
+
+    id: ExecutionId
+    launch_plan: str
+
+
+class SteppedBack(NamedTuple):
+    """Seen unfinished after its end, as after a restore of Admin's database."""
+
+    execution: Execution
+    was: Phase
+
+
+Event = Primed | Launched | Started | Finished | Vanished | SteppedBack
+
+
+class Known(Protocol):
+    """What is known, by identity."""
+
+    def get(self, key: ExecutionId, /) -> Tracked | None:
+        """Return what is known of one execution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """
+    What a batch told us.
+
+    Attributes:
+        events: What happened, at most once for each execution and kind.
+        rows: What is now known of the executions about which that changed.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    rows: dict[ExecutionId, Tracked] = field(default_factory=dict)
+
+
+def observe(known: Known, seen: Iterable[Execution], now: Micros) -> Observed:
+    """
+    Work out what happened to each execution since we last looked.
+
+    Pure and idempotent: with what it returns applied, the same *seen* yields nothing.
+
+    Args:
+        known: What was last committed.
+        seen: Rows as Admin answered them: any order, duplicates allowed.
+        now: Our clock; dates what no timestamp of Admin's marks.
+
+    Returns:
+        The events, and the rows to store with them.
+    """
+    events: list[Event] = []
+    rows: dict[ExecutionId, Tracked] = {}
+    for execution in _one_each(seen):
+        before = known.get(execution.id)
+        if before is None:
+            events.append(Launched(execution))
+        elif before.phase in TERMINAL:
+            if execution.phase not in TERMINAL and not before.stepped_back:
+                events.append(SteppedBack(execution, before.phase))
+                rows[execution.id] = before._replace(stepped_back=True)
+            continue
+        if execution.started_at is not None and (before is None or not before.started):
+            events.append(Started(execution))
+        if execution.phase in TERMINAL:
+            events.append(Finished(execution))
+            rows[execution.id] = OVER[execution.phase]
+            continue
+        after = _tracked(execution, before, now)
+        if after != before:
+            rows[execution.id] = after
+    return Observed(events, rows)
+
+
+def prime(seen: Iterable[Execution], now: Micros) -> Observed:
+    """
+    Take note of what is there at a cold start, counting none of it.
+
+    Whatever is already over stays uncounted for ever; whatever is not will be counted when it is.
+    """
+    events: list[Event] = []
+    rows: dict[ExecutionId, Tracked] = {}
+    for execution in _one_each(seen):
+        events.append(Primed(execution))
+        over = OVER.get(execution.phase)
+        rows[execution.id] = over or _tracked(execution, None, now)
+    return Observed(events, rows)
+
+
+def miss(known: Known, absent: Collection[ExecutionId]) -> Observed:
+    """Take note of live executions that Admin answered NOT_FOUND for in this reconcile."""
+    observed = Observed()
+    for key in absent:
+        before = known.get(key)
+        if before is None or not before.is_live:
+            continue
+        after = before._replace(absences=before.absences + 1)
+        observed.rows[key] = after
+        if not after.is_live:
+            observed.events.append(Vanished(key, before.launch_plan))
+    return observed
+
+
+def levels(live: Iterable[Tracked]) -> Mapping[Phase, tuple[int, Micros]]:
+    """Return how many of *live* are in each phase, and since when the longest waiting one is."""
+    counted: dict[Phase, tuple[int, Micros]] = {}
+    for row in live:
+        count, oldest = counted.get(row.phase, (0, row.since))
+        counted[row.phase] = (count + 1, min(oldest, row.since))
+    return counted
+
+
+def _one_each(seen: Iterable[Execution]) -> Iterable[Execution]:
+    """Keep the furthest row of each execution, whatever the order they came in."""
+    best: dict[ExecutionId, Execution] = {}
+    for execution in seen:
+        other = best.setdefault(execution.id, execution)
+        if other is not execution and _progress(execution) > _progress(other):
+            best[execution.id] = execution
+    return best.values()
+
+
+def _progress(execution: Execution) -> tuple[bool, bool, Micros, Phase]:
+    # A start outranks the time of the update: clocks may disagree, a start does not go away.
+    return (
+        execution.phase in TERMINAL,
+        execution.started_at is not None,
+        execution.updated_at,
+        execution.phase,
+    )
+
+
+def _tracked(execution: Execution, before: Tracked | None, now: Micros) -> Tracked:
+    phase = execution.phase
+    if before is not None and before.phase is phase:
+        since = before.since
+    else:
+        since = _entered(execution, now)
+    return Tracked(
+        phase,
+        execution.mode,
+        execution.launch_plan,
+        since,
+        execution.started_at is not None or (before is not None and before.started),
+    )
+
+
+def _entered(execution: Execution, now: Micros) -> Micros:
+    """Return when *execution* entered its phase."""
+    match execution.phase:
+        case Phase.UNDEFINED:
+            return execution.id.created_at
+        case Phase.RUNNING:
+            return execution.started_at or execution.updated_at
+        case Phase.ABORTING | Phase.UNRECOGNIZED:
+            # Admin stamps nothing when it sets ABORTING: first sight is all there is.
+            return now
+        case _:
+            return execution.updated_at

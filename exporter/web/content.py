@@ -1,0 +1,39 @@
+"""What the web port shows is made elsewhere; these are the questions it asks."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from exporter.metrics.formats import Format
+from exporter.model.status import TargetStatus
+
+
+class Source(Protocol):
+    """Where the metrics come from."""
+
+    def snapshot(self, media: Format) -> Sequence[bytes]:
+        """
+        Return one consistent state of all metrics, complete, in pieces of any size.
+
+        The sequence is read later and bit by bit: it must not change once it is returned.
+        """
+
+
+class Pages(Protocol):
+    """What the health checks and the landing page tell."""
+
+    @property
+    def version(self) -> str:
+        """The version of this program."""
+
+    @property
+    def endpoint(self) -> str:
+        """The address of Flyte Admin."""
+
+    def unhealthy(self) -> str:
+        """Say why this process should be restarted; nothing while it is healthy."""
+
+    def unready(self) -> str:
+        """Say why the metrics are not complete yet; nothing when they are."""
+
+    def targets(self) -> Sequence[TargetStatus]:
+        """Return how each target is doing, in any order."""

@@ -1,0 +1,116 @@
+"""Four questions have an answer here: the metrics, is it alive, is it complete, what is it."""
+
+import asyncio
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from exporter.metrics.formats import negotiate
+from exporter.model.clock import Clock
+from exporter.web import delivery, encoding, landing
+from exporter.web.content import Pages, Source
+from exporter.web.delivery import Limits
+
+LANDING = "/"
+METRICS = "/metrics"
+HEALTHY = "/-/healthy"
+READY = "/-/ready"
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src '{landing.STYLE_HASH}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    # aiohttp would tell its own version and Python's.
+    "Server": "flyte-exporter",
+}
+_ELSEWHERE = (
+    f"Look at {LANDING} for an overview, {METRICS} for the metrics, "
+    f"{HEALTHY} and {READY} for the health checks.\n"
+)
+
+
+def application(*, source: Source, pages: Pages, clock: Clock, limits: Limits) -> web.Application:
+    """Return the routes over *source* and *pages*, as aiohttp serves them."""
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        return await _exposition(request, source)
+
+    async def healthy(_: web.Request) -> web.StreamResponse:
+        return _verdict("healthy", pages.unhealthy())
+
+    async def ready(_: web.Request) -> web.StreamResponse:
+        return _verdict("ready", pages.unready())
+
+    async def overview(_: web.Request) -> web.StreamResponse:
+        text = landing.render(
+            version=pages.version,
+            endpoint=pages.endpoint,
+            unhealthy=pages.unhealthy(),
+            unready=pages.unready(),
+            targets=pages.targets(),
+            now=clock.now(),
+        )
+        return web.Response(text=text, content_type="text/html")
+
+    large = frozenset({LANDING, METRICS})
+    app = web.Application(middlewares=[delivery.within(limits, large), _explain])
+    app.on_response_prepare.append(_add_headers)
+    app.router.add_get(LANDING, overview)
+    app.router.add_get(METRICS, metrics)
+    app.router.add_get(HEALTHY, healthy)
+    app.router.add_get(READY, ready)
+    return app
+
+
+async def _exposition(request: web.Request, source: Source) -> web.StreamResponse:
+    media = negotiate(request.headers.get(hdrs.ACCEPT))
+    response = web.StreamResponse(
+        headers={hdrs.CONTENT_TYPE: media.content_type, hdrs.VARY: "Accept, Accept-Encoding"}
+    )
+    document = source.snapshot(media)
+    blocks = encoding.blocks(document)
+    if encoding.accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING)):
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+        blocks = encoding.gzipped(blocks)
+    else:
+        response.content_length = sum(map(len, document))
+    await response.prepare(request)
+    if request.method == hdrs.METH_HEAD:
+        return response
+    # Joining and compressing happen in a worker thread, one block at a time: the event loop goes
+    # on polling meanwhile, and a slow client holds one block and not the document.
+    while block := await asyncio.to_thread(next, blocks, b""):
+        await response.write(block)
+    return response
+
+
+def _verdict(claim: str, objection: str) -> web.Response:
+    if objection:
+        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=f"{objection}\n")
+    return web.Response(text=f"{claim}\n")
+
+
+@web.middleware
+async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request for something else with where to look."""
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        return web.Response(
+            status=HTTPStatus.NOT_FOUND, text=f"There is nothing here. {_ELSEWHERE}"
+        )
+    except web.HTTPMethodNotAllowed as refusal:
+        return web.Response(
+            status=HTTPStatus.METHOD_NOT_ALLOWED,
+            headers={hdrs.ALLOW: ", ".join(sorted(refusal.allowed_methods))},
+            text=f"This is only for reading: use GET or HEAD. {_ELSEWHERE}",
+        )
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)

@@ -1,0 +1,197 @@
+"""What `load` accepts, and the exact words in which it refuses."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter.config.load import decode, load
+from exporter.config.problems import ConfigError
+from exporter.config.settings import (
+    SECTIONS,
+    AdminSettings,
+    DiscoverySettings,
+    LedgerSettings,
+    LogSettings,
+    MetricsSettings,
+    ScrapeSettings,
+    Settings,
+    WebSettings,
+)
+from exporter.config.values import ListenAddress
+
+_DATA = Path(__file__).parent / "testdata"
+_MINIMAL = b"admin: {endpoint: flyteadmin:81}\n"
+
+
+def _refusal(content: bytes, environ: dict[str, str] | None = None) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        decode(content, file=Path("config.yaml"), environ=environ or {})
+    return caught.value
+
+
+@pytest.mark.parametrize("path", sorted(_DATA.glob("invalid-*.yml")), ids=lambda path: path.stem)
+def test_each_fault_has_its_exact_message(path: Path) -> None:
+    """One fault in a file yields one message, word for word the one beside it."""
+    with pytest.raises(ConfigError) as caught:
+        decode(path.read_bytes(), file=Path(path.name), environ={})
+    assert f"{caught.value}\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
+    assert len(caught.value.problems) == 1
+
+
+def test_each_message_has_its_fault() -> None:
+    """No expected message is left over without the file that provokes it."""
+    faults = {path.stem for path in _DATA.glob("invalid-*.yml")}
+    assert {path.stem for path in _DATA.glob("*.txt")} == faults
+
+
+def test_every_key_can_be_set() -> None:
+    """A file that sets every setting there is comes out as exactly those settings."""
+    settings = load(_DATA / "valid-every-key.yml", {})
+    assert settings == Settings(
+        admin=AdminSettings(
+            endpoint="flyteadmin.flyte.svc:81", insecure=True, timeout=timedelta(seconds=90)
+        ),
+        discovery=DiscoverySettings(
+            include=("flytesnacks/*", "*/production"),
+            exclude=("*/development",),
+            interval=timedelta(milliseconds=250),
+        ),
+        scrape=ScrapeSettings(
+            interval=timedelta(seconds=10),
+            concurrency=64,
+            page_size=1,
+            overlap=timedelta(0),
+            reconcile_interval=timedelta(seconds=10),
+            reconcile_window=timedelta(days=2),
+            poll_timeout=timedelta(weeks=1),
+        ),
+        metrics=MetricsSettings(
+            duration_buckets=(timedelta(minutes=1), timedelta(hours=1)),
+            queue_buckets=(timedelta(seconds=1.5),),
+            series_limit=100,
+            first_sample_hold=timedelta(0),
+        ),
+        ledger=LedgerSettings(path=Path("data/ledger.db")),
+        web=WebSettings(listen=ListenAddress("::1", 0)),
+        log=LogSettings(level="debug", format="json"),
+    )
+
+
+def test_the_valid_example_leaves_no_key_out() -> None:
+    """The file that claims to set every setting does, so a new one cannot go untried."""
+    written = yaml.safe_load((_DATA / "valid-every-key.yml").read_text(encoding="utf-8"))
+    assert {(section, key) for section in written for key in written[section]} == {
+        (section, key) for section, model in SECTIONS.items() for key in model.model_fields
+    }
+
+
+def test_the_endpoint_alone_is_enough() -> None:
+    """Whatever is not set has its default."""
+    settings = decode(_MINIMAL, file=Path("config.yaml"), environ={})
+    assert settings == Settings(admin=AdminSettings(endpoint="flyteadmin:81"))
+    assert settings.scrape.interval == timedelta(seconds=30)
+    assert settings.web.listen == ("0.0.0.0", 9942)
+
+
+def test_a_section_whose_keys_are_commented_out_has_its_defaults() -> None:
+    """`scrape:` with nothing but comments below is no fault."""
+    content = _MINIMAL + b"scrape:\n  # interval: 10s\n"
+    settings = decode(content, file=Path("config.yaml"), environ={})
+    assert settings.scrape == ScrapeSettings()
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm() -> None:
+    """A file saved by Notepad reads the same, and its faults are on the same lines."""
+    assert decode(
+        b"\xef\xbb\xbfadmin:\r\n  endpoint: flyteadmin:81\r\n", file=Path("c"), environ={}
+    )
+    error = _refusal(_MINIMAL + b"\r\nlog:\r\n  level: loud\r\n")
+    assert (error.problems[0].line, error.problems[0].column) == (4, 10)
+
+
+def test_all_problems_are_told_at_once_from_top_to_bottom() -> None:
+    """One run shows everything: the file in reading order, then the environment."""
+    error = _refusal(
+        b"log: {level: loud}\n"
+        b"scrape:\n"
+        b"  interval: 30 s\n"
+        b"  intervall: 30s\n"
+        b"  concurrency: 0\n"
+        b"  concurrency: 1\n"
+        b"web: nowhere\n"
+        b"metrics: {queue_buckets: [1, 2s, x]}\n",
+        {
+            "FLYTE_EXPORTER__SCRAPE__PAGE_SIZE": "many",
+            "FLYTE_EXPORTER__LEDGER__PTAH": "ledger.db",
+        },
+    )
+    assert str(error).splitlines() == [
+        'config.yaml: admin.endpoint: must be set to HOST:PORT, such as "dns:///flyteadmin:81".',
+        'config.yaml:1:14: log.level: expected "debug", "info", "warning" or "error", got "loud".',
+        'config.yaml:3:13: scrape.interval: expected a duration such as "30s", got "30 s".',
+        'config.yaml:4:3: scrape.intervall: unknown key; did you mean "interval"?',
+        "config.yaml:5:16: scrape.concurrency: expected a whole number from 1 to 64, got 0.",
+        "config.yaml:6:3: scrape.concurrency: already set on line 5; keep one.",
+        'config.yaml:7:6: web: expected a mapping of settings, got "nowhere".',
+        (
+            'config.yaml:8:27: metrics.queue_buckets[0]: expected a duration such as "30s", got 1;'
+            ' add a unit, as in "30s".'
+        ),
+        'config.yaml:8:34: metrics.queue_buckets[2]: expected a duration such as "30s", got "x".',
+        (
+            "environment variable FLYTE_EXPORTER__LEDGER__PTAH: unknown key;"
+            " did you mean FLYTE_EXPORTER__LEDGER__PATH?"
+        ),
+        (
+            "environment variable FLYTE_EXPORTER__SCRAPE__PAGE_SIZE:"
+            ' expected a whole number from 1 to 10000, got "many".'
+        ),
+        "11 problems; nothing was started.",
+    ]
+
+
+def test_a_problem_carries_its_place_as_facts() -> None:
+    """A program need not take the text apart to know where a problem is."""
+    (problem,) = _refusal(_MINIMAL + b"scrape: {interval: 30}\n").problems
+    assert problem.file == Path("config.yaml")
+    assert (problem.line, problem.column, problem.path) == (2, 20, "scrape.interval")
+    assert problem.variable is None
+
+
+def test_an_unreadable_value_is_reported_once() -> None:
+    """A value behind an unsupported tag is not also called missing or of the wrong kind."""
+    error = _refusal(b"admin: {endpoint: !vault x}\nscrape: !include y\nlog: [a]\n")
+    assert [problem.path for problem in error.problems] == ["admin.endpoint", "scrape", "log"]
+
+
+def test_an_unknown_key_with_an_unreadable_value_is_reported_for_both() -> None:
+    """Mending the value first would otherwise bring the next complaint."""
+    error = _refusal(_MINIMAL + b"alerts: !include alerts.yaml\n")
+    assert [problem.sentence for problem in error.problems] == [
+        "unknown key; known keys: admin, discovery, ledger, log, metrics, scrape, web.",
+        'the YAML tag "!include" is not supported; remove it.',
+    ]
+
+
+def test_a_document_behind_an_unsupported_tag_is_refused() -> None:
+    """A tag on the whole file is told like any other."""
+    error = _refusal(b"!vault\nadmin: {endpoint: flyteadmin:81}\n")
+    assert [str(problem) for problem in error.problems] == [
+        'config.yaml:1:1: the YAML tag "!vault" is not supported; remove it.'
+    ]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A path that leads nowhere is shown as it was given."""
+    path = tmp_path / "absent.yaml"
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert str(caught.value.problems[0]) == f"{path}: cannot be read: no such file or directory."
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    """A mount that became a directory, as happens with a missing ConfigMap key, says so."""
+    with pytest.raises(ConfigError, match="cannot be read: is a directory"):
+        load(tmp_path, {})

@@ -1,0 +1,82 @@
+"""The configuration page says what the program does."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter.config.environment import variable_for
+from exporter.config.load import decode
+from exporter.config.reference import reference
+from exporter.config.settings import SECTIONS
+
+_ROOT = Path(__file__).parents[1]
+
+
+def test_the_page_is_up_to_date() -> None:
+    """The page is what the settings of this checkout would write; `make docs` mends it."""
+    assert (_ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == reference()
+
+
+def test_every_setting_has_one_row() -> None:
+    """No setting is left out, and each row names its environment variable."""
+    rows = re.findall(r"^\| `(\w+)\.(\w+)` \|.*\| `(\w+)` \|$", reference(), re.MULTILINE)
+    assert rows == [
+        (section, key, variable_for(section, key))
+        for section, model in SECTIONS.items()
+        for key in model.model_fields
+    ]
+
+
+def test_the_example_is_valid() -> None:
+    """What the page shows can be copied into a file and used."""
+    (example,) = re.findall(r"```yaml\n(.*?)```", reference(), re.DOTALL)
+    assert decode(example.encode(), file=Path("example"), environ={}).admin.insecure
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (path, text)
+        for path, text in re.findall(r"^\| `(.+?)` \| .+? \| (.+?) \|", reference(), re.MULTILINE)
+        if text != "**required**"
+    ],
+)
+def test_a_default_can_be_written_as_it_is_shown(path: str, text: str) -> None:
+    """Each default, copied from the page into a file, is the default."""
+    section, key = path.split(".")
+    base = "admin:\n  endpoint: flyteadmin:81\n"
+    head = base if section == "admin" else f"{base}{section}:\n"
+    shown = decode(f"{head}  {key}: {text.strip('`')}\n".encode(), file=Path("page"), environ={})
+    unset = decode(base.encode(), file=Path("page"), environ={})
+    assert shown == unset
+
+
+def test_check_tells_a_page_that_is_out_of_date(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--check` fails for a stale page, says how to mend it and leaves it alone."""
+    before = (_ROOT / "docs" / "configuration.md").read_bytes()
+    script = runpy.run_path(str(_ROOT / "docs" / "generate.py"))
+    monkeypatch.setitem(script["PAGES"], "docs/configuration.md", lambda: "something else")
+    with pytest.raises(SystemExit) as caught:
+        script["generate"](["--check"])
+    assert caught.value.code == 1
+    assert capsys.readouterr().out == "docs/configuration.md: out of date; run: make docs\n"
+    assert (_ROOT / "docs" / "configuration.md").read_bytes() == before
+
+
+def test_check_passes_when_nothing_has_drifted() -> None:
+    """`python -m docs.generate --check` is quiet when every page is current."""
+    done = subprocess.run(
+        [sys.executable, "-m", "docs.generate", "--check"],
+        cwd=_ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,62 @@
+"""A web port on a real socket over contents that a test can set."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from exporter.metrics.formats import Format
+from exporter.model.status import TargetStatus
+from exporter.telemetry.clock import SystemClock
+from exporter.web.delivery import Limits
+from exporter.web.server import serve
+
+
+@dataclass
+class Site:
+    """What the web port is given; everything may be changed while it is served."""
+
+    document: Sequence[bytes] = (b"# TYPE up gauge\n", b"up 1\n")
+    objection: str = ""
+    wait: str = ""
+    statuses: Sequence[TargetStatus] = ()
+    asked: list[Format] = field(default_factory=list)
+    """The format of each snapshot that was taken."""
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a snapshot was taken: a response is under way."""
+    version: str = "1.2.3"
+    endpoint: str = "flyteadmin.example:443"
+
+    def snapshot(self, media: Format) -> Sequence[bytes]:
+        """Return the document, in whatever format."""
+        self.asked.append(media)
+        self.taken.set()
+        return self.document
+
+    def unhealthy(self) -> str:
+        """Return why it should be restarted."""
+        return self.objection
+
+    def unready(self) -> str:
+        """Return why it is not complete."""
+        return self.wait
+
+    def targets(self) -> Sequence[TargetStatus]:
+        """Return how the targets are."""
+        return self.statuses
+
+    @asynccontextmanager
+    async def served(self, limits: Limits | None = None) -> AsyncIterator[int]:
+        """Serve all this on a free port of the loopback interface, which is yielded."""
+        async with serve(
+            "127.0.0.1:0", source=self, pages=self, clock=SystemClock(), limits=limits
+        ) as port:
+            yield port
+
+
+@pytest.fixture
+def site() -> Site:
+    """Return contents with two samples, healthy, ready, and without targets."""
+    return Site()
