@@ -93,6 +93,8 @@ class Poller:
         self._levels_shown = False
         self._page_size = services.settings.page_size
         self._deadline = float("inf")
+        self._resume: Position | None = None
+        self._refreshed: set[ExecutionId] = set()
         self._sweep: _Sweep | None = None
         self._swept = False
         self._reconcile_at = reconcile_at
@@ -173,15 +175,16 @@ class Poller:
         horizon = min(self._services.fleet.newest(progress.cursor), now)
         reconciling = not self._swept or self._services.clock.monotonic() >= self._reconcile_at
         overlap = self._services.settings.overlap
-        following: Position | None = Position(
+        following: Position | None = self._resume or Position(
             max(self._bound(progress.cursor, overlap), progress.retained_from)
         )
+        self._resume = None
         fresh: set[ExecutionId] = set()
         rows: list[Execution] = []
         while following is not None:
             if rows:
                 await self._commit(memory, Batch(target=self.target, rows=rows), progress)
-            part = await self._read(following, "new")
+            part = await self._read_new(following)
             rows, following = part.rows, part.following
             fresh.update(row.id for row in rows)
             cursor = newest(rows, self._services.clock.now(), progress.cursor)
@@ -199,6 +202,15 @@ class Poller:
         if reconciling:
             await self._reconcile(memory)
 
+    async def _read_new(self, position: Position) -> Slice:
+        """Read one slice of what is new; out of time, the next poll goes on from *position*."""
+        try:
+            return await self._read(position, "new")
+        except PollTimeout:
+            # From the cursor less the overlap, a burst that fills the overlap would never end.
+            self._resume = position
+            raise
+
     async def _refresh(
         self, keys: list[ExecutionId], *, into: list[Execution], thorough: bool
     ) -> list[ExecutionId]:
@@ -209,6 +221,8 @@ class Poller:
             The executions that Admin answered NOT_FOUND for. They are asked for one by one only
             once, and again when *thorough*.
         """
+        # Those first that the last poll had no time for.
+        keys.sort(key=self._refreshed.__contains__)
         listed = [key for key in keys if query.is_speakable(key.name)]
         start = 0
         while start < len(listed):
@@ -221,6 +235,8 @@ class Poller:
                 continue
             into += page.executions
             start += len(names)
+            self._refreshed.update(listed[start - len(names) : start])
+        self._refreshed.clear()
         found = {row.id for row in into}
         missing = [key for key in keys if key not in found]
         self._absent.intersection_update(missing)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import NamedTuple
 
-from exporter.sim.executions import ErrorSeen
+from exporter.sim.execution import ErrorSeen
 
 
 class End(Enum):

@@ -18,7 +18,8 @@ from exporter.model.executions import Mode, Phase
 from exporter.model.time import Micros
 from exporter.sim import wire
 from exporter.sim.entities import EXECUTION
-from exporter.sim.executions import ExecutionKey, Executions, Stored
+from exporter.sim.execution import ExecutionKey, Stored
+from exporter.sim.executions import Executions
 from exporter.sim.filters import Value, names_state
 from exporter.sim.launch_plans import LaunchPlansApi
 from exporter.sim.listing import checked, require, require_id, selected

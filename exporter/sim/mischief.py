@@ -10,7 +10,8 @@ from flyteidl.admin import execution_pb2
 from exporter.model.executions import NON_TERMINAL, TERMINAL
 from exporter.model.time import Micros, micros
 from exporter.sim.catalog import PROJECTS
-from exporter.sim.executions import ExecutionKey, Executions
+from exporter.sim.execution import ExecutionKey
+from exporter.sim.executions import Executions
 from exporter.sim.incidents import Agenda, Trouble, Window
 from exporter.sim.store import Store
 

@@ -42,7 +42,7 @@ CREATE TABLE launch_plans (
     UNIQUE (project, domain, name, version)
 );
 CREATE TABLE executions (
-    place INTEGER PRIMARY KEY,   -- of the simulator: where the row lies
+    place INTEGER PRIMARY KEY AUTOINCREMENT,  -- of the simulator: where the row lies
     id INTEGER UNIQUE,           -- drawn when the row is written; NULL while nobody can see it
     created_at INTEGER, updated_at INTEGER, deleted_at INTEGER,
     execution_project TEXT, execution_domain TEXT, execution_name TEXT,

@@ -20,7 +20,7 @@ from exporter.model.time import Micros, micros
 from exporter.sim import company, mischief, wire
 from exporter.sim.api import AdminApi
 from exporter.sim.catalog import Kind, Plan, plans
-from exporter.sim.executions import ErrorSeen, ExecutionKey, Stored
+from exporter.sim.execution import ErrorSeen, ExecutionKey, Stored
 from exporter.sim.fates import CHILD_FAILED, End, Fate, fate
 from exporter.sim.incidents import Agenda, Incident, Trouble
 from exporter.sim.store import Store
@@ -70,6 +70,7 @@ class World:
         speed: float = 1,
         incidents: Sequence[Incident] = (),
         drive: bool = False,
+        history: timedelta = HISTORY,
     ) -> None:
         """
         Found the company and let it work until *start*.
@@ -80,6 +81,7 @@ class World:
             speed: Divides periods and durations; timestamps stay on the wall clock.
             incidents: What goes wrong.
             drive: Whether executions that clients launch move by themselves too.
+            history: How long the company was at work before *start*, at speed 1.
         """
         self._seed = seed
         self._speed = speed
@@ -87,7 +89,7 @@ class World:
         self._pushed = 0
         self._lives: dict[ExecutionKey, _Life] = {}
         self.agenda = Agenda(incidents, start=start)
-        self.now = Micros(start - self._scaled(HISTORY))
+        self.now = Micros(start - self._scaled(history))
         self.store = Store(seed=seed)
         self.api = AdminApi(self.store, now=lambda: self.now, seed=seed)
         self.executions = self.api.executions

@@ -10,7 +10,7 @@ from flyteidl.admin import common_pb2
 from exporter.model.executions import Mode
 from exporter.model.time import SECOND, Micros
 from exporter.sim.api import AdminApi
-from exporter.sim.executions import ErrorSeen, ExecutionKey
+from exporter.sim.execution import ErrorSeen, ExecutionKey
 from exporter.sim.store import Store
 
 START = Micros(1_790_000_000_000_000)

@@ -1,7 +1,6 @@
 """The filter grammar, fault by fault, and what it does to rows."""
 
 import sqlite3
-from datetime import datetime
 from typing import Any
 
 import grpc
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.executions import Phase
-from exporter.model.time import Micros, from_datetime, rfc3339
+from exporter.model.time import Micros, rfc3339
 from exporter.sim.entities import EXECUTION, LAUNCH_PLAN, PROJECT
 from exporter.sim.filters import conjunction, names_state, parsed
 from exporter.sim.refusal import Refusal
@@ -110,10 +109,9 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
         assert where.sql.count("?") == len(where.parameters)
 
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(__import__("datetime").UTC)))
-def test_our_own_timestamps_come_back_to_the_microsecond(moment: datetime) -> None:
+@given(st.integers(0, 4_000_000_000_000_000).map(Micros))
+def test_our_own_timestamps_come_back_to_the_microsecond(instant: Micros) -> None:
     """A cursor that is written with microseconds and a Z is read as the same instant."""
-    instant = from_datetime(moment)
     where = conjunction(parsed(f"gte(execution_created_at,{rfc3339(instant)})", EXECUTION))
     assert where.parameters == [instant]
 
@@ -129,11 +127,10 @@ def test_contains_is_a_case_sensitive_pattern(rows: list[str], sought: str) -> N
     database.execute("PRAGMA case_sensitive_like = ON")
     database.execute("CREATE TABLE executions (cluster TEXT)")
     database.executemany("INSERT INTO executions VALUES (?)", [(row,) for row in rows])
-    found = database.execute(f"SELECT cluster FROM executions WHERE {where.sql}", where.parameters)
+    query = f"SELECT cluster FROM executions WHERE {where.sql}"  # noqa: S608 - what is tested
+    found = database.execute(query, where.parameters)
     pattern = {"%": "", "\\%": "%"}.get(sought, sought)
-    assert sorted(row for (row,) in found) == sorted(
-        row for row in rows if _matches(row, pattern)
-    )
+    assert sorted(row for (row,) in found) == sorted(row for row in rows if _matches(row, pattern))
     database.close()
 
 

@@ -1,0 +1,1 @@
+"""How fast, how small, how soon: measured against the bars that the project holds itself to."""

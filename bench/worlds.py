@@ -1,0 +1,211 @@
+"""
+A world is written down before it is asked about.
+
+Every row is encoded once, as a real Admin would send it: about 700 bytes with labels, annotations,
+security context and output location. Serving it then costs a copy, whoever asks and however often.
+"""
+
+import json
+import random
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flyteidl.admin import common_pb2, execution_pb2
+from flyteidl.core import execution_pb2 as core_execution_pb2
+from flyteidl.core import identifier_pb2, security_pb2
+from google.protobuf.internal.encoder import _VarintBytes
+
+_SECOND = 1_000_000
+_NANOS = 1000
+_EXECUTIONS_FIELD = b"\x0a"
+"""Key of `ExecutionList.executions`: field 1, length-delimited."""
+
+_MODES = (1, 1, 1, 0, 5)
+"""Most runs are scheduled; one in five by hand, one in five a child... as numbers of Flyte's."""
+_SUCCEEDED, _FAILED, _RUNNING = 4, 6, 2
+_OUTCOMES = (_SUCCEEDED,) * 45 + (_FAILED,) * 4 + (_RUNNING,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """
+    Targets that are alike.
+
+    Attributes:
+        project: What their projects' names begin with.
+        targets: How many there are.
+        plans: Launch plans of each.
+        rows: Executions of each that lie behind `newest_seconds`, one in fifty still running
+            unless `settled`.
+        live: Executions of each that run, launched an hour before everything else.
+        newest_seconds: How long before the start the newest row was created; negative for rows
+            that are yet to come.
+        spacing_micros: Time between two rows.
+        settled: Have all `rows` be over.
+        curtain: Show `rows` only as far as the server is told to; otherwise, as time goes on.
+    """
+
+    project: str
+    targets: int = 1
+    plans: int = 10
+    rows: int = 0
+    live: int = 0
+    newest_seconds: float = 0
+    spacing_micros: int = 1000
+    settled: bool = False
+    curtain: bool = False
+
+
+def to_argument(crowds: list[Crowd]) -> str:
+    """Return *crowds* as one argument of a command line."""
+    return json.dumps([asdict(crowd) for crowd in crowds])
+
+
+def from_argument(text: str) -> list[Crowd]:
+    """Read what `to_argument` wrote."""
+    return [Crowd(**crowd) for crowd in json.loads(text)]
+
+
+class Shelf:
+    """The rows of one target, in order of creation."""
+
+    def __init__(self, project: str, crowd: Crowd, now: int, dice: random.Random) -> None:
+        self.created: list[int] = []
+        self.rows: list[bytes] = []
+        self.place: dict[str, int] = {}
+        self.live: list[int] = []
+        self._curtain: int | None = None
+        writer = _Writer(project, crowd.plans, dice)
+        newest = now - int(crowd.newest_seconds * _SECOND)
+        oldest = newest - crowd.rows * crowd.spacing_micros
+        for number in range(crowd.live):
+            created = oldest - 3600 * _SECOND + number * crowd.spacing_micros
+            self._put(writer, f"l{number:07d}", created, _RUNNING)
+        if crowd.curtain:
+            self._curtain = crowd.live
+        for number in range(crowd.rows):
+            phase = _SUCCEEDED if crowd.settled else dice.choice(_OUTCOMES)
+            created = oldest + (number + 1) * crowd.spacing_micros
+            self._put(writer, f"f{number:07d}", created, phase)
+
+    def _put(self, writer: "_Writer", name: str, created: int, phase: int) -> None:
+        # Twenty characters, as Flyte's own generated names have.
+        name = f"a{name}{created % 10**11:011d}"
+        if phase == _RUNNING:
+            self.live.append(len(self.rows))
+        self.place[name] = len(self.rows)
+        self.created.append(created)
+        self.rows.append(writer.row(name, created, phase))
+
+    def reveal(self, rows: int) -> None:
+        """Show *rows* more."""
+        if self._curtain is None:
+            raise ValueError("this target has no curtain")
+        self._curtain = min(self._curtain + rows, len(self.rows))
+
+    def end(self, now: int) -> int:
+        """Return how many rows there are at *now*."""
+        return bisect_right(self.created, now) if self._curtain is None else self._curtain
+
+
+class World:
+    """All targets, by project and domain."""
+
+    def __init__(self, crowds: list[Crowd], now: int) -> None:
+        dice = random.Random(7)
+        self.shelves: dict[tuple[str, str], Shelf] = {}
+        for crowd in crowds:
+            for project in projects(crowd):
+                self.shelves[project, DOMAIN] = Shelf(project, crowd, now, dice)
+
+
+DOMAIN = "production"
+
+
+def projects(crowd: Crowd) -> Iterator[str]:
+    """Yield the names of a crowd's projects."""
+    for number in range(crowd.targets):
+        yield f"{crowd.project}{number:04d}"
+
+
+class _Writer:
+    """Fills in one form for each launch plan, because building a message anew takes far longer."""
+
+    def __init__(self, project: str, plans: int, dice: random.Random) -> None:
+        self._dice = dice
+        self._forms = [_form(project, f"team.pipelines.{project}_{n:03d}") for n in range(plans)]
+
+    def row(self, name: str, created: int, phase: int) -> bytes:
+        """Return one row, ready to stand in a list."""
+        form = self._dice.choice(self._forms)
+        form.id.name = name
+        closure = form.closure
+        started = created + self._dice.randrange(200_000, 20 * _SECOND)
+        lasted = self._dice.randrange(5 * _SECOND, 5400 * _SECOND)
+        _set(closure.created_at, created)
+        _set(closure.started_at, started)
+        closure.phase = phase
+        if phase == _RUNNING:
+            closure.ClearField("duration")
+            _set(closure.updated_at, started)
+        else:
+            _set(closure.duration, lasted)
+            _set(closure.updated_at, started + lasted)
+        if phase == _FAILED:
+            closure.error.CopyFrom(_ERROR)
+        else:
+            closure.outputs.uri = f"s3://flyte/metadata/propeller/{name}/end-node/data/0/outputs.pb"
+        encoded: bytes = form.SerializeToString()
+        return _EXECUTIONS_FIELD + _VarintBytes(len(encoded)) + encoded
+
+
+_ERROR = core_execution_pb2.ExecutionError(
+    code="RetriesExhausted|USER:ValueError",
+    message="[3/3] currentAttempt done. Last Error: USER::Traceback (most recent call last): File in",
+    kind=core_execution_pb2.ExecutionError.USER,
+)
+
+
+def _set(stamp: Any, value: int) -> None:
+    stamp.seconds, micros = divmod(value, _SECOND)
+    stamp.nanos = micros * _NANOS
+
+
+def _form(project: str, plan: str) -> Any:
+    def identifier(kind: int, name: str) -> Any:
+        return identifier_pb2.Identifier(
+            resource_type=kind, project=project, domain=DOMAIN, name=name, version="v1.42.0-3fa9c1e"
+        )
+
+    return execution_pb2.Execution(
+        id=identifier_pb2.WorkflowExecutionIdentifier(project=project, domain=DOMAIN),
+        spec=execution_pb2.ExecutionSpec(
+            launch_plan=identifier(identifier_pb2.LAUNCH_PLAN, plan),
+            metadata=execution_pb2.ExecutionMetadata(
+                mode=_MODES[sum(plan.encode()) % len(_MODES)],
+                principal="0oa1b2c3d4E5F6G7h8i9",
+                system_metadata=execution_pb2.SystemMetadata(
+                    execution_cluster="eu-west-1-a", namespace=f"{project}-{DOMAIN}"
+                ),
+            ),
+            labels=common_pb2.Labels(values={"team": "forecasting", "tier": "gold"}),
+            annotations=common_pb2.Annotations(
+                values={"example.com/owner": "forecasting@example.com"}
+            ),
+            security_context=security_pb2.SecurityContext(
+                run_as=security_pb2.Identity(k8s_service_account="flyte-runner")
+            ),
+            raw_output_data_config=common_pb2.RawOutputDataConfig(
+                output_location_prefix=f"s3://flyte-raw/{project}/{DOMAIN}"
+            ),
+            max_parallelism=25,
+        ),
+        closure=execution_pb2.ExecutionClosure(
+            workflow_id=identifier(identifier_pb2.WORKFLOW, plan),
+            state_change_details=execution_pb2.ExecutionStateChangeDetails(
+                principal="0oa1b2c3d4E5F6G7h8i9"
+            ),
+        ),
+    )

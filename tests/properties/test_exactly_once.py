@@ -1,0 +1,426 @@
+"""
+Whatever happens, in whatever order, each execution is counted exactly once.
+
+The machine drives the real poll, pipeline, book and ledger against the simulated Admin. The model
+that they are compared with is trivial: the list of what was launched, and what became of it.
+"""
+
+import asyncio
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import grpc
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from exporter.admin.errors import AdminError
+from exporter.config.settings import ScrapeSettings
+from exporter.model.executions import Mode, Phase
+from exporter.model.targets import Target
+from exporter.model.time import SECOND, Micros, micros
+from exporter.sim.executions import ExecutionKey
+from tests.rig import Killed, Rig, failure
+
+TARGETS = (Target("a", "production"), Target("b", "production"))
+PLANS = ("nightly", "adhoc")
+SCRAPE = ScrapeSettings(
+    page_size=3,
+    overlap=timedelta(minutes=2),
+    reconcile_interval=timedelta(minutes=10),
+    reconcile_window=timedelta(hours=1),
+)
+LATEST = 50 * 60  # seconds; rows may be this late, which only the reconcile's window covers
+ENDS = (Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT)
+
+targets = st.sampled_from(TARGETS)
+picks = st.integers(min_value=0, max_value=10_000)
+
+
+@dataclass
+class Run:
+    """One execution as the model sees it."""
+
+    key: ExecutionKey
+    target: Target
+    plan: str
+    mode: Mode
+    created_at: Micros
+    visible_at: Micros
+    phase: Phase = Phase.UNDEFINED
+    ran: bool = False
+    lasted: float = 0
+    launch_counts: bool = True
+    start_counts: bool = True
+    end_counts: bool = True
+    settled: Phase | None = None
+    """Its phase when a poll last succeeded while it could be seen; None before."""
+    deleted: bool = False
+
+    @property
+    def is_very_late(self) -> bool:
+        """Whether its row comes later than the overlap reaches."""
+        return self.visible_at - self.created_at > micros(SCRAPE.overlap)
+
+
+class ExactlyOnce(RuleBasedStateMachine):
+    """A world, an exporter, and a tally."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scratch = tempfile.TemporaryDirectory()
+        self.rig = Rig(Path(self.scratch.name), settings=SCRAPE)
+        self.loop = asyncio.new_event_loop()
+        self.runs: list[Run] = []
+        self.primed: set[Target] = set()
+        self.shown: dict[str, float] = {}
+        self.serial = 0
+        self.corrections = 0.0
+        self.very_late = False
+
+    def teardown(self) -> None:
+        """Let the world come to rest, and compare."""
+        try:
+            self.come_to_rest()
+            self.compare()
+        finally:
+            self.rig.die()
+            self.loop.close()
+            self.scratch.cleanup()
+
+    # The world
+
+    @initialize(count=st.integers(0, 8), over=st.integers(0, 8), very_late=st.booleans())
+    def history(self, count: int, over: int, *, very_late: bool) -> None:
+        """Some executions are there, and some over, before anybody looks."""
+        self.very_late = very_late
+        for number in range(count):
+            self.launch(TARGETS[number % 2], PLANS[0], Mode.SCHEDULED, 0, 0, tie=False)
+            self.rig.clock.advance(1)
+        for run in self.runs[:over]:
+            self.move(run, Phase.RUNNING, 0)
+            self.move(run, Phase.SUCCEEDED, 5)
+
+    @rule(
+        where=targets,
+        plan=st.sampled_from(PLANS),
+        mode=st.sampled_from([Mode.MANUAL, Mode.SCHEDULED, Mode.CHILD_WORKFLOW]),
+        late=st.sampled_from([0, 0, 0, 20, 30]),
+        ahead=st.sampled_from([0, 0, 0, 24 * 3600]),
+        tie=st.booleans(),
+    )
+    def launch(  # noqa: PLR0913
+        self, where: Target, plan: str, mode: Mode, late: float, ahead: float, *, tie: bool
+    ) -> None:
+        """An execution is launched; its row may come late, or be dated in the future."""
+        now = self.rig.clock.now()
+        created_at = Micros(now + round(ahead * SECOND))
+        if tie and self.runs:
+            created_at = self.runs[-1].created_at
+            if created_at < now - 60 * SECOND:
+                created_at = now
+        self.serial += 1
+        # Both wheres use the same names; a name says nothing about which where it belongs to.
+        name = f"x{self.serial // 2}" if not self.name_taken(where) else f"y{self.serial}"
+        visible_at = Micros(now + round(late * SECOND))
+        key = self.rig.launch(
+            where,
+            name,
+            launch_plan=plan,
+            mode=mode,
+            created_at=created_at,
+            written_at=now,
+            visible_at=visible_at if late else None,
+        )
+        self.runs.append(Run(key, where, plan, mode, created_at, visible_at))
+
+    @rule(where=targets, plan=st.sampled_from(PLANS))
+    @precondition(lambda self: self.very_late)
+    def launch_very_late(self, where: Target, plan: str) -> None:
+        """A row comes so late that only the reconcile's window can find it."""
+        self.launch(where, plan, Mode.MANUAL, LATEST, 0, tie=False)
+
+    def name_taken(self, target: Target) -> bool:
+        """Whether the next name is in use there."""
+        name = f"x{self.serial // 2}"
+        return any(r.key == ExecutionKey(*target, name) and not r.deleted for r in self.runs)
+
+    @rule(where=targets, count=st.integers(4, 9))
+    def burst(self, where: Target, count: int) -> None:
+        """More executions are born on one instant than a page holds."""
+        for _ in range(count):
+            self.launch(where, PLANS[1], Mode.MANUAL, 0, 0, tie=True)
+
+    @rule(pick=picks, end=st.sampled_from(ENDS), skew=st.sampled_from([0, 0, -5]))
+    def finish(self, pick: int, end: Phase, skew: float) -> None:
+        """Propeller moves an execution: to RUNNING, or to its end."""
+        unfinished = [r for r in self.runs if not r.phase.is_terminal and not r.deleted]
+        if not unfinished:
+            return
+        run = unfinished[pick % len(unfinished)]
+        if run.phase is Phase.UNDEFINED and pick % 3:
+            self.move(run, Phase.RUNNING, skew)
+        else:
+            self.move(run, end, skew + 7)
+
+    def move(self, run: Run, phase: Phase, after: float) -> None:
+        """Have Admin record an event."""
+        now = self.rig.clock.now()
+        at = Micros(now + round(after * SECOND))
+        if phase is Phase.RUNNING:
+            run.ran, run.lasted = True, at / SECOND
+        elif phase is Phase.SUCCEEDED and run.ran:
+            run.lasted = at / SECOND - run.lasted
+        self.rig.admin.executions.move(run.key, phase, at=at, received_at=now)
+        run.phase = phase
+
+    @rule(pick=picks)
+    def archive(self, pick: int) -> None:
+        """Somebody archives an execution, over or not."""
+        there = [r for r in self.runs if not r.deleted]
+        if there:
+            run = there[pick % len(there)]
+            self.rig.admin.executions.archive(run.key, at=self.rig.clock.now())
+
+    @rule(pick=picks)
+    def delete(self, pick: int) -> None:
+        """Somebody deletes a row that we had the chance to see as it was."""
+        seen = [r for r in self.runs if not r.deleted and r.settled is r.phase]
+        if seen:
+            run = seen[pick % len(seen)]
+            self.rig.admin.executions.delete(run.key)
+            run.deleted = True
+
+    @rule(seconds=st.sampled_from([1, 30, 30, 150, 700, 4 * 3600]))
+    def wait(self, seconds: float) -> None:
+        """Time goes by."""
+        self.rig.clock.advance(seconds)
+
+    @rule(seed=st.randoms(use_true_random=False), hours=st.integers(1, 3))
+    def ordinary_hours(self, seed: Random, hours: int) -> None:
+        """Life goes on: launches, ends and polls, long enough for reconciles and for forgetting."""
+        for _ in range(hours * 6):
+            for _ in range(seed.randrange(4)):
+                late = seed.choice((0, 0, 5, 25))
+                where = seed.choice(TARGETS)
+                self.launch(where, seed.choice(PLANS), Mode.SCHEDULED, late, 0, tie=False)
+            for _ in range(seed.randrange(6)):
+                self.finish(seed.randrange(1000), seed.choice(ENDS), 0)
+            self.rig.clock.advance(seed.choice((30, 300, 600)))
+            for where in TARGETS:
+                if seed.random() < 0.8:
+                    self.drive(self.one_poll(where))
+
+    # The exporter
+
+    @rule(where=targets)
+    def poll(self, where: Target) -> None:
+        """A poll in peace."""
+        self.drive(self.one_poll(where))
+
+    @rule(data=st.data())
+    @precondition(lambda self: len(self.primed) == len(TARGETS))
+    def polls_interleave(self, data: st.DataObject) -> None:
+        """Both targets are polled at once, while the world moves on between any two steps."""
+
+        async def at_await(_: str) -> None:
+            for _ in range(data.draw(st.integers(0, 2), label="yields")):
+                await asyncio.sleep(0)
+            match data.draw(st.sampled_from(["", "", "", "finish", "launch", "archive"])):
+                case "finish":
+                    self.finish(data.draw(picks), data.draw(st.sampled_from(ENDS)), 0)
+                case "launch":
+                    target = data.draw(targets)
+                    self.launch(target, PLANS[0], Mode.MANUAL, 0, 0, tie=False)
+                case "archive":
+                    self.archive(data.draw(picks))
+                case _:
+                    pass
+
+        async def both() -> None:
+            await asyncio.gather(*(self.rig.poll(target) for target in TARGETS))
+
+        self.rig.at_await = at_await
+        self.drive(both())
+        self.rig.at_await = self.rig.nothing_happens
+
+    @rule(where=targets, after=st.integers(0, 12), code=st.sampled_from(["UNAVAILABLE", "UNKNOWN"]))
+    def poll_fails(self, where: Target, after: int, code: str) -> None:
+        """One of a poll's calls fails."""
+        left = after
+
+        async def at_await(what: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0 and what[0].isupper():
+                raise failure(getattr(grpc.StatusCode, code), "failed database operation")
+
+        self.rig.at_await = at_await
+        self.drive(self.one_poll(where))
+        self.rig.at_await = self.rig.nothing_happens
+
+    @rule(where=targets, after=st.integers(0, 20))
+    def killed_while_polling(self, where: Target, after: int) -> None:
+        """The process dies at some await of a poll, and comes back."""
+        left = after
+
+        async def at_await(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+
+        unprimed = where not in self.primed
+        self.rig.at_await = at_await
+        try:
+            self.drive(self.rig.poll(where))
+        except Killed:
+            pass
+        else:
+            self.note_success(where, primed=unprimed)
+        self.rig.at_await = self.rig.nothing_happens
+        self.reboot()
+        if unprimed and where not in self.primed:
+            # Dead after the commit and before anybody knew: primed all the same.
+            if self.rig.ledger.target(where).progress is not None:
+                self.note_primed(where)
+
+    @rule()
+    def restart(self) -> None:
+        """The process is replaced."""
+        self.reboot()
+
+    @rule()
+    def holds_end(self) -> None:
+        """Series whose hold is over are shown."""
+        self.drive(self.rig.upkeep.release())
+
+    @rule(after=st.integers(0, 1))
+    def killed_while_releasing(self, after: int) -> None:
+        """The process dies around the commit that ends a hold."""
+        left = after
+
+        async def at_await(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+
+        self.rig.at_await = at_await
+        try:
+            self.drive(self.rig.upkeep.release())
+        except Killed:
+            pass
+        self.rig.at_await = self.rig.nothing_happens
+        self.reboot()
+
+    def reboot(self) -> None:
+        """Replace the process; its own counters begin anew."""
+        self.corrections += self.corrected()
+        self.rig.restart()
+
+    def corrected(self) -> float:
+        """Return how many executions this process found only by a reconcile."""
+        name = "flyte_exporter_reconcile_corrections_total"
+        return sum(self.rig.metric(f'{name}{{reason="{r}"}}') or 0 for r in ("late", "missed"))
+
+    @invariant()
+    def never_steps_back(self) -> None:
+        """No counter on /metrics ever steps back or goes away, restarts included."""
+        shown = dict(self.rig.shown())
+        for sample, before in self.shown.items():
+            assert shown.get(sample, -1) >= before, sample
+        self.shown = shown
+
+    # The tally
+
+    def drive(self, coroutine: Any) -> None:
+        """Run *coroutine* to its end."""
+        self.loop.run_until_complete(coroutine)
+
+    async def one_poll(self, target: Target) -> None:
+        """Poll once, and note what the model must know of it."""
+        unprimed = target not in self.primed
+        try:
+            await self.rig.poll(target)
+        except AdminError:
+            if unprimed and self.rig.ledger.target(target).progress is not None:
+                self.note_primed(target)
+            return
+        self.note_success(target, primed=unprimed)
+
+    def note_success(self, target: Target, *, primed: bool) -> None:
+        """Remember that everything visible has been seen as it is."""
+        if primed:
+            self.note_primed(target)
+        for run in self.visible(target):
+            run.settled = run.phase
+
+    def note_primed(self, target: Target) -> None:
+        """Whatever was there at a cold start is not counted, or only its end is."""
+        self.primed.add(target)
+        for run in self.visible(target):
+            run.launch_counts = False
+            run.start_counts = not run.ran
+            run.end_counts = not run.phase.is_terminal
+
+    def visible(self, target: Target) -> list[Run]:
+        """Return what a list of *target* would show now."""
+        now = self.rig.clock.now()
+        return [
+            r for r in self.runs if r.target == target and not r.deleted and r.visible_at <= now
+        ]
+
+    def come_to_rest(self) -> None:
+        """Poll until there is nothing left to learn: late rows come, reconciles run, holds end."""
+        self.rig.at_await = self.rig.nothing_happens
+        for seconds in (1, LATEST + 1, 700, 700, 200):
+            self.rig.clock.advance(seconds)
+            for target in TARGETS:
+                self.drive(self.one_poll(target))
+            self.drive(self.rig.upkeep.release())
+            self.never_steps_back()
+
+    def compare(self) -> None:
+        """Compare the ledger, and what is shown, with the model."""
+        expected: Counter[tuple[str, ...]] = Counter()
+        for run in self.runs:
+            labels = (*run.target, run.plan)
+            over = run.phase.is_terminal and run.end_counts
+            if run.launch_counts:
+                expected["flyte_executions_launched_total", *labels, run.mode.name] += 1
+            if over:
+                expected[
+                    "flyte_executions_finished_total", *labels, run.mode.name, run.phase.name
+                ] += 1
+            if over and run.phase is Phase.SUCCEEDED and run.ran and run.lasted > 0:
+                expected["flyte_execution_duration_seconds", *labels] += 1
+            if run.ran and run.start_counts and run.end_counts:
+                expected["flyte_executions_started_total", *run.target] += 1
+                expected["flyte_execution_queue_duration_seconds", *run.target] += 1
+        totals = {key: value for key, value in self.rig.totals().items() if value}
+        assert totals == dict(expected)
+        shown = {line: v for line, v in self.rig.shown().items() if v and "_bucket{" not in line}
+        assert sum(shown.values()) == sum(expected.values())
+        very_late = sum(run.is_very_late for run in self.runs)
+        assert self.corrections + self.corrected() <= very_late, "the overlap was enough"
+
+
+ExactlyOnce.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestExactlyOnce = ExactlyOnce.TestCase

@@ -1,0 +1,247 @@
+"""
+The whole way from Admin to /metrics in one process, with everything that can go wrong at hand.
+
+Admin is the simulator's API without a socket; the ledger is a real file; time is the test's. Every
+await of a poll passes through `Rig.at_await`, where a test may have the process die, a call fail, or
+the world move on.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc.aio import AioRpcError, Metadata
+
+from exporter.admin.client import CODES, METHODS, AdminClient
+from exporter.config.settings import ScrapeSettings
+from exporter.ledger.opening import open_ledger
+from exporter.ledger.records import Commit
+from exporter.ledger.store import Ledger
+from exporter.metrics import catalog
+from exporter.metrics.book import Book
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
+from exporter.metrics.process import Process
+from exporter.model.targets import Target
+from exporter.model.time import SECOND, Micros
+from exporter.pipeline import Correction
+from exporter.scrape.fleet import Fleet
+from exporter.scrape.poll import STEPS, Poller, Services
+from exporter.scrape.upkeep import Upkeep
+from exporter.sim.api import AdminApi
+from exporter.sim.executions import ExecutionKey
+from exporter.sim.refusal import Refusal
+from exporter.sim.store import Store
+
+START = Micros(1_790_000_000 * SECOND)
+ENDPOINT = "admin:81"
+HOLD = timedelta(minutes=2)
+BOUNDS = {
+    catalog.EXECUTION_DURATION: (10.0, 60.0, 600.0),
+    catalog.EXECUTION_QUEUE_DURATION: (1.0, 10.0),
+}
+COUNTED = tuple(f for f in catalog.FAMILIES if f.source is catalog.Source.LEDGER)
+
+
+class Killed(BaseException):
+    """The process died here: nothing after this point happened."""
+
+
+@dataclass
+class ManualClock:
+    """Time stands still until a test moves it."""
+
+    instant: Micros = START
+
+    def now(self) -> Micros:
+        """Return the wall clock."""
+        return self.instant
+
+    def monotonic(self) -> float:
+        """Return the same in seconds."""
+        return self.instant / SECOND
+
+    async def sleep(self, seconds: float) -> None:
+        """Refuse: nothing here waits for time."""
+        raise AssertionError(f"slept for {seconds} s")
+
+    def advance(self, seconds: float) -> None:
+        """Move time."""
+        self.instant = Micros(self.instant + round(seconds * SECOND))
+
+
+def failure(code: grpc.StatusCode, details: str = "") -> AioRpcError:
+    """Return what a failed call raises."""
+    return AioRpcError(code, Metadata(), Metadata(), details=details)
+
+
+class SimulatedStub:
+    """AdminService's stub, answered by the simulator's API without a socket."""
+
+    def __init__(self, rig: "Rig") -> None:
+        self._rig = rig
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        async def call(request: Any, *, timeout: float) -> Any:
+            assert timeout > 0
+            self._rig.calls.append((method, request))
+            await self._rig.at_await(method)
+            self._rig.admin.executions.reveal(self._rig.clock.now())
+            try:
+                return self._rig.admin.calls[method](request)
+            except Refusal as refusal:
+                raise failure(refusal.code, refusal.details) from refusal
+
+        return call
+
+
+class InlineJournal:
+    """`Journal` without its thread, so that a test decides what happens between its steps."""
+
+    def __init__(self, rig: "Rig", ledger: Ledger) -> None:
+        self._rig = rig
+        self._ledger = ledger
+
+    async def commit(self, commit: Commit, *, then: Callable[[], None]) -> None:
+        """Make *commit* durable, and *then* true in memory."""
+        await self._rig.at_await("before commit")
+        self._ledger.commit([commit])
+        await self._rig.at_await("after commit")
+        then()
+
+    async def read(self, question: Callable[[Ledger], Any]) -> Any:
+        """Ask the ledger something."""
+        await self._rig.at_await("read")
+        return question(self._ledger)
+
+
+@dataclass
+class Rig:
+    """
+    One exporter process at a time, and the Admin that outlives it.
+
+    Attributes:
+        at_await: Called at every await of a poll, with the name of what is about to happen.
+        calls: What Admin was asked, in order.
+    """
+
+    directory: Path
+    settings: ScrapeSettings = field(default_factory=ScrapeSettings)
+    limit: int = 10_000
+    hold: timedelta = HOLD
+    clock: ManualClock = field(default_factory=ManualClock)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.admin = AdminApi(Store(seed=1), now=self.clock.now)
+        self.at_await: Callable[[str], Any] = self.nothing_happens
+        self.pollers: dict[Target, Poller] = {}
+        self._life = ExitStack()
+        self.boot()
+
+    @staticmethod
+    async def nothing_happens(_: str) -> None:
+        """Let every await be uneventful."""
+
+    def boot(self) -> None:
+        """Start a process on the ledger as it is."""
+        self._life = ExitStack()
+        self.ledger = self._life.enter_context(
+            open_ledger(self.directory / "ledger.db", endpoint=ENDPOINT)
+        )
+        self.process = Process(methods=METHODS, codes=CODES)
+        self.process.born(
+            outcomes=(), steps=STEPS, reasons=tuple(reason.value for reason in Correction)
+        )
+        self.exposition = Exposition(self.process)
+        self.book = Book(
+            bounds=BOUNDS,
+            limit=self.limit,
+            hold=self.hold,
+            exposition=self.exposition,
+            observer=self.process,
+        )
+        self.ledger.commit(
+            [self.book.load(self.ledger.series(), self.ledger.activity(), self.clock.now())]
+        )
+        journal: Any = InlineJournal(self, self.ledger)
+        channel: Any = None
+        self.services = Services(
+            admin=AdminClient(channel, observer=self.process, stub=lambda _: SimulatedStub(self)),
+            journal=journal,
+            book=self.book,
+            fleet=Fleet(),
+            clock=self.clock,
+            process=self.process,
+            settings=self.settings,
+            call_timeout=timedelta(seconds=15),
+        )
+        self.upkeep = Upkeep(
+            book=self.book, journal=journal, clock=self.clock, keep=lambda *_: True
+        )
+        self.pollers = {}
+
+    def die(self) -> None:
+        """End the process; only what is in the ledger's file is left of it."""
+        self._life.close()
+
+    def restart(self) -> None:
+        """Have the process die and come back."""
+        self.die()
+        self.boot()
+
+    def poller(self, target: Target) -> Poller:
+        """Return the one that polls *target* in this process."""
+        if target not in self.pollers:
+            due = self.clock.monotonic() + self.settings.reconcile_interval.total_seconds()
+            self.pollers[target] = Poller(target, self.services, reconcile_at=due)
+        return self.pollers[target]
+
+    async def poll(self, target: Target) -> None:
+        """Poll *target* once."""
+        await self.poller(target).poll()
+
+    def launch(self, target: Target, name: str, **details: Any) -> ExecutionKey:
+        """Have Admin launch *name* now, unless *details* say otherwise."""
+        key = ExecutionKey(*target, name)
+        details.setdefault("launch_plan", "plan")
+        details.setdefault("created_at", self.clock.now())
+        self.admin.executions.launch(key, **details)
+        return key
+
+    def totals(self) -> dict[tuple[str, ...], float]:
+        """Return what the series stand at, shown or not: family, label values, then the value."""
+        return {
+            (row.family, *row.labels): sum(row.value.buckets) or row.value.total
+            for row in self.ledger.series()
+        }
+
+    def shown(self) -> Mapping[str, float]:
+        """Return the counters and histograms on /metrics, by sample line."""
+        document = b"".join(self.exposition.snapshot(Format.TEXT)).decode()
+        names = tuple(family.name for family in COUNTED)
+        samples = (
+            line.rpartition(" ")
+            for line in document.splitlines()
+            if line.startswith(names) and "_sum{" not in line
+        )
+        return {sample: float(value) for sample, _, value in samples}
+
+    def metric(self, sample: str) -> float | None:
+        """Return one sample of /metrics, or None where there is none."""
+        document = b"".join(self.exposition.snapshot(Format.TEXT)).decode()
+        for line in document.splitlines():
+            if line.startswith(sample + " "):
+                return float(line.rpartition(" ")[2])
+        return None
+
+
+async def settle() -> None:
+    """Let whatever is ready on the loop run."""
+    for _ in range(5):
+        await asyncio.sleep(0)

@@ -1,0 +1,489 @@
+"""One poll: what it asks, what it counts, and what it does when it is cut off."""
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import grpc
+import pytest
+
+from exporter.admin.errors import AdminError
+from exporter.ledger.errors import LedgerError
+from exporter.model.executions import Mode, Phase
+from exporter.model.targets import Target
+from exporter.model.time import SECOND, Micros, from_datetime
+from exporter.scrape.poll import PollTimeout
+from tests.rig import Rig, failure
+
+T = Target("etl", "production")
+OTHER = Target("ml", "production")
+LAUNCHED = "flyte_executions_launched_total"
+FINISHED = "flyte_executions_finished_total"
+MANUAL = Mode.MANUAL.name
+
+
+async def primed(rig: Rig, *targets: Target) -> None:
+    """Have the rig know *targets*, and let a moment pass."""
+    for target in targets or (T,):
+        await rig.poll(target)
+    rig.clock.advance(30)
+
+
+def run_to_end(rig: Rig, name: str, phase: Phase = Phase.SUCCEEDED) -> None:
+    """Launch *name* on T and have it finish at once."""
+    key = rig.launch(T, name)
+    now = rig.clock.now()
+    rig.admin.executions.move(key, Phase.RUNNING, at=now)
+    rig.admin.executions.move(key, phase, at=Micros(now + 5 * SECOND), received_at=now)
+
+
+def rows_read(rig: Rig, step: str) -> float:
+    """Return how many rows a step has read."""
+    return rig.metric(f'flyte_exporter_poll_rows_total{{step="{step}"}}') or 0
+
+
+async def test_born_and_finished_between_two_polls(rig: Rig) -> None:
+    """An execution that no poll ever saw alive is counted as launched, started and finished."""
+    await primed(rig)
+    run_to_end(rig, "quick")
+    await rig.poll(T)
+    totals = rig.totals()
+    assert totals[LAUNCHED, *T, "plan", MANUAL] == 1
+    assert totals[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
+    assert totals["flyte_executions_started_total", *T] == 1
+    assert totals["flyte_execution_duration_seconds", *T, "plan"] == 1
+
+
+async def test_cold_start_counts_nothing_that_is_over(rig: Rig) -> None:
+    """What is over at a cold start is not counted; what is not over is counted when it is."""
+    run_to_end(rig, "old")
+    key = rig.launch(T, "running")
+    await rig.poll(T)
+    assert sum(rig.totals().values()) == 0
+    rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
+    rig.clock.advance(30)
+    await rig.poll(T)
+    totals = rig.totals()
+    assert totals[FINISHED, *T, "plan", MANUAL, "FAILED"] == 1
+    assert totals[LAUNCHED, *T, "plan", MANUAL] == 0
+
+
+async def test_row_later_than_the_overlap_is_a_correction(rig: Rig) -> None:
+    """A row that appears long after its creation time is counted by the reconcile, and said so."""
+    await primed(rig, T, OTHER)
+    late = Micros(rig.clock.now() + 20 * 60 * SECOND)
+    key = rig.launch(T, "late", visible_at=late)
+    rig.admin.executions.move(key, Phase.SUCCEEDED, at=rig.clock.now())
+    rig.clock.advance(19 * 60)
+    rig.launch(OTHER, "elsewhere")  # carries every cursor past the late row's creation
+    await rig.poll(OTHER)
+    await rig.poll(T)
+    assert rig.totals().get((FINISHED, *T, "plan", MANUAL, "SUCCEEDED"), 0) == 0
+    rig.clock.advance(11 * 60)
+    await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="late"}') == 1
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="missed"}') == 0
+
+
+async def test_live_row_older_than_the_window_is_a_correction(rig: Rig) -> None:
+    """An execution that appears hours late, still running, is found by the list of live ones."""
+    await primed(rig, T)
+    late = Micros(rig.clock.now() + 5 * 3600 * SECOND)
+    key = rig.launch(T, "very-late", visible_at=late)
+    rig.admin.executions.move(key, Phase.RUNNING, at=rig.clock.now())
+    rig.clock.advance(4 * 3600)
+    rig.launch(T, "fresh")
+    await rig.poll(T)
+    rig.clock.advance(2 * 3600)
+    await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 2
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="missed"}') == 1
+
+
+async def test_launch_during_a_reconcile_is_no_correction(rig: Rig) -> None:
+    """What the next poll would have seen anyway was not missed."""
+    await primed(rig)
+    rig.clock.advance(700)
+    asked = 0
+
+    async def at_await(what: str) -> None:
+        nonlocal asked
+        asked += what == "ListExecutions"
+        if what == "ListExecutions" and asked == 2:
+            rig.launch(T, "meanwhile")
+
+    rig.at_await = at_await
+    await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 1
+    for reason in ("late", "missed"):
+        sample = f'flyte_exporter_reconcile_corrections_total{{reason="{reason}"}}'
+        assert rig.metric(sample) == 0
+
+
+async def test_more_rows_on_one_instant_than_a_page(make_rig: Callable[..., Rig]) -> None:
+    """Executions of one timestamp are all counted, however many pages they take."""
+    rig = make_rig(page_size=4)
+    await primed(rig)
+    for number in range(11):
+        rig.launch(T, f"tie-{number}")
+    rig.clock.advance(1)
+    rig.launch(T, "after")
+    await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 12
+
+
+async def test_backlog_longer_than_the_deadline(make_rig: Callable[..., Rig]) -> None:
+    """Each poll that runs out of time leaves the backlog shorter, until nothing is left."""
+    rig = make_rig(page_size=5, poll_timeout=timedelta(seconds=10))
+    await primed(rig)
+    for number in range(60):
+        rig.launch(T, f"run-{number}")
+        rig.clock.advance(1)
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(3)
+
+    rig.at_await = slow
+    counted: list[float] = [0]
+    while counted[-1] < 60:
+        with pytest.raises(PollTimeout):
+            await rig.poll(T)
+        counted.append(rig.totals()[LAUNCHED, *T, "plan", MANUAL])
+        assert counted[-1] > counted[-2], "every poll makes progress"
+    assert len(counted) > 3
+
+
+async def test_live_set_larger_than_the_deadline(make_rig: Callable[..., Rig]) -> None:
+    """However slow Admin is, every live execution gets its turn."""
+    rig = make_rig(page_size=5, poll_timeout=timedelta(seconds=10))
+    keys = [rig.launch(T, f"run-{number}") for number in range(40)]
+    await primed(rig)
+    rig.clock.advance(600)
+    rig.launch(OTHER, "elsewhere")
+    await rig.poll(OTHER)
+    await rig.poll(T)
+    for key in keys:
+        rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(3)
+
+    rig.at_await = slow
+    for _ in range(6):
+        with contextlib.suppress(PollTimeout):
+            await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "FAILED"] == 40
+
+
+async def test_poll_cut_off_half_way_changes_nothing(make_rig: Callable[..., Rig]) -> None:
+    """A list that fails in the middle of an instant leaves the ledger byte for byte as it was."""
+    rig = make_rig(page_size=2)
+    await primed(rig)
+    for number in range(7):
+        rig.launch(T, f"tie-{number}")
+    before = (rig.totals(), rig.ledger.target(T))
+    asked = 0
+
+    async def third_call_fails(what: str) -> None:
+        nonlocal asked
+        asked += what == "ListExecutions"
+        if asked == 3:
+            raise failure(grpc.StatusCode.UNAVAILABLE)
+
+    rig.at_await = third_call_fails
+    with pytest.raises(AdminError, match="UNAVAILABLE"):
+        await rig.poll(T)
+    assert (rig.totals(), rig.ledger.target(T)) == before
+    rig.at_await = rig.nothing_happens
+    await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 7
+
+
+async def test_idle_target_reads_no_more_after_an_hour(rig: Rig) -> None:
+    """An idle target's window moves along with the others: it never reaches further back."""
+    await primed(rig, T, OTHER)
+    for number in range(120):
+        rig.launch(OTHER, f"busy-{number}")
+        rig.clock.advance(30)
+        await rig.poll(OTHER)
+        rig.calls.clear()
+        await rig.poll(T)
+        windows = [
+            request.filters
+            for method, request in rig.calls
+            if method == "ListExecutions" and request.filters.startswith("gte(")
+        ]
+        assert windows
+    first_bound = windows[0].partition(",")[2].partition(")")[0]
+    reach = rig.clock.now() - _micros(first_bound)
+    assert reach <= (120 + 30 + 30) * SECOND
+
+
+async def test_idle_poll_asks_once_and_writes_nothing(rig: Rig) -> None:
+    """A target where nothing happens costs one call, with live executions two, and no write."""
+    await primed(rig)
+    await rig.poll(T)
+    writes = 0
+
+    async def count(what: str) -> None:
+        nonlocal writes
+        writes += what == "before commit"
+
+    rig.at_await = count
+    rig.calls.clear()
+    rig.clock.advance(30)
+    await rig.poll(T)
+    assert ([method for method, _ in rig.calls], writes) == (["ListExecutions"], 0)
+    rig.launch(T, "live")
+    rig.clock.advance(30)
+    await rig.poll(T)
+    rig.clock.advance(300)
+    rig.launch(OTHER, "elsewhere")
+    await rig.poll(OTHER)
+    await rig.poll(T)
+    rig.calls.clear()
+    writes = 0
+    await rig.poll(T)
+    assert ([method for method, _ in rig.calls], writes) == (["ListExecutions"] * 2, 0)
+
+
+async def test_vanished_only_after_two_reconciles(rig: Rig) -> None:
+    """A deleted live execution stays active until two reconciles have missed it; it never ends."""
+    await primed(rig)
+    key = rig.launch(T, "doomed")
+    await rig.poll(T)
+    active = (
+        'flyte_executions_active{project="etl",domain="production",launch_plan="plan",'
+        'phase="UNDEFINED"}'
+    )
+    rig.admin.executions.delete(key)
+    for expected in (1, 0):
+        for _ in range(3):
+            rig.clock.advance(30)
+            await rig.poll(T)
+            assert rig.metric(active) == 1
+        rig.clock.advance(600)
+        await rig.poll(T)
+        assert rig.metric(active) == expected
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="vanished"}') == 1
+    assert all(v == 0 for (family, *_), v in rig.totals().items() if family == FINISHED)
+
+
+async def test_absent_row_is_asked_for_by_name_only_once(rig: Rig) -> None:
+    """A thousand deleted rows do not cost a thousand calls at every poll."""
+    await primed(rig)
+    key = rig.launch(T, "doomed")
+    await rig.poll(T)
+    rig.admin.executions.delete(key)
+    asked = []
+    for _ in range(4):
+        rig.clock.advance(30)
+        rig.calls.clear()
+        await rig.poll(T)
+        asked.append([m for m, _ in rig.calls].count("GetExecution"))
+    assert sum(asked) == 1
+
+
+async def test_page_too_large_is_halved_until_it_fits(make_rig: Callable[..., Rig]) -> None:
+    """A page over the receive limit is asked for again with fewer rows, and nothing is lost."""
+    rig = make_rig(page_size=64)
+    await primed(rig)
+    for number in range(100):
+        rig.launch(T, f"large-{number}")
+        rig.clock.advance(1)
+
+    async def refuse_large(what: str) -> None:
+        if what == "ListExecutions" and rig.calls[-1][1].limit > 10:
+            raise failure(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "CLIENT: Received message larger than max (30000000 vs. 20971520)",
+            )
+
+    rig.at_await = refuse_large
+    await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 100
+    assert {request.limit for _, request in rig.calls if request.limit <= 10} == {8}
+
+
+async def test_one_row_too_large_is_an_error_that_says_so(make_rig: Callable[..., Rig]) -> None:
+    """Where halving cannot help, it ends."""
+    rig = make_rig(page_size=4)
+
+    async def refuse(what: str) -> None:
+        if what == "ListExecutions":
+            raise failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "message larger than max (3 vs. 2)")
+
+    rig.at_await = refuse
+    with pytest.raises(AdminError, match="a single execution is larger than we can receive"):
+        await rig.poll(T)
+
+
+async def test_row_dated_in_the_future_does_not_blind_us(rig: Rig) -> None:
+    """After a row dated a day ahead, what is launched now is still counted."""
+    await primed(rig)
+    rig.launch(T, "tomorrow", created_at=Micros(rig.clock.now() + 24 * 3600 * SECOND))
+    await rig.poll(T)
+    for number in range(5):
+        rig.clock.advance(30)
+        rig.launch(T, f"today-{number}")
+        await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 6
+
+
+async def test_ledger_error_is_raised_and_nothing_is_shown(rig: Rig) -> None:
+    """What could not be made durable is not counted; the next poll counts it."""
+    await primed(rig)
+    run_to_end(rig, "one")
+
+    async def disk_full(what: str) -> None:
+        if what == "before commit":
+            raise LedgerError("the disk is full")
+
+    rig.at_await = disk_full
+    with pytest.raises(LedgerError):
+        await rig.poll(T)
+    rig.clock.advance(300)
+    await rig.upkeep.release()
+    assert all(value == 0 for value in rig.shown().values())
+    rig.at_await = rig.nothing_happens
+    await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
+
+
+async def test_execution_that_steps_back_is_counted_once(rig: Rig) -> None:
+    """A database restored from a backup may take an end back; it is not counted again."""
+    await primed(rig)
+    key = rig.launch(T, "restored")
+    rig.admin.executions.move(key, Phase.SUCCEEDED, at=rig.clock.now())
+    await rig.poll(T)
+    rig.admin.executions.delete(key)
+    rig.launch(T, "restored", created_at=Micros(rig.clock.now()))
+    rig.clock.advance(30)
+    await rig.poll(T)
+    rig.admin.executions.move(key, Phase.SUCCEEDED, at=rig.clock.now())
+    rig.clock.advance(30)
+    await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
+
+
+async def test_rows_out_of_order_are_refused(rig: Rig) -> None:
+    """A server that ignores the sort is found out, instead of making us skip rows."""
+    await primed(rig)
+    for number in range(6):
+        rig.launch(T, f"run-{number}", created_at=Micros(rig.clock.now() - number * SECOND))
+    original = rig.admin.calls["ListExecutions"]
+
+    def reversed_rows(request: object) -> object:
+        answer = original(request)
+        rows = list(answer.executions)[::-1]
+        del answer.executions[:]
+        answer.executions.extend(rows)
+        return answer
+
+    rig.admin.calls = {**rig.admin.calls, "ListExecutions": reversed_rows}
+    with pytest.raises(AdminError, match="not in order of their creation"):
+        await rig.poll(T)
+
+
+async def test_wider_window_after_a_restart_counts_nothing_twice(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """A list never reaches back to what is forgotten, even if the configuration now says so."""
+    rig = make_rig()
+    await primed(rig)
+    run_to_end(rig, "old")
+    await rig.poll(T)
+    for _ in range(30):
+        rig.clock.advance(600)
+        rig.launch(OTHER, f"elsewhere-{rig.clock.now()}")
+        await rig.poll(OTHER)
+        await rig.poll(T)
+    rig.settings = rig.settings.model_copy(
+        update={"overlap": timedelta(days=2), "reconcile_window": timedelta(days=3)}
+    )
+    rig.restart()
+    for _ in range(3):
+        rig.clock.advance(700)
+        await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
+
+
+async def test_counts_caught_up_after_a_start_are_held(rig: Rig) -> None:
+    """After a start the totals from before are shown for a while, and then what was caught up."""
+    await primed(rig)
+    run_to_end(rig, "before")
+    await rig.poll(T)
+    rig.clock.advance(121)
+    await rig.upkeep.release()
+    sample = (
+        'flyte_executions_finished_total{project="etl",domain="production",launch_plan="plan",'
+        'mode="MANUAL",phase="SUCCEEDED"}'
+    )
+    assert rig.metric(sample) == 1
+    rig.die()
+    run_to_end(rig, "while-down")
+    rig.clock.advance(60)
+    rig.boot()
+    await rig.poll(T)
+    await rig.upkeep.release()
+    assert rig.metric(sample) == 1
+    rig.clock.advance(121)
+    await rig.upkeep.release()
+    assert rig.metric(sample) == 2
+
+
+async def test_series_are_born_at_zero_and_held(rig: Rig) -> None:
+    """A launch plan's first failure can be seen by Prometheus: its series was there before, at 0."""
+    await primed(rig)
+    key = rig.launch(T, "first")
+    rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
+    await rig.poll(T)
+    failed = (
+        'flyte_executions_finished_total{project="etl",domain="production",launch_plan="plan",'
+        'mode="MANUAL",phase="FAILED"}'
+    )
+    succeeded = failed.replace("FAILED", "SUCCEEDED")
+    assert (rig.metric(failed), rig.metric(succeeded)) == (0, 0)
+    rig.clock.advance(119)
+    await rig.upkeep.release()
+    assert rig.metric(failed) == 0
+    rig.clock.advance(2)
+    await rig.upkeep.release()
+    assert (rig.metric(failed), rig.metric(succeeded)) == (1, 0)
+
+
+async def test_oldest_in_phase_says_since_when(rig: Rig) -> None:
+    """The gauge names the moment at which the longest waiting execution entered its phase."""
+    await primed(rig)
+    sample = (
+        "flyte_executions_oldest_in_phase_timestamp_seconds"
+        '{project="etl",domain="production",launch_plan="plan",phase="%s"}'
+    )
+    created = rig.clock.now()
+    first, _ = rig.launch(T, "first"), rig.clock.advance(10)
+    rig.launch(T, "second")
+    await rig.poll(T)
+    assert rig.metric(sample % "UNDEFINED") == created / SECOND
+    started = Micros(rig.clock.now() + SECOND)
+    rig.admin.executions.move(first, Phase.RUNNING, at=started)
+    rig.clock.advance(30)
+    await rig.poll(T)
+    assert rig.metric(sample % "UNDEFINED") == (created + 10 * SECOND) / SECOND
+    assert rig.metric(sample % "RUNNING") == started / SECOND
+    stored = rig.admin.executions.get(first)
+    rig.admin.executions.abort(stored, "stop", at=rig.clock.now())
+    rig.clock.advance(30)
+    await rig.poll(T)
+    first_sight = rig.clock.now()
+    rig.clock.advance(30)
+    rig.restart()
+    await rig.poll(T)
+    assert rig.metric(sample % "ABORTING") == first_sight / SECOND
+    assert rig.metric(sample % "RUNNING") is None
+
+
+def _micros(text: str) -> Micros:
+    return from_datetime(datetime.fromisoformat(text))
