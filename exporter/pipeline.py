@@ -15,26 +15,16 @@ that exist. A crash before the commit counted nothing, a crash after it counted 
 Everything here is pure: no clock, no I/O, and the same batch digested twice adds nothing twice.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from exporter.metrics.measure import Increments, measure
+from exporter.model.events import Events, SteppedBack
 from exporter.model.executions import Execution, ExecutionId, Tracked
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros
-from exporter.track.executions import (
-    Event,
-    Known,
-    Launched,
-    Observed,
-    SteppedBack,
-    Vanished,
-    miss,
-    observe,
-    prime,
-)
+from exporter.track.executions import Known, miss, observe, prime
 
 
 class Step(Enum):
@@ -112,32 +102,24 @@ def digest(known: Known, batch: Batch, now: Micros) -> Digest:
     if batch.step is Step.PRIME:
         observed = prime(batch.rows, now)
     else:
-        observed = _join(observe(known, batch.rows, now), miss(known, batch.absent))
+        observed = observe(known, batch.rows, now)
+        miss(known, batch.absent, observed)
     return Digest(
         target=batch.target,
         rows=observed.rows,
         increments=measure(batch.target, observed.events),
         corrections=_corrections(batch, observed.events),
-        stepped_back=[event for event in observed.events if isinstance(event, SteppedBack)],
+        stepped_back=observed.events.stepped_back,
     )
 
 
-def _corrections(batch: Batch, events: Sequence[Event]) -> Mapping[Correction, int]:
-    counted: Counter[Correction] = Counter()
+def _corrections(batch: Batch, events: Events) -> Mapping[Correction, int]:
+    counted: dict[Correction, int] = {}
+    if events.vanished:
+        counted[Correction.VANISHED] = len(events.vanished)
     reason = _CORRECTS.get(batch.step)
-    for event in events:
-        if isinstance(event, Vanished):
-            counted[Correction.VANISHED] += 1
-        elif (
-            reason is not None
-            and isinstance(event, Launched)
-            and event.execution.id.created_at < batch.settled_before
-        ):
-            counted[reason] += 1
+    if reason is not None:
+        missed = sum(row.id.created_at < batch.settled_before for row in events.launched)
+        if missed:
+            counted[reason] = missed
     return counted
-
-
-def _join(seen: Observed, missed: Observed) -> Observed:
-    if not missed.rows:
-        return seen
-    return Observed([*seen.events, *missed.events], {**missed.rows, **seen.rows})

@@ -137,6 +137,10 @@ class AdminClient:
         code = "CANCELLED"
         try:
             answer = await getattr(self._stub, method)(request, timeout=timeout)
+            if answer is None:
+                # How grpc.aio passes on an answer that it could not decode.
+                code = "INTERNAL"
+                raise nonsense(method, subject, "bytes that are no answer to it")
             code = "OK"
         except grpc.aio.AioRpcError as error:
             code = error.code().name

@@ -90,7 +90,7 @@ class Journal:
         elapsed = time.perf_counter() - began
         loop.call_soon_threadsafe(self._settle, outcomes, elapsed)
 
-    def _attempt(self, batch: list[_Waiting]) -> list[tuple[_Waiting, LedgerError | None]]:
+    def _attempt(self, batch: list[_Waiting]) -> list[tuple[_Waiting, Exception | None]]:
         try:
             self._ledger.commit([waiting.commit for waiting in batch])
         except LedgerError as error:
@@ -98,9 +98,11 @@ class Journal:
                 return [(batch[0], error)]
             # Together they failed; by itself, perhaps only one does.
             return [outcome for waiting in batch for outcome in self._attempt([waiting])]
+        except Exception as bug:  # noqa: BLE001  # the edge of this thread: it belongs to the callers
+            return [(waiting, bug) for waiting in batch]
         return [(waiting, None) for waiting in batch]
 
-    def _settle(self, outcomes: list[tuple[_Waiting, LedgerError | None]], seconds: float) -> None:
+    def _settle(self, outcomes: list[tuple[_Waiting, Exception | None]], seconds: float) -> None:
         if any(error is None for _, error in outcomes):
             self._observer.committed(at=self._clock.now(), seconds=seconds)
         for waiting, error in outcomes:

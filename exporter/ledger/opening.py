@@ -107,6 +107,9 @@ def _create(path: Path, endpoint: str) -> None:
             connection.execute("INSERT INTO meta (key, value) VALUES ('endpoint', ?)", (endpoint,))
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
+        # What is left of a ledger that was moved away would be replayed into this one.
+        for left in ("-wal", "-shm"):
+            path.with_name(path.name + left).unlink(missing_ok=True)
         draft.replace(path)
         directory = os.open(path.parent, os.O_RDONLY)
         try:

@@ -46,6 +46,17 @@ ON CONFLICT DO UPDATE SET
     since = excluded.since, started = excluded.started, absences = excluded.absences,
     stepped_back = excluded.stepped_back
 """
+# Finished executions are nearly all, and of them only the verdict is kept: a statement of their own
+# reads three values for each instead of nine.
+_UPSERT_FINISHED = """
+INSERT INTO execution
+SELECT :project, :domain, value ->> 0, value ->> 1, value ->> 2, -1, '', 0, FALSE, 0, FALSE
+FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET
+    phase = excluded.phase, mode = excluded.mode, launch_plan = excluded.launch_plan,
+    since = excluded.since, started = excluded.started, absences = excluded.absences,
+    stepped_back = excluded.stepped_back
+"""
 _PRUNE_EXECUTIONS = """
 DELETE FROM execution
 WHERE project = :project AND domain = :domain AND created_at < :retained_from
@@ -215,8 +226,15 @@ class Ledger:
     def _write_target(self, target: Target, commit: Commit) -> None:
         named = target._asdict()
         if commit.rows:
-            rows = json.dumps([(key[1], key[0], *row) for key, row in commit.rows.items()])
-            self._connection.execute(_UPSERT_EXECUTIONS, {**named, "rows": rows})
+            finished, others = [], []
+            for (name, created_at), row in commit.rows.items():
+                if OVER.get(row.phase) is row:
+                    finished.append((created_at, name, row.phase))
+                else:
+                    others.append((created_at, name, *row))
+            for statement, rows in ((_UPSERT_FINISHED, finished), (_UPSERT_EXECUTIONS, others)):
+                if rows:
+                    self._connection.execute(statement, {**named, "rows": json.dumps(rows)})
         if commit.progress is not None:
             self._connection.execute(_UPSERT_PROGRESS, {**named, **commit.progress._asdict()})
             self._connection.execute(

@@ -85,11 +85,29 @@ class Addition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """Increments that found their series: `deltas` and `activity` for the ledger."""
+    """
+    What is to be committed, and is true here once it is.
 
+    Attributes:
+        at: Our clock.
+        additions: Increments that found their series.
+        deltas: The same, for the ledger.
+        activity: Launch plans that something happened to.
+        removed: Series that are over.
+        inactive: Launch plans that are over.
+    """
+
+    at: Micros
     additions: Sequence[Addition] = ()
     deltas: Sequence[SeriesDelta] = ()
     activity: Sequence[Activity] = ()
+    removed: Sequence[int] = ()
+    inactive: Sequence[tuple[Target, str]] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.deltas or self.activity or self.removed)
 
 
 class Book:
@@ -123,6 +141,8 @@ class Book:
         self._series: dict[SeriesKey, Series] = {}
         self._plans: dict[tuple[Target, str], _Plan] = {}
         self._holds: deque[tuple[Micros, Series]] = deque()
+        self._removed: dict[int, None] = {}
+        self._inactive: dict[tuple[Target, str], None] = {}
         self._next_id = 1
 
     # Loading
@@ -154,7 +174,10 @@ class Book:
             self._enter((family, row.labels), series, now)
             self._holds.append((Micros(now + self._hold), series))
             self._show(series)
-        deltas = [_delta(self._create(key, now), 0.0, {}, self._layouts) for key in changed]
+        anew = [self._create(key, now) for key in changed]
+        for series in anew:
+            self._expose(series, now)
+        deltas = [_delta(series, 0.0, {}, self._layouts) for series in anew]
         return Commit(removed=removed, deltas=deltas)
 
     def plans(self, target: Target) -> list[str]:
@@ -183,13 +206,20 @@ class Book:
                 buckets[place] = buckets.get(place, 0) + 1
             additions[series] = (total + sum(values), buckets)
         return Posting(
+            now,
             [Addition(series, *added) for series, added in additions.items()],
             [_delta(series, *added, self._layouts) for series, added in additions.items()],
-            self._touch(target, increments, now),
+            self._touch(target, increments, additions, now),
+            tuple(self._removed),
+            tuple(self._inactive),
         )
 
     def apply(self, posting: Posting) -> None:
         """Count a posting that was committed, and show it."""
+        for series_id in posting.removed:
+            self._removed.pop(series_id, None)
+        for owner in posting.inactive:
+            self._inactive.pop(owner, None)
         if not posting.additions:
             return
         began = time.perf_counter()
@@ -198,7 +228,9 @@ class Book:
             if buckets:
                 counts = tuple(count + buckets.get(place, 0) for place, count in enumerate(counts))
             series.value = Value(series.value.total + total, counts)
-            if series.shown is None or not series.exposed:
+            if not series.exposed:
+                self._expose(series, posting.at)
+            elif series.shown is None:
                 self._show(series)
         self._observer.rendered(seconds=time.perf_counter() - began)
 
@@ -263,9 +295,12 @@ class Book:
 
     # Forgetting
 
-    def expire(self, now: Micros, keep: "Keep") -> Commit | None:
+    def expire(self, now: Micros, keep: "Keep") -> Posting:
         """
         Forget launch plans of which nothing was heard for `RETENTION`, and say what to commit.
+
+        Until it is committed, every posting says it too: a launch plan that comes back must not
+        meet its old series in the ledger.
 
         Args:
             now: Our clock.
@@ -277,21 +312,20 @@ class Book:
             for (target, name), plan in self._plans.items()
             if plan.last_at < limit and not keep(target, name)
         ]
-        if not old:
-            return None
-        removed: list[int] = []
         for owner in old:
             plan = self._plans.pop(owner)
             for series in plan.series:
-                removed.append(series.id)
+                self._removed[series.id] = None
                 del self._series[series.family, series.labels]
                 self._exposition.drop(series.family, series.id)
                 self.budget.give_back(series.family, self._cost(series.family))
             for family in _LEVELS:
                 self._exposition.drop(family, owner)
                 self.budget.give_back(family, len(plan.level_phases))
-        self._holds = deque(hold for hold in self._holds if hold[1].id not in set(removed))
-        return Commit(removed=removed, inactive=old)
+            self._inactive[owner] = None
+        if old:
+            self._holds = deque(hold for hold in self._holds if hold[1].id not in self._removed)
+        return Posting(now, removed=tuple(self._removed), inactive=tuple(self._inactive))
 
     # Inside
 
@@ -321,7 +355,7 @@ class Book:
     def _admits(self, family: Family, labels: tuple[str, ...]) -> bool:
         cost = self._cost(family)
         if len(labels) > _PLAN_PLACE:
-            plan = self._plans.get((Target(*labels[:2]), labels[_PLAN_PLACE]))
+            plan = self._plans.get(_owner(labels))
             if plan is None or not plan.series:
                 # A launch plan comes in with all that it will need, or not at all.
                 cost = self._cost_of_plan()
@@ -345,17 +379,22 @@ class Book:
         held = self._hold > 0
         series = Series(self._next_id, family, labels, now, zero, zero if held else None, held)
         self._next_id += 1
-        if held:
-            self._holds.append((Micros(now + self._hold), series))
         self._enter(key, series, now)
         return series
+
+    def _expose(self, series: Series, now: Micros) -> None:
+        """Show a new series; its hold begins now, when Prometheus can first see it."""
+        if series.shown is not None:
+            self._holds.append((Micros(now + self._hold), series))
+        self._show(series)
 
     def _enter(self, key: SeriesKey, series: Series, now: Micros) -> None:
         family, labels = key
         self._series[key] = series
         self.budget.take(family, self._cost(family))
-        name = labels[_PLAN_PLACE] if len(labels) > _PLAN_PLACE else ""
-        plan = self._plans.setdefault((Target(*labels[:2]), name), _Plan(now))
+        owner = _owner(labels)
+        name = owner[1]
+        plan = self._plans.setdefault(owner, _Plan(now))
         if not plan.series and name and name != OVERFLOW:
             plan.level_phases.update(_ALWAYS_SHOWN)
             for level in _LEVELS:
@@ -371,15 +410,18 @@ class Book:
         for family in _LEVELS:
             self.budget.take(family, 1)
 
-    def _touch(self, target: Target, increments: Increments, now: Micros) -> list[Activity]:
+    def _touch(
+        self, target: Target, increments: Increments, added: Iterable[Series], now: Micros
+    ) -> list[Activity]:
+        """Take note that something happened, to the launch plans and to whom they overflow into."""
+        owners = {_owner(series.labels) for series in added}
+        owners.update((target, name) for name in increments.launch_plans)
         touched: list[Activity] = []
-        if not increments.launch_plans and not increments.counts:
-            return touched
-        for name in ("", OVERFLOW, *increments.launch_plans):
-            plan = self._plans.get((target, name))
+        for owner in owners:
+            plan = self._plans.get(owner)
             if plan is not None:
                 plan.last_at = now
-                touched.append(Activity(target, name, now))
+                touched.append(Activity(*owner, now))
         return touched
 
     def _show(self, series: Series) -> None:
@@ -408,6 +450,11 @@ class Keep(Protocol):
 def held_in_ledger(series: Iterable[Series]) -> list[int]:
     """Return the ids of *series* that the ledger, too, holds back."""
     return [one.id for one in series if one.hold_stored]
+
+
+def _owner(labels: tuple[str, ...]) -> tuple[Target, str]:
+    """Return whose series this is: a launch plan's, or by an empty name the target's."""
+    return Target(*labels[:_PLAN_PLACE]), "".join(labels[_PLAN_PLACE : _PLAN_PLACE + 1])
 
 
 def _delta(

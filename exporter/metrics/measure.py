@@ -6,19 +6,22 @@ series appears with: a launch gives birth to the launch plan's counters of succe
 to its histogram. Outcomes that are not near certain (ABORTED) are born when they first happen.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
+from exporter.model.events import Events
 from exporter.model.executions import Execution, Phase
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
-from exporter.track.executions import Event, Finished, Launched, Primed, Started
 
 SeriesKey = tuple[Family, tuple[str, ...]]
 """A series: its family and its label values, in the family's order."""
 
+_NOTHING = timedelta()
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 
 
@@ -40,36 +43,30 @@ class Increments:
     launch_plans: frozenset[str] = frozenset()
 
 
-def measure(target: Target, events: Iterable[Event]) -> Increments:
+def measure(target: Target, events: Events) -> Increments:
     """Work out what *events* of *target* add."""
-    pairs: dict[tuple[str, str], None] = {}
+    launched = Counter((row.launch_plan, row.mode) for row in events.launched)
+    finished = Counter((row.launch_plan, row.mode, row.phase) for row in events.finished)
+    births: dict[SeriesKey, None] = dict.fromkeys(_births_of_target(target))
+    for launch_plan, mode in {*launched, *((row.launch_plan, row.mode) for row in events.primed)}:
+        births.update(dict.fromkeys(_births(target, launch_plan, mode.name)))
     counts: dict[SeriesKey, int] = {}
     observations: dict[SeriesKey, list[float]] = {}
-    started: list[float] = []
-    for event in events:
-        match event:
-            case Primed(execution):
-                pairs[execution.launch_plan, execution.mode.name] = None
-            case Launched(execution):
-                pair = (execution.launch_plan, execution.mode.name)
-                pairs[pair] = None
-                key = (catalog.EXECUTIONS_LAUNCHED, (*target, *pair))
-                counts[key] = counts.get(key, 0) + 1
-            case Started(execution):
-                started.append(_queued_seconds(execution))
-            case Finished(execution):
-                _finish(target, execution, counts, observations)
-            case _:
-                pass
-    births = dict.fromkeys(_births_of_target(target))
-    for launch_plan, mode in pairs:
-        births.update(dict.fromkeys(_births(target, launch_plan, mode)))
-    if started:
-        counts[catalog.EXECUTIONS_STARTED, target] = len(started)
-        observations[catalog.EXECUTION_QUEUE_DURATION, target] = started
-    touched = {launch_plan for launch_plan, _ in pairs}
-    touched.update(key[1][2] for key in counts if len(key[1]) > len(target))
-    return Increments(births, counts, observations, frozenset(touched))
+    for (launch_plan, mode), count in launched.items():
+        counts[catalog.EXECUTIONS_LAUNCHED, (*target, launch_plan, mode.name)] = count
+    for (launch_plan, mode, phase), count in finished.items():
+        labels = (*target, launch_plan, mode.name, phase.name)
+        counts[catalog.EXECUTIONS_FINISHED, labels] = count
+    if events.started:
+        counts[catalog.EXECUTIONS_STARTED, target] = len(events.started)
+        queued = [_queued_seconds(row) for row in events.started]
+        observations[catalog.EXECUTION_QUEUE_DURATION, target] = queued
+    for launch_plan, seconds in _durations(events.finished).items():
+        observations[catalog.EXECUTION_DURATION, (*target, launch_plan)] = seconds
+    plans = {launch_plan for launch_plan, _ in launched}
+    plans.update(launch_plan for launch_plan, _, _ in finished)
+    plans.update(row.launch_plan for row in events.primed)
+    return Increments(births, counts, observations, frozenset(plans))
 
 
 def _births_of_target(target: Target) -> tuple[SeriesKey, ...]:
@@ -87,25 +84,14 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
     yield catalog.EXECUTION_DURATION, (*target, launch_plan)
 
 
-def _finish(
-    target: Target,
-    execution: Execution,
-    counts: dict[SeriesKey, int],
-    observations: dict[SeriesKey, list[float]],
-) -> None:
-    plan = execution.launch_plan
-    key: SeriesKey = (
-        catalog.EXECUTIONS_FINISHED,
-        (*target, plan, execution.mode.name, execution.phase.name),
-    )
-    counts[key] = counts.get(key, 0) + 1
-    # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
-    if execution.phase is Phase.SUCCEEDED and execution.duration:
-        lasted = execution.duration.total_seconds()
-        if lasted > 0:
-            observations.setdefault((catalog.EXECUTION_DURATION, (*target, plan)), []).append(
-                lasted
-            )
+def _durations(finished: Iterable[Execution]) -> dict[str, list[float]]:
+    """Return how long the successes ran, by launch plan."""
+    lasted: dict[str, list[float]] = {}
+    for row in finished:
+        # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
+        if row.phase is Phase.SUCCEEDED and row.duration is not None and row.duration > _NOTHING:
+            lasted.setdefault(row.launch_plan, []).append(row.duration.total_seconds())
+    return lasted
 
 
 def _queued_seconds(execution: Execution) -> float:

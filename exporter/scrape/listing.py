@@ -9,7 +9,8 @@ One instant may hold more rows than a page. Then, and only then, offsets are use
 instant, in order of insertion, where a new row can only come last.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -64,6 +65,32 @@ async def read_slice(ask: Ask, position: Position, *, live_only: bool = False) -
     if rows[0].id.created_at != last:
         return Slice(rows, Position(last))
     return Slice(await _drain(ask, last, live_only=live_only), Position(last, inclusive=False))
+
+
+async def slices(
+    read: Callable[[Position], Awaitable[Slice]], position: Position
+) -> AsyncGenerator[Slice, None]:
+    """
+    Yield a whole list, slice by slice.
+
+    While the caller works on one slice, the next is on its way: where it begins is known as soon as
+    the last row of this one is.
+    """
+    part = await read(position)
+    while part.following is not None:
+        ahead = asyncio.ensure_future(read(part.following))
+        try:
+            # One turn of the loop: enough for the request to leave before the caller is busy.
+            await asyncio.sleep(0)
+            yield part
+            part = await ahead
+        finally:
+            ahead.cancel()
+            # Whether it failed concerns nobody any more where the caller has given up.
+            await asyncio.wait([ahead])
+            if not ahead.cancelled():
+                ahead.exception()
+    yield part
 
 
 async def _drain(ask: Ask, instant: Micros, *, live_only: bool) -> list[Execution]:

@@ -11,6 +11,7 @@ poll's time still gets shorter with every poll; and of a slice that was cut off,
 """
 
 from collections.abc import Collection
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -33,7 +34,7 @@ from exporter.model.targets import Target
 from exporter.model.time import Micros, micros
 from exporter.pipeline import Batch, Digest, Step
 from exporter.scrape.fleet import Fleet, newest
-from exporter.scrape.listing import BEGINNING, Position, Slice, read_slice
+from exporter.scrape.listing import BEGINNING, Position, Slice, read_slice, slices
 from exporter.scrape.memory import Memory
 from exporter.telemetry.log import get_logger
 from exporter.track.executions import levels as levels_of
@@ -131,6 +132,7 @@ class Poller:
             # What is in the file is the truth; read it again before anything is built on it.
             self._memory = None
             self._levels_shown = False
+            self._resume = None
             raise
         if not self._levels_shown:
             book = self._services.book
@@ -157,11 +159,10 @@ class Poller:
         self._deadline = float("inf")
         rows: list[Execution] = []
         for position, live_only in ((Position(floor), False), (BEGINNING, True)):
-            following: Position | None = position
-            while following is not None:
-                part = await self._read(following, "reconcile", live_only=live_only)
-                rows += part.rows
-                following = part.following
+            read = partial(self._read, step="reconcile", live_only=live_only)
+            async with aclosing(slices(read, position)) as parts:
+                async for part in parts:
+                    rows += part.rows
         cursor = newest(rows, now, cursor) or cursor
         progress = Progress(cursor, cursor, self._bound(cursor, reach))
         await self._commit(
@@ -175,20 +176,20 @@ class Poller:
         horizon = min(self._services.fleet.newest(progress.cursor), now)
         reconciling = not self._swept or self._services.clock.monotonic() >= self._reconcile_at
         overlap = self._services.settings.overlap
-        following: Position | None = self._resume or Position(
+        begin = self._resume or Position(
             max(self._bound(progress.cursor, overlap), progress.retained_from)
         )
         self._resume = None
         fresh: set[ExecutionId] = set()
         rows: list[Execution] = []
-        while following is not None:
-            if rows:
-                await self._commit(memory, Batch(target=self.target, rows=rows), progress)
-            part = await self._read_new(following)
-            rows, following = part.rows, part.following
-            fresh.update(row.id for row in rows)
-            cursor = newest(rows, self._services.clock.now(), progress.cursor)
-            progress = progress._replace(cursor=cursor or progress.cursor)
+        async with aclosing(slices(self._read_new, begin)) as parts:
+            async for part in parts:
+                rows = part.rows
+                fresh.update(row.id for row in rows)
+                cursor = newest(rows, self._services.clock.now(), progress.cursor)
+                progress = progress._replace(cursor=cursor or progress.cursor)
+                if part.following is not None:
+                    await self._commit(memory, Batch(target=self.target, rows=rows), progress)
         progress = progress._replace(cursor=max(progress.cursor, horizon))
         stale = [key for key in memory.live() if key not in fresh]
         absent: list[ExecutionId] = []
@@ -301,7 +302,7 @@ class Poller:
         digest = pipeline.digest(memory, batch, now)
         posting = services.book.post(self.target, digest.increments, now)
         self.active_at = services.clock.monotonic()
-        if not (digest.rows or posting.deltas or lasting):
+        if posting.is_empty and not digest.rows and not lasting:
             # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.
             memory.remember({}, progress)
             return
@@ -311,6 +312,8 @@ class Poller:
             progress=progress,
             deltas=posting.deltas,
             activity=posting.activity,
+            removed=posting.removed,
+            inactive=posting.inactive,
         )
         await services.journal.commit(
             commit, then=partial(self._committed, memory, digest, posting, progress)

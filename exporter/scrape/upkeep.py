@@ -21,7 +21,6 @@ class Upkeep:
         self._journal = journal
         self._clock = clock
         self._keep = keep
-        self._overdue: list[Commit] = []
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -51,13 +50,11 @@ class Upkeep:
 
     async def expire(self) -> None:
         """Forget the series of launch plans that are long gone."""
-        commit = self._book.expire(self._clock.now(), self._keep)
-        if commit is not None:
-            self._overdue.append(commit)
-        while self._overdue:
-            try:
-                await self._journal.commit(self._overdue[0], then=lambda: None)
-            except LedgerError as error:
-                log.warning("expired series stay in the ledger", problem=str(error))
-                return
-            self._overdue.pop(0)
+        posting = self._book.expire(self._clock.now(), self._keep)
+        if posting.is_empty:
+            return
+        commit = Commit(removed=posting.removed, inactive=posting.inactive)
+        try:
+            await self._journal.commit(commit, then=lambda: self._book.apply(posting))
+        except LedgerError as error:
+            log.warning("expired series stay in the ledger", problem=str(error))

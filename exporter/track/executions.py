@@ -15,51 +15,11 @@ The rules, each of which somebody's numbers once broke:
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from exporter.model.events import Events, SteppedBack, Vanished
 from exporter.model.executions import OVER, TERMINAL, Execution, ExecutionId, Phase, Tracked
 from exporter.model.time import Micros
-
-
-class Primed(NamedTuple):
-    """Was there when we first looked: not counted, but its launch plan is now known."""
-
-    execution: Execution
-
-
-class Launched(NamedTuple):
-    """Seen for the first time."""
-
-    execution: Execution
-
-
-class Started(NamedTuple):
-    """Seen for the first time with a start."""
-
-    execution: Execution
-
-
-class Finished(NamedTuple):
-    """Seen for the first time in a terminal phase."""
-
-    execution: Execution
-
-
-class Vanished(NamedTuple):
-    """Admin no longer has it and its end was never seen."""
-
-    id: ExecutionId
-    launch_plan: str
-
-
-class SteppedBack(NamedTuple):
-    """Seen unfinished after its end, as after a restore of Admin's database."""
-
-    execution: Execution
-    was: Phase
-
-
-Event = Primed | Launched | Started | Finished | Vanished | SteppedBack
 
 
 class Known(Protocol):
@@ -75,11 +35,11 @@ class Observed:
     What a batch told us.
 
     Attributes:
-        events: What happened, at most once for each execution and kind.
+        events: What happened.
         rows: What is now known of the executions about which that changed.
     """
 
-    events: list[Event] = field(default_factory=list)
+    events: Events = field(default_factory=Events)
     rows: dict[ExecutionId, Tracked] = field(default_factory=dict)
 
 
@@ -97,27 +57,29 @@ def observe(known: Known, seen: Iterable[Execution], now: Micros) -> Observed:
     Returns:
         The events, and the rows to store with them.
     """
-    events: list[Event] = []
-    rows: dict[ExecutionId, Tracked] = {}
+    observed = Observed()
+    events, rows = observed.events, observed.rows
     for execution in _one_each(seen):
-        before = known.get(execution.id)
+        key = execution.id
+        phase = execution.phase
+        before = known.get(key)
         if before is None:
-            events.append(Launched(execution))
+            events.launched.append(execution)
         elif before.phase in TERMINAL:
-            if execution.phase not in TERMINAL and not before.stepped_back:
-                events.append(SteppedBack(execution, before.phase))
-                rows[execution.id] = before._replace(stepped_back=True)
+            if phase not in TERMINAL and not before.stepped_back:
+                events.stepped_back.append(SteppedBack(execution, before.phase))
+                rows[key] = before._replace(stepped_back=True)
             continue
         if execution.started_at is not None and (before is None or not before.started):
-            events.append(Started(execution))
-        if execution.phase in TERMINAL:
-            events.append(Finished(execution))
-            rows[execution.id] = OVER[execution.phase]
+            events.started.append(execution)
+        if phase in TERMINAL:
+            events.finished.append(execution)
+            rows[key] = OVER[phase]
             continue
         after = _tracked(execution, before, now)
         if after != before:
-            rows[execution.id] = after
-    return Observed(events, rows)
+            rows[key] = after
+    return observed
 
 
 def prime(seen: Iterable[Execution], now: Micros) -> Observed:
@@ -126,27 +88,24 @@ def prime(seen: Iterable[Execution], now: Micros) -> Observed:
 
     Whatever is already over stays uncounted for ever; whatever is not will be counted when it is.
     """
-    events: list[Event] = []
-    rows: dict[ExecutionId, Tracked] = {}
-    for execution in _one_each(seen):
-        events.append(Primed(execution))
-        over = OVER.get(execution.phase)
-        rows[execution.id] = over or _tracked(execution, None, now)
-    return Observed(events, rows)
-
-
-def miss(known: Known, absent: Collection[ExecutionId]) -> Observed:
-    """Take note of live executions that Admin answered NOT_FOUND for in this reconcile."""
     observed = Observed()
+    for execution in _one_each(seen):
+        observed.events.primed.append(execution)
+        over = OVER.get(execution.phase)
+        observed.rows[execution.id] = over or _tracked(execution, None, now)
+    return observed
+
+
+def miss(known: Known, absent: Collection[ExecutionId], into: Observed) -> None:
+    """Add to *into* the live executions that Admin answered NOT_FOUND for in this reconcile."""
     for key in absent:
         before = known.get(key)
-        if before is None or not before.is_live:
+        if before is None or not before.is_live or key in into.rows:
             continue
         after = before._replace(absences=before.absences + 1)
-        observed.rows[key] = after
+        into.rows[key] = after
         if not after.is_live:
-            observed.events.append(Vanished(key, before.launch_plan))
-    return observed
+            into.events.vanished.append(Vanished(key, before.launch_plan))
 
 
 def levels(live: Iterable[Tracked]) -> Mapping[Phase, tuple[int, Micros]]:

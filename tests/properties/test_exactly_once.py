@@ -6,6 +6,7 @@ that they are compared with is trivial: the list of what was launched, and what 
 """
 
 import asyncio
+import contextlib
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         ahead=st.sampled_from([0, 0, 0, 24 * 3600]),
         tie=st.booleans(),
     )
-    def launch(  # noqa: PLR0913
+    def launch(
         self, where: Target, plan: str, mode: Mode, late: float, ahead: float, *, tie: bool
     ) -> None:
         """An execution is launched; its row may come late, or be dated in the future."""
@@ -291,10 +292,10 @@ class ExactlyOnce(RuleBasedStateMachine):
             self.note_success(where, primed=unprimed)
         self.rig.at_await = self.rig.nothing_happens
         self.reboot()
-        if unprimed and where not in self.primed:
-            # Dead after the commit and before anybody knew: primed all the same.
-            if self.rig.ledger.target(where).progress is not None:
-                self.note_primed(where)
+        # Dead after the commit and before anybody knew: primed all the same.
+        progress = self.rig.ledger.target(where).progress
+        if unprimed and where not in self.primed and progress is not None:
+            self.note_primed(where)
 
     @rule()
     def restart(self) -> None:
@@ -318,10 +319,8 @@ class ExactlyOnce(RuleBasedStateMachine):
                 raise Killed
 
         self.rig.at_await = at_await
-        try:
+        with contextlib.suppress(Killed):
             self.drive(self.rig.upkeep.release())
-        except Killed:
-            pass
         self.rig.at_await = self.rig.nothing_happens
         self.reboot()
 
