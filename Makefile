@@ -1,6 +1,6 @@
 # Each target is one line or a few that also work when typed by hand. `make help` lists them.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 

@@ -7,14 +7,16 @@ from flyteidl.core import identifier_pb2
 
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
 from exporter.model.targets import Target
-from exporter.model.time import SECOND, Micros
+from exporter.model.time import SECOND
 
 _PHASES = {phase.value: phase for phase in Phase}
 _MODES = {mode.value: mode for mode in Mode}
 _TASK = identifier_pb2.TASK
 _new = tuple.__new__
-_END_OF_TIME = 253_402_300_800
-"""Seconds from 1970 to the year 10000, where RFC 3339 ends."""
+_END_OF_TIME = 253_402_300_800 * SECOND
+"""The year 10000, where RFC 3339 ends."""
+_LONGEST = 10_000 * 366 * 24 * 3600
+"""Seconds; a protobuf duration may be a little longer than all of time, a timedelta may not."""
 _GENERATED = ".flytegen."
 """How flyteadmin names the workflow it makes around a single task."""
 
@@ -38,32 +40,36 @@ def execution(message: Any) -> Execution:
         raise ValueError(f"an execution called {name!r} of launch plan {launch_plan!r}")
     if plan.resource_type == _TASK:
         launch_plan = _GENERATED + launch_plan
+    created, updated, started_at = closure.created_at, closure.updated_at, None
+    created_at = created.seconds * SECOND + created.nanos // 1000
+    updated_at = updated.seconds * SECOND + updated.nanos // 1000
+    if closure.HasField("started_at"):
+        started = closure.started_at
+        started_at = started.seconds * SECOND + started.nanos // 1000
+    if not (
+        0 <= created_at < _END_OF_TIME
+        and 0 <= updated_at < _END_OF_TIME
+        and 0 <= (started_at or 0) < _END_OF_TIME
+    ):
+        raise ValueError(f"an execution called {name!r} at a time that no calendar has")
     # The plain constructors of named tuples would take a tenth of a poll's time.
     return _new(
         Execution,
         (
-            _new(ExecutionId, (name, _instant(closure.created_at))),
+            _new(ExecutionId, (name, created_at)),
             _PHASES.get(closure.phase, Phase.UNRECOGNIZED),
             _MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED),
             launch_plan,
-            _instant(closure.started_at) if closure.HasField("started_at") else None,
-            _instant(closure.updated_at),
+            started_at,
+            updated_at,
             _duration(closure.duration) if closure.HasField("duration") else None,
         ),
     )
 
 
-def _instant(timestamp: Any) -> Micros:
-    whole = timestamp.seconds
-    if not 0 <= whole < _END_OF_TIME:
-        raise ValueError(f"a time {whole} s after 1970")
-    instant: Micros = whole * SECOND + timestamp.nanos // 1000
-    return instant
-
-
 def _duration(duration: Any) -> timedelta:
     whole = duration.seconds
-    if not -_END_OF_TIME < whole < _END_OF_TIME:
+    if not -_LONGEST < whole < _LONGEST:
         raise ValueError(f"a duration of {whole} s")
     return timedelta(0, whole, duration.nanos // 1000)
 

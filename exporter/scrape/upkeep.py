@@ -27,9 +27,10 @@ class Upkeep:
         ticks = 0
         while True:
             await self.release()
+            ticks += 1
+            # Not at the start: before targets are discovered, none seems to be in use.
             if ticks % _TICKS_BETWEEN_EXPIRIES == 0:
                 await self.expire()
-            ticks += 1
             await self._clock.sleep(_TICK)
 
     async def release(self) -> None:
