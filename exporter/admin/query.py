@@ -18,7 +18,7 @@ _ANY_STATE = "value_in(state,0;1)"
 _BY_CREATION = "execution_created_at"
 # Unique and in order of insertion: within one instant it is the only total order Admin offers.
 _BY_INSERTION = "id"
-_UNSPEAKABLE = frozenset("+;,() \t\n")
+_UNSPEAKABLE = frozenset("+;,() \t\n\r\f\v")
 
 
 @dataclass(frozen=True, slots=True)

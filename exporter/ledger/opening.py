@@ -121,7 +121,8 @@ def _create(path: Path, endpoint: str) -> None:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if finding != "ok":
-        raise corrupt(path, str(finding))
+        # SQLite puts a heading on a line of its own before what it found.
+        raise corrupt(path, str(finding).splitlines()[-1])
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise LedgerError(
             f"{path} is a SQLite file, but not a ledger of flyte-exporter. Set ledger.path to"

@@ -140,16 +140,21 @@ class Process:
         self._corrections.labels(reason).inc(executions)
 
     def _counter(self, family: Family) -> Counter:
-        return Counter(family.stem, family.help, family.labels, registry=self._registry)
+        return Counter(
+            family.stem, family.help, family.labels, unit=family.unit, registry=self._registry
+        )
 
     def _gauge(self, family: Family) -> Gauge:
-        return Gauge(family.name, family.help, family.labels, registry=self._registry)
+        return Gauge(
+            family.name, family.help, family.labels, unit=family.unit, registry=self._registry
+        )
 
     def _histogram(self, family: Family) -> Histogram:
         return Histogram(
             family.name,
             family.help,
             family.labels,
+            unit=family.unit,
             registry=self._registry,
             buckets=family.buckets,
         )

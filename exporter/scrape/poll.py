@@ -22,7 +22,6 @@ from exporter.admin.client import AdminClient, Page
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
 from exporter.admin.query import Query
 from exporter.config.settings import ScrapeSettings
-from exporter.ledger.errors import LedgerError
 from exporter.ledger.journal import Journal
 from exporter.ledger.records import Commit
 from exporter.metrics.book import Book, Posting
@@ -128,11 +127,12 @@ class Poller:
             else:
                 self._start_clock()
                 await self._follow(self._memory, self._memory.progress)
-        except LedgerError:
-            # What is in the file is the truth; read it again before anything is built on it.
-            self._memory = None
-            self._levels_shown = False
-            self._resume = None
+        except Exception as error:
+            if not isinstance(error, AdminError | PollTimeout):
+                # What is in the ledger is the truth: read it before anything is built on it again.
+                self._memory = None
+                self._levels_shown = False
+                self._resume = None
             raise
         if not self._levels_shown:
             book = self._services.book
