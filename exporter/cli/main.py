@@ -69,7 +69,8 @@ for command in (check_config, demo, sim):
 def main() -> None:
     """Run a command; the one place where a failure becomes text and an exit code."""
     try:
-        cli.main(standalone_mode=False)
+        # Outside its standalone mode click returns the code of an exit instead of exiting with it.
+        sys.exit(cli.main(standalone_mode=False))
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

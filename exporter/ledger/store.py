@@ -46,11 +46,11 @@ ON CONFLICT DO UPDATE SET
     since = excluded.since, started = excluded.started, absences = excluded.absences,
     stepped_back = excluded.stepped_back
 """
-# Finished executions are nearly all, and of them only the verdict is kept: a statement of their own
-# reads three values for each instead of nine.
+# Finished executions are nearly all, and of them only the verdict is kept. So they get a statement
+# for each phase, fed from one object of names and creation times: a third of the work.
 _UPSERT_FINISHED = """
 INSERT INTO execution
-SELECT :project, :domain, value ->> 0, value ->> 1, value ->> 2, -1, '', 0, FALSE, 0, FALSE
+SELECT :project, :domain, value, key, :phase, -1, '', 0, FALSE, 0, FALSE
 FROM json_each(:rows) WHERE TRUE
 ON CONFLICT DO UPDATE SET
     phase = excluded.phase, mode = excluded.mode, launch_plan = excluded.launch_plan,
@@ -181,8 +181,7 @@ class Ledger:
         return Discovery(Micros(int(at)), rows)
 
     def _write(self, commit: Commit) -> None:
-        if commit.target is not None:
-            self._write_target(commit.target, commit)
+        # What is over goes first: the same commit may bring it back.
         if commit.removed:
             ids = (json.dumps(list(commit.removed)),)
             for table, column in (("series", "id"), ("bucket", "series")):
@@ -190,6 +189,13 @@ class Ledger:
                     f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))",  # noqa: S608  # both are literals of ours
                     ids,
                 )
+        for target, launch_plan in commit.inactive:
+            self._connection.execute(
+                "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
+                (*target, launch_plan),
+            )
+        if commit.target is not None:
+            self._write_target(commit.target, commit)
         if commit.deltas:
             self._write_series(commit.deltas)
         if commit.activity:
@@ -199,11 +205,6 @@ class Ledger:
             self._connection.execute(
                 "UPDATE series SET shown = NULL WHERE id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(commit.released)),),
-            )
-        for target, launch_plan in commit.inactive:
-            self._connection.execute(
-                "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
-                (*target, launch_plan),
             )
         if commit.discovery is not None:
             self._write_discovery(commit.discovery)
@@ -226,15 +227,7 @@ class Ledger:
     def _write_target(self, target: Target, commit: Commit) -> None:
         named = target._asdict()
         if commit.rows:
-            finished, others = [], []
-            for (name, created_at), row in commit.rows.items():
-                if OVER.get(row.phase) is row:
-                    finished.append((created_at, name, row.phase))
-                else:
-                    others.append((created_at, name, *row))
-            for statement, rows in ((_UPSERT_FINISHED, finished), (_UPSERT_EXECUTIONS, others)):
-                if rows:
-                    self._connection.execute(statement, {**named, "rows": json.dumps(rows)})
+            self._write_executions(named, commit.rows)
         if commit.progress is not None:
             self._connection.execute(_UPSERT_PROGRESS, {**named, **commit.progress._asdict()})
             self._connection.execute(
@@ -246,6 +239,24 @@ class Ledger:
                     "vanished": VANISHED_AFTER,
                 },
             )
+
+    def _write_executions(
+        self, target: dict[str, str], rows: Mapping[ExecutionId, Tracked]
+    ) -> None:
+        finished: dict[Phase, dict[str, Micros]] = {phase: {} for phase in OVER}
+        others = []
+        for (name, created_at), row in rows.items():
+            # A name may come twice, with another creation time; an object holds it once.
+            if row is OVER.get(row.phase) and name not in finished[row.phase]:
+                finished[row.phase][name] = created_at
+            else:
+                others.append((created_at, name, *row))
+        for phase, times in finished.items():
+            if times:
+                named = {**target, "phase": phase, "rows": json.dumps(times)}
+                self._connection.execute(_UPSERT_FINISHED, named)
+        if others:
+            self._connection.execute(_UPSERT_EXECUTIONS, {**target, "rows": json.dumps(others)})
 
     def _write_series(self, deltas: Sequence[SeriesDelta]) -> None:
         rows = [

@@ -235,7 +235,7 @@ class ExactlyOnce(RuleBasedStateMachine):
     def polls_interleave(self, data: st.DataObject) -> None:
         """Both targets are polled at once, while the world moves on between any two steps."""
 
-        async def at_await(_: str) -> None:
+        async def at_await(_what: str) -> None:
             for _ in range(data.draw(st.integers(0, 2), label="yields")):
                 await asyncio.sleep(0)
             match data.draw(st.sampled_from(["", "", "", "finish", "launch", "archive"])):

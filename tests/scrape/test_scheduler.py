@@ -188,19 +188,14 @@ async def test_hanging_targets_do_not_take_every_slot(make_rig: Callable[..., Ri
     for number in range(12):
         register(rig, f"hangs-{number}")
     register(rig, "b")
-    hanging = True
-
-    async def hang(request: Any) -> None:
-        await stage.clock.sleep(15)
-        raise failure(grpc.StatusCode.DEADLINE_EXCEEDED)
+    stage = Stage(rig)
 
     async def at_await(what: str) -> None:
-        request = rig.calls[-1][1]
-        if hanging and what == "ListExecutions" and request.id.project.startswith("hangs"):
-            await hang(request)
+        if what == "ListExecutions" and rig.calls[-1][1].id.project.startswith("hangs"):
+            await stage.clock.sleep(15)
+            raise failure(grpc.StatusCode.DEADLINE_EXCEEDED)
 
     rig.at_await = at_await
-    stage = Stage(rig)
     running = asyncio.create_task(stage.scheduler.run())
     await stage.clock.advance(120)
     before = polls(rig, B)
