@@ -1,33 +1,31 @@
-"""The application's own parts, put together without a timetable: a measurement takes the turns."""
+"""The application's own parts, as it puts them together, but without a timetable."""
 
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import grpc.aio
 
+from bench.observation import total
 from bench.server import CONTROL
 from bench.worlds import DOMAIN
-from exporter.admin.channel import connect
-from exporter.admin.client import CODES, METHODS, AdminClient
-from exporter.config.settings import AdminSettings, MetricsSettings, ScrapeSettings
-from exporter.ledger.journal import Journal
-from exporter.ledger.opening import open_ledger
+from exporter import app
+from exporter.config.settings import (
+    AdminSettings,
+    LedgerSettings,
+    MetricsSettings,
+    ScrapeSettings,
+    Settings,
+    WebSettings,
+)
+from exporter.config.values import ListenAddress
 from exporter.metrics import catalog
-from exporter.metrics.book import Book
-from exporter.metrics.catalog import Family
-from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
-from exporter.metrics.process import Process
 from exporter.model.targets import Target
-from exporter.pipeline import Correction
-from exporter.scrape.fleet import Fleet
-from exporter.scrape.poll import STEPS, Poller, Services
-from exporter.scrape.worker import Outcome
-from exporter.telemetry.clock import SystemClock
+from exporter.scrape.poll import Poller, Services
 
 PAGE_SIZE = 1000
 _NEVER = float("inf")
@@ -49,6 +47,7 @@ class Parts(NamedTuple):
 
     services: Services
     channel: grpc.aio.Channel
+    """Another connection to the same server."""
 
     def poller(self, project: str) -> Poller:
         """Return a poller of *project* that reconciles only at its first poll."""
@@ -66,56 +65,19 @@ class Parts(NamedTuple):
         )
 
 
-def total(document: bytes, family: Family) -> int:
-    """Return the sum of a counter's samples in *document*."""
-    start = family.name.encode()
-    return sum(
-        round(float(line.rpartition(b" ")[2]))
-        for line in document.splitlines()
-        if line.startswith(start)
-    )
-
-
 @asynccontextmanager
 async def parts(address: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Parts]:
-    """Build the parts over the Admin at *address* and a new ledger on disk."""
-    admin = AdminSettings(endpoint=address, insecure=True)
-    metrics = MetricsSettings(first_sample_hold=timedelta())
-    async with AsyncExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        ledger = stack.enter_context(open_ledger(directory / "ledger.db", endpoint=address))
-        clock = SystemClock()
-        process = Process(methods=METHODS, codes=CODES)
-        process.born(
-            outcomes=tuple(outcome.value for outcome in Outcome),
-            steps=STEPS,
-            reasons=tuple(correction.value for correction in Correction),
+    """Build the application over the Admin at *address* and a new ledger on disk."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        settings = Settings(
+            admin=AdminSettings(endpoint=address, insecure=True),
+            scrape=ScrapeSettings(page_size=page_size),
+            metrics=MetricsSettings(first_sample_hold=timedelta()),
+            ledger=LedgerSettings(path=Path(directory) / "ledger.db"),
+            web=WebSettings(listen=ListenAddress("127.0.0.1", 0)),
         )
-        book = Book(
-            bounds={
-                catalog.EXECUTION_DURATION: [b.total_seconds() for b in metrics.duration_buckets],
-                catalog.EXECUTION_QUEUE_DURATION: [
-                    b.total_seconds() for b in metrics.queue_buckets
-                ],
-            },
-            limit=metrics.series_limit,
-            hold=metrics.first_sample_hold,
-            exposition=Exposition(process),
-            observer=process,
-        )
-        channel = await stack.enter_async_context(connect(admin))
-        yield Parts(
-            Services(
-                admin=AdminClient(channel, observer=process),
-                journal=await stack.enter_async_context(
-                    Journal(ledger, clock=clock, observer=process)
-                ),
-                book=book,
-                fleet=Fleet(),
-                clock=clock,
-                process=process,
-                settings=ScrapeSettings(page_size=page_size),
-                call_timeout=admin.timeout,
-            ),
-            channel,
-        )
+        async with app.start(settings) as running, grpc.aio.insecure_channel(address) as channel:
+            # As `app.run` does. The scheduler has the parts, and is not asked to run: here a
+            # measurement takes the turns.
+            app.relieve_the_collector()
+            yield Parts(running.services, channel)

@@ -1,9 +1,9 @@
 """Programs that a measurement starts, and stops whatever happens."""
 
-import os
 import select
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,24 +13,34 @@ from typing import IO
 from bench.server import LISTENING
 from bench.worlds import Crowd, to_argument
 
+COMMAND = str(Path(sys.executable).with_name("flyte-exporter"))
+"""The command as it was installed beside this Python."""
+
 _ROOT = Path(__file__).parents[1]
 _PATIENCE_SECONDS = 120.0
+_LAST_WORDS = 4000
+"""Characters of a program's stderr that are shown when a measurement breaks."""
 
 
 @contextmanager
-def program(arguments: Sequence[str], *, log: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Run `python ARGUMENTS` while the block runs; what it says on stderr goes to *log*."""
-    with (log or Path(os.devnull)).open("w") as errors:
+def program(command: Sequence[str], *, orders: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """Run *command* while the block runs; with *orders*, its stdin is ours to write."""
+    with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
+            stdin=subprocess.PIPE if orders else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=errors if log else None,
+            stderr=complaints,
             text=True,
             cwd=_ROOT,
         )
         with process:
             try:
                 yield process
+            except BaseException:
+                complaints.seek(0)
+                print(complaints.read()[-_LAST_WORDS:], file=sys.stderr)
+                raise
             finally:
                 process.terminate()
                 try:
@@ -42,7 +52,7 @@ def program(arguments: Sequence[str], *, log: Path | None = None) -> Iterator[su
 @contextmanager
 def serving(crowds: list[Crowd]) -> Iterator[str]:
     """Have `bench.server` answer for *crowds*; yields its address."""
-    with program(["-m", "bench.server", to_argument(crowds)]) as process:
+    with program([sys.executable, "-m", "bench.server", to_argument(crowds)]) as process:
         yield awaited(process, LISTENING)
 
 

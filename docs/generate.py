@@ -11,12 +11,23 @@ from pathlib import Path
 
 import click
 
-from exporter.config.reference import reference
+from exporter.cli import reference as commands
+from exporter.config import reference as configuration
+from exporter.metrics import reference as metrics
 
 _ROOT = Path(__file__).resolve().parent.parent
 
+
+def readme() -> str:
+    """Return the README with its table of metrics; all else in it is written by hand."""
+    return metrics.embed((_ROOT / "README.md").read_text(encoding="utf-8"))
+
+
 PAGES: dict[str, Callable[[], str]] = {
-    "docs/configuration.md": reference,
+    "README.md": readme,
+    "docs/commands.md": commands.reference,
+    "docs/configuration.md": configuration.reference,
+    "docs/metrics.md": metrics.reference,
 }
 """What writes each page, by its path from the top of the repository."""
 

@@ -2,8 +2,8 @@
 The whole way from Admin to /metrics in one process, with everything that can go wrong at hand.
 
 Admin is the simulator's API without a socket; the ledger is a real file; time is the test's. Every
-await of a poll passes through `Rig.at_await`, where a test may have the process die, a call fail, or
-the world move on.
+await of a poll passes through `Rig.at_await`, where a test may have the process die, a call fail,
+or the world move on.
 """
 
 import asyncio

@@ -89,7 +89,6 @@ class Posting:
     What is to be committed, and is true here once it is.
 
     Attributes:
-        at: Our clock.
         additions: Increments that found their series.
         deltas: The same, for the ledger.
         activity: Launch plans that something happened to.
@@ -97,7 +96,6 @@ class Posting:
         inactive: Launch plans that are over.
     """
 
-    at: Micros
     additions: Sequence[Addition] = ()
     deltas: Sequence[SeriesDelta] = ()
     activity: Sequence[Activity] = ()
@@ -206,7 +204,6 @@ class Book:
                 buckets[place] = buckets.get(place, 0) + 1
             additions[series] = (total + sum(values), buckets)
         return Posting(
-            now,
             [Addition(series, *added) for series, added in additions.items()],
             [_delta(series, *added, self._layouts) for series, added in additions.items()],
             self._touch(target, increments, additions, now),
@@ -214,8 +211,8 @@ class Book:
             tuple(self._inactive),
         )
 
-    def apply(self, posting: Posting) -> None:
-        """Count a posting that was committed, and show it."""
+    def apply(self, posting: Posting, now: Micros) -> None:
+        """Count a posting that was committed, and show it; the hold of new series begins *now*."""
         for series_id in posting.removed:
             self._removed.pop(series_id, None)
         for owner in posting.inactive:
@@ -229,7 +226,7 @@ class Book:
                 counts = tuple(count + buckets.get(place, 0) for place, count in enumerate(counts))
             series.value = Value(series.value.total + total, counts)
             if not series.exposed:
-                self._expose(series, posting.at)
+                self._expose(series, now)
             elif series.shown is None:
                 self._show(series)
         self._observer.rendered(seconds=time.perf_counter() - began)
@@ -325,7 +322,7 @@ class Book:
             self._inactive[owner] = None
         if old:
             self._holds = deque(hold for hold in self._holds if hold[1].id not in self._removed)
-        return Posting(now, removed=tuple(self._removed), inactive=tuple(self._inactive))
+        return Posting(removed=tuple(self._removed), inactive=tuple(self._inactive))
 
     # Inside
 

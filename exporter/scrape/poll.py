@@ -323,7 +323,7 @@ class Poller:
         self, memory: Memory, digest: Digest, posting: Posting, progress: Progress
     ) -> None:
         services = self._services
-        services.book.apply(posting)
+        services.book.apply(posting, services.clock.now())
         touched = memory.remember(digest.rows, progress)
         for correction, executions in digest.corrections.items():
             services.process.corrected(reason=correction.value, executions=executions)

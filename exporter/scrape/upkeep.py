@@ -56,6 +56,8 @@ class Upkeep:
             return
         commit = Commit(removed=posting.removed, inactive=posting.inactive)
         try:
-            await self._journal.commit(commit, then=lambda: self._book.apply(posting))
+            await self._journal.commit(
+                commit, then=lambda: self._book.apply(posting, self._clock.now())
+            )
         except LedgerError as error:
             log.warning("expired series stay in the ledger", problem=str(error))

@@ -52,8 +52,9 @@ def write_config(
 
 def start(config: Path, *arguments: str) -> Program:
     """Start `flyte-exporter run`, and wait for nothing."""
-    command = (COMMAND, "run", "--config", config, *arguments)
-    return Program("exporter", command, directory=config.parent)
+    return Program(
+        "exporter", (str(COMMAND), "run", f"--config={config}", *arguments), directory=config.parent
+    )
 
 
 class Exporter:
@@ -81,11 +82,7 @@ class Exporter:
 
     def wait_until_ready(self) -> Self:
         """Wait until every target was polled once."""
-        until(
-            lambda: self.ask("/-/ready").status == 200,  # noqa: PLR2004  # HTTP's own number
-            within=20,
-            what="readiness",
-        )
+        until(lambda: self.ask("/-/ready").status == 200, within=20, what="readiness")
         return self
 
     def samples(self) -> list[Sample]:

@@ -69,7 +69,7 @@ class Flyte:
     def __init__(self, address: str) -> None:
         self.deeds = Deeds()
         self._channel = grpc.insecure_channel(address)
-        self._stub: Any = admin_pb2_grpc.AdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub: Any = admin_pb2_grpc.AdminServiceStub(self._channel)
         self._running: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -140,7 +140,7 @@ class Flyte:
         )
 
     def ended(self, project: str) -> Counter[tuple[str, ...]]:
-        """Count by launch plan, mode and phase what Admin itself lists as over."""
+        """Count by project, launch plan, mode and phase what Admin itself lists as over."""
         found: Counter[tuple[str, ...]] = Counter()
         token = ""
         while True:
@@ -158,7 +158,7 @@ class Flyte:
                 phase = Phase(row.closure.phase)
                 if phase.is_terminal:
                     mode = Mode(row.spec.metadata.mode)
-                    found[row.spec.launch_plan.name, mode.name, phase.name] += 1
+                    found[project, row.spec.launch_plan.name, mode.name, phase.name] += 1
             token = answer.token
             if not token:
                 return found
@@ -219,7 +219,7 @@ class Simulator:
     """`flyte-exporter sim` in a process of its own; a context manager."""
 
     def __init__(self, directory: Path, *arguments: str, listen: str = "127.0.0.1:0") -> None:
-        command = (COMMAND, "sim", "--listen", listen, *arguments)
+        command = (str(COMMAND), "sim", f"--listen={listen}", *arguments)
         self.program = Program("sim", command, directory=directory)
         self.address = self.program.wait_for(r"listening on (\S+:\d+)")[1]
 

@@ -47,7 +47,7 @@ class Program:
     def __init__(
         self,
         name: str,
-        command: Sequence[str | Path],
+        command: Sequence[str],
         *,
         directory: Path,
         environment: Mapping[str, str] | None = None,

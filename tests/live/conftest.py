@@ -1,192 +1,95 @@
-"""How a recording of one Admin is held against another, and which Admin that is."""
+"""
+Which Admin the suites run against: ADMIN=HOST:PORT, or a simulator in a process of its own.
 
-import json
+No test knows which of them it is.
+"""
+
 import os
-import re
-import signal
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from flyteidl.admin import execution_pb2
-from flyteidl.service import admin_pb2
-from google.protobuf import json_format, message_factory
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
-RECORDING = Path(__file__).parents[1] / "sim" / "flyte-admin-1.16.8.jsonl"
+from exporter.admin.channel import connect
+from exporter.admin.client import AdminClient
+from exporter.config.settings import AdminSettings
+from exporter.model.executions import Phase
+from exporter.model.time import Micros
+from exporter.telemetry.clock import SystemClock
+from tests.e2e.flyte import Simulator
+from tests.live.flyte import HOURLY, NIGHTLY, Project
+from tests.live.polling import Calls
+from tests.live.samples import Sample, find_samples
 
-NOT_SIMULATED = frozenset(
-    {
-        "CreateNodeEvent",
-        "CreateTaskEvent",
-        "GetExecutionData",
-        "GetExecutionMetrics",
-        "GetNodeExecution",
-        "ListNodeExecutions",
-        "ListTaskExecutions",
-    }
-)
-"""Calls that the product does not use: left out by method, whatever they say."""
-
-_NOT_RECORDED = frozenset(
-    {
-        "annotations",
-        "auth",
-        "default_inputs",
-        "expected_inputs",
-        "expected_outputs",
-        "fixed_inputs",
-        "max_parallelism",
-        "security_context",
-        "spec_hash",
-    }
-)
-_CREATING = frozenset({"CreateExecution", "RelaunchExecution", "RecoverExecution"})
-_CREATED = re.compile(r"\$\{created\.([a-z0-9]+)(\|ns)?(?:([+-])([0-9.]+)s)?\}")
-_ANY = "${any}"
-_SECOND = 1_000_000_000
+_MAY_WRITE = not os.environ.get("ADMIN") or os.environ.get("WRITE") == "1"
+_SPEED = 60
+"""A simulator this fast has something going on in the seconds that a test looks at it."""
 
 
-class Answer(NamedTuple):
-    """What an Admin made of one call."""
-
-    status: str
-    details: str
-    response: Message | None
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave an Admin that we were only shown as it is."""
+    if item.get_closest_marker("write") and not _MAY_WRITE:
+        pytest.skip("this test changes what the Admin holds: set WRITE=1 to allow it")
 
 
-Call = Callable[[str, Message], Awaitable[Answer]]
-Pause = Callable[[], Awaitable[None]]
-Disagreements = Callable[[Call, Pause], Awaitable[list[str]]]
-
-
-@dataclass
-class Replay:
-    """One run of the recording against *call*."""
-
-    call: Call
-    pause: Pause
-    """Lets time pass between two creations, as it did when the recording was made."""
-    created: dict[str, int] = field(default_factory=dict)
-
-    async def disagreement(self, line: dict[str, Any]) -> str:
-        """Send one recorded call; return what differs from what was recorded, or nothing."""
-        method = line["method"]
-        if method in _CREATING:
-            await self.pause()
-        request = json_format.ParseDict(self._filled_in(line["request"]), _request_type(method)())
-        answer = await self.call(method, request)
-        if method in _CREATING and answer.status == "OK":
-            await self._remember(answer.response)
-        found = {"status": answer.status, "details": _one_line(answer.details)}
-        expected = {"status": line["status"], "details": _one_line(line.get("details", ""))}
-        if answer.response is not None:
-            found["response"] = _comparable(_as_json(answer.response))
-        if "response" in line:
-            expected["response"] = _comparable(self._filled_in(line["response"]))
-        return "" if _agree(expected, found) else f"expected {expected}\n   found {found}"
-
-    async def _remember(self, response: Any) -> None:
-        request = execution_pb2.WorkflowExecutionGetRequest(id=response.id)
-        answer = await self.call("GetExecution", request)
-        assert isinstance(answer.response, execution_pb2.Execution)
-        self.created[response.id.name] = answer.response.closure.created_at.ToNanoseconds()
-
-    def _filled_in(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._filled_in(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self._filled_in(item) for item in value]
-        return _CREATED.sub(self._instant, value) if isinstance(value, str) else value
-
-    def _instant(self, match: re.Match[str]) -> str:
-        name, uncut, sign, seconds = match.groups()
-        nanoseconds = self.created[name]
-        if not uncut:
-            nanoseconds -= nanoseconds % 1000
-        offset = round(float(seconds or 0) * _SECOND)
-        stamp = Timestamp()
-        stamp.FromNanoseconds(nanoseconds + (-offset if sign == "-" else offset))
-        return stamp.ToJsonString()
-
-
-def _request_type(method: str) -> Any:
-    service = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
-    return message_factory.GetMessageClass(service.methods_by_name[method].input_type)
-
-
-def _as_json(message: Message) -> Any:
-    return json_format.MessageToDict(message, preserving_proto_field_name=True)
-
-
-def _comparable(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {key: _comparable(item) for key, item in value.items() if key not in _NOT_RECORDED}
-    return {key: item for key, item in kept.items() if item not in ({}, [], "")}
-
-
-def _agree(expected: Any, found: Any) -> bool:
-    if isinstance(expected, dict) and isinstance(found, dict):
-        return expected.keys() == found.keys() and all(
-            _agree(expected[key], found[key]) for key in expected
-        )
-    if isinstance(expected, list) and isinstance(found, list):
-        return len(expected) == len(found) and all(map(_agree, expected, found))
-    if isinstance(expected, str) and _ANY in expected and isinstance(found, str):
-        before, _, after = expected.partition(_ANY)
-        return found.startswith(before) and found.endswith(after)
-    return bool(expected == found)
-
-
-def _one_line(text: str) -> str:
-    # Go prints protobuf with one blank or two, by the process.
-    return re.sub(r" +", " ", text)
-
-
-@pytest.fixture
-def disagreements() -> Disagreements:
-    """Replays the recording; returns where the Admin under test answers otherwise."""
-
-    async def replayed(call: Call, pause: Pause) -> list[str]:
-        replay = Replay(call, pause)
-        found = []
-        for number, text in enumerate(RECORDING.read_text().splitlines(), start=1):
-            line = json.loads(text)
-            if line["method"] in NOT_SIMULATED:
-                continue
-            if difference := await replay.disagreement(line):
-                found.append(f"line {number} ({line['method']}, {line['note']}): {difference}")
-        return found
-
-    return replayed
-
-
-_SIMULATOR = (
-    "import asyncio; from exporter.sim.server import run; "
-    "asyncio.run(run(listen='127.0.0.1:0', seed=1))"
-)
-
-
-@pytest.fixture
-def admin_address() -> Iterator[str]:
-    """Where the Admin under test listens: ADMIN=HOST:PORT, or a simulator in its own process."""
+@pytest.fixture(scope="session")
+def admin_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return where the Admin under test listens."""
     if address := os.environ.get("ADMIN"):
-        if os.environ.get("WRITE") != "1":
-            pytest.skip("this test changes what the Admin holds: set WRITE=1 to allow it")
         yield address
         return
-    with subprocess.Popen(
-        [sys.executable, "-c", _SIMULATOR], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=10) == 0
+    with Simulator(tmp_path_factory.mktemp("simulator"), f"--speed={_SPEED}") as simulator:
+        yield simulator.address
+        assert simulator.program.terminate() == 0
+
+
+@pytest.fixture
+def calls() -> Calls:
+    """Return the list of calls that `client` makes."""
+    return Calls()
+
+
+@pytest.fixture
+async def client(admin_address: str, calls: Calls) -> AsyncIterator[AdminClient]:
+    """Return a client of the Admin under test."""
+    async with connect(AdminSettings(endpoint=admin_address, insecure=True)) as channel:
+        yield AdminClient(channel, observer=calls)
+
+
+@pytest.fixture
+def project(admin_address: str) -> Iterator[Project]:
+    """Return a project of the test's own, where nothing has happened yet."""
+    with Project(admin_address) as project:
+        yield project
+
+
+@pytest.fixture(scope="session")
+def own_sample(admin_address: str) -> Iterator[Sample | None]:
+    """Return a stretch of history that we made ourselves, so that an empty Admin has one too."""
+    if not _MAY_WRITE:
+        yield None
+        return
+    with Project(admin_address) as project:
+        for end in (Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED) * 4:
+            project.archive(project.whole_life(end=end))
+            project.whole_life(HOURLY, end=end)
+            project.launch(NIGHTLY)
+        created = [Micros(run.created_ns // 1000) for run in project.runs.values()]
+        yield Sample(project.target, created[0], Micros(created[-1] + 1))
+
+
+@pytest.fixture(scope="session")
+def _found() -> list[Sample]:
+    return []
+
+
+@pytest.fixture
+async def samples(
+    client: AdminClient, own_sample: Sample | None, _found: list[Sample]
+) -> list[Sample]:
+    """Return a few stretches of history to which nothing is added any more."""
+    if not _found:
+        _found += await find_samples(client, now=SystemClock().now())
+        _found += [own_sample] if own_sample is not None else []
+    if not _found:
+        pytest.skip("this Admin has had no executions in the last day: nothing to read")
+    return _found

@@ -450,7 +450,7 @@ async def test_counts_caught_up_after_a_start_are_held(rig: Rig) -> None:
 
 
 async def test_series_are_born_at_zero_and_held(rig: Rig) -> None:
-    """A launch plan's first failure can be seen by Prometheus: its series was there before, at 0."""
+    """Prometheus can see a launch plan's first failure: its series was there before, at 0."""
     await primed(rig)
     key = rig.launch(T, "first")
     rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())

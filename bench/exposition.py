@@ -1,0 +1,198 @@
+"""
+The document at its largest: what a scrape costs, what it holds up, and what all of it weighs.
+
+One process (`bench.loaded`) polls 600 targets with 100,000 live executions while executions finish
+all the time. Beside its scrape stands `prometheus_client.generate_latest` over the same series.
+"""
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, assert_never
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from bench.figures import Figure, median
+from bench.loaded import READY
+from bench.observation import Answer, Usage, get, total
+from bench.processes import awaited, program, serving
+from bench.stopwatch import LONGEST_SECONDS
+from bench.worlds import Crowd
+from exporter.metrics import catalog
+from exporter.metrics.catalog import Family, Kind
+
+_FLEET = Crowd(
+    project="fleet",
+    targets=600,
+    plans=17,
+    live=167,
+    # They come to be while we measure: a hundred a second over all targets.
+    rows=40,
+    newest_seconds=-150,
+    spacing_micros=6_000_000,
+    settled=True,
+)
+_SERIES = 250_000
+_SCRAPES = 15
+_WATCH_SECONDS = 40.0
+_BAR_SHARE = 1 / 20
+_BAR_MEBIBYTES = 500
+_MEBIBYTE = 1 << 20
+_SAMPLE = re.compile(rb"(\w+)[{ ]")
+_LABEL = re.compile(rb'(\w+)="([^"]*)"')
+
+
+class _Loaded:
+    """The process under load."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self._process = process
+        self._port = port
+        self.usage = Usage(process.pid)
+
+    def order(self, word: str) -> dict[str, float]:
+        """Give an order; return what the stopwatch saw."""
+        if self._process.stdin is None:
+            raise RuntimeError("started without a pipe to write to")
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        answer: dict[str, float] = json.loads(awaited(self._process, ""))
+        return answer
+
+    def scrape(self, encoding: str = "identity") -> Answer:
+        """Get /metrics as Prometheus would."""
+        return get(self._port, "/metrics", encoding)
+
+
+@contextmanager
+def _loaded() -> Iterator[_Loaded]:
+    with (
+        serving([_FLEET]) as address,
+        program([sys.executable, "-m", "bench.loaded", address], orders=True) as process,
+    ):
+        yield _Loaded(process, int(awaited(process, READY)))
+
+
+async def measure() -> Sequence[Figure]:
+    """Load one process and measure it in three ways."""
+    with _loaded() as loaded:
+        body = loaded.scrape().body
+        samples = _samples(body)
+        active = total(body, catalog.EXECUTIONS_ACTIVE)
+        lag = _watch(loaded)
+        resident = loaded.usage.resident_bytes()
+        loaded.order("pause")
+        plain, packed = (_cost(loaded, encoding) for encoding in ("identity", "gzip"))
+        peak = loaded.order("report")["peak_bytes"]
+    latest = _generate_latest(body)
+    size = f"{samples:,} series, {len(body) / _MEBIBYTE:.0f} MiB"
+    share = plain.cpu / latest
+    return [
+        Figure(
+            what=f"/metrics, {size}",
+            bar="<= 1/20 of generate_latest",
+            measured=f"{plain.cpu * 1e3:.0f} ms CPU ({plain.wall * 1e3:.0f} ms until read); "
+            f"gzip {packed.cpu * 1e3:.0f} ms",
+            beside=f"generate_latest {latest * 1e3:,.0f} ms: 1/{1 / share:.0f}",
+            met=share <= _BAR_SHARE and samples >= _SERIES,
+        ),
+        Figure(
+            what="event loop under polls, commits, holds that end, gzip scrapes",
+            bar="never blocked > 50 ms",
+            measured=f"by us at most {lag['worst_own_seconds'] * 1e3:.0f} ms; {lag['late']:.0f} of "
+            f"{lag['turns']:,.0f} turns late",
+            beside=f"by all that ran on the machine {lag['worst_seconds'] * 1e3:.0f} ms",
+            met=lag["worst_own_seconds"] <= LONGEST_SECONDS,
+        ),
+        Figure(
+            what=f"memory, {samples:,} series, {active:,} live executions",
+            bar=f"<= {_BAR_MEBIBYTES} MiB",
+            measured=f"{resident / _MEBIBYTE:.0f} MiB after scrapes; peak "
+            f"{peak / _MEBIBYTE:.0f} MiB",
+            beside="",
+            met=peak <= _BAR_MEBIBYTES * _MEBIBYTE and samples >= _SERIES,
+        ),
+    ]
+
+
+def _watch(loaded: _Loaded) -> dict[str, float]:
+    """Scrape all the time, more often than anybody would, and see what the loop says to that."""
+    loaded.order("begin")
+    deadline = time.monotonic() + _WATCH_SECONDS
+    while time.monotonic() < deadline:
+        for encoding in ("gzip", "identity"):
+            loaded.scrape(encoding)
+            time.sleep(0.5)
+    return loaded.order("report")
+
+
+class _Cost(NamedTuple):
+    cpu: float
+    wall: float
+
+
+def _cost(loaded: _Loaded, encoding: str) -> _Cost:
+    """Return what one scrape costs while nothing is polled, in seconds."""
+    before = loaded.usage.cpu_seconds()
+    began = time.perf_counter()
+    scrapes = [loaded.scrape(encoding) for _ in range(_SCRAPES)]
+    cpu, elapsed = loaded.usage.cpu_seconds() - before, time.perf_counter() - began
+    time.sleep(elapsed)
+    # What it uses when nobody asks is not the scrape's.
+    idle = loaded.usage.cpu_seconds() - before - cpu
+    if encoding == "gzip":
+        gzip.decompress(scrapes[-1].body)
+    return _Cost(max(0.0, cpu - idle) / _SCRAPES, median(scrape.seconds for scrape in scrapes))
+
+
+def _samples(body: bytes) -> int:
+    return sum(1 for line in body.splitlines() if not line.startswith(b"#"))
+
+
+def _generate_latest(body: bytes) -> float:
+    """Return the CPU seconds that the client library takes for the same series."""
+    registry = CollectorRegistry()
+    series: dict[str, list[list[str]]] = {}
+    for line in body.splitlines():
+        if found := _SAMPLE.match(line):
+            values = [value.decode() for _, value in _LABEL.findall(line)]
+            series.setdefault(found[1].decode(), []).append(values)
+    for family in catalog.FAMILIES:
+        _register(registry, family, series)
+    taken = []
+    for _ in range(3):
+        used = time.process_time()
+        generate_latest(registry)
+        taken.append(time.process_time() - used)
+    return median(taken)
+
+
+def _register(
+    registry: CollectorRegistry, family: Family, series: Mapping[str, list[list[str]]]
+) -> None:
+    """Have the library hold the *series* of *family*, by the label values of each."""
+    named = (family.help, family.labels)
+    match family.kind:
+        case Kind.COUNTER:
+            counter = Counter(family.stem, *named, registry=registry)
+            for labels in series.get(family.name, []):
+                (counter.labels(*labels) if labels else counter).inc(7)
+        case Kind.GAUGE:
+            gauge = Gauge(family.name, *named, registry=registry)
+            for labels in series.get(family.name, []):
+                (gauge.labels(*labels) if labels else gauge).set(7)
+        case Kind.HISTOGRAM:
+            sums = series.get(f"{family.name}_sum", [])
+            lines = len(series.get(f"{family.name}_bucket", []))
+            # The library adds the last bucket, without bound, by itself.
+            bounds = [float(n) for n in range(1, lines // max(1, len(sums)))]
+            histogram = Histogram(family.name, *named, registry=registry, buckets=bounds or [1.0])
+            for labels in sums:
+                (histogram.labels(*labels) if labels else histogram).observe(1.5)
+        case _:
+            assert_never(family.kind)

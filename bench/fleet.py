@@ -1,0 +1,61 @@
+"""
+A thousand targets on which nothing happens but that ten executions run.
+
+The exporter is the real program with its default settings. It is watched from outside for exactly
+one interval, in which each target has its turn once.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import settings
+from bench.figures import Figure
+from bench.observation import Usage, free_port, get, total, wait_until_ready
+from bench.processes import COMMAND, program, serving
+from bench.worlds import Crowd
+from exporter.metrics import catalog
+
+_TARGETS = 1000
+_LIVE = 10
+_INTERVAL_SECONDS = 30
+_READY_SECONDS = 60.0
+_SETTLING_SECONDS = 2.0
+_BAR_CPU_SECONDS = 3.0
+_BAR_CALLS = 2
+
+
+async def measure() -> Sequence[Figure]:
+    """Watch one round."""
+    crowd = Crowd(project="idle", targets=_TARGETS, plans=3, live=_LIVE)
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory, serving([crowd]) as address:
+        config = settings.write(
+            Path(directory),
+            admin=address,
+            port=port,
+            scrape={"interval": f"{_INTERVAL_SECONDS}s"},
+        )
+        with program([COMMAND, "run", "--config", str(config)]) as process:
+            wait_until_ready(port, seconds=_READY_SECONDS)
+            time.sleep(_SETTLING_SECONDS)
+            usage = Usage(process.pid)
+            before, used, began = get(port, "/metrics").body, usage.cpu_seconds(), time.monotonic()
+            time.sleep(max(0.0, began + _INTERVAL_SECONDS - time.monotonic()))
+            cpu, after = usage.cpu_seconds() - used, get(port, "/metrics").body
+    polls, calls, rows = (
+        total(after, family) - total(before, family)
+        for family in (catalog.POLLS, catalog.ADMIN_RPCS, catalog.POLL_ROWS)
+    )
+    if abs(polls - _TARGETS) > _TARGETS // 50:
+        raise RuntimeError(f"{polls} polls in an interval with {_TARGETS} targets")
+    return [
+        Figure(
+            what=f"{_TARGETS:,} targets, {_LIVE} live each: one round",
+            bar=f"<= {_BAR_CPU_SECONDS:.0f} s CPU; <= {_BAR_CALLS} calls a target",
+            measured=f"{cpu:.2f} s CPU; {calls / polls:.2f} calls, {rows / polls:.0f} rows a target",
+            beside=f"{cpu / _INTERVAL_SECONDS:.1%} of one core",
+            met=cpu <= _BAR_CPU_SECONDS and round(calls / polls, 1) <= _BAR_CALLS,
+        )
+    ]

@@ -1,0 +1,81 @@
+"""
+The whole application under load, with a stopwatch inside (`python -m bench.loaded ADDRESS`).
+
+It says `ready PORT` when every target was polled. On its stdin it takes orders, one a line, and
+answers each with a line: `pause` stops polling, `begin` forgets what the stopwatch saw, `report`
+tells it.
+"""
+
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+from bench.stopwatch import Lag, Stopwatch
+from exporter import app
+from exporter.config.settings import (
+    AdminSettings,
+    LedgerSettings,
+    MetricsSettings,
+    ScrapeSettings,
+    Settings,
+    WebSettings,
+)
+from exporter.config.values import ListenAddress
+from exporter.telemetry.log import configure
+
+READY = "ready"
+
+
+async def run(address: str) -> None:
+    """Run until stdin ends."""
+    orders = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
+    )
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        async with app.start(_settings(address, Path(directory))) as running:
+            # As `app.run` does, which leaves its parts to nobody.
+            app.relieve_the_collector()
+            stopwatch = Stopwatch()
+            tasks = [
+                asyncio.create_task(running.scheduler.run(), name="scheduler"),
+                asyncio.create_task(running.upkeep.run(), name="upkeep"),
+                asyncio.create_task(stopwatch.run(), name="stopwatch"),
+            ]
+            while running.scheduler.unready():
+                await asyncio.sleep(0.05)
+            print(READY, running.port, flush=True)
+            while order := (await orders.readline()).decode().strip():
+                if order == "pause":
+                    tasks[0].cancel()
+                    with suppress(asyncio.CancelledError):
+                        await tasks[0]
+                elif order == "begin":
+                    stopwatch.lag = Lag()
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+                print(json.dumps({**asdict(stopwatch.lag), "peak_bytes": peak}), flush=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _settings(address: str, directory: Path) -> Settings:
+    return Settings(
+        admin=AdminSettings(endpoint=address, insecure=True),
+        scrape=ScrapeSettings(interval=timedelta(seconds=15)),
+        # So short that the holds end while somebody watches the loop.
+        metrics=MetricsSettings(first_sample_hold=timedelta(seconds=15)),
+        ledger=LedgerSettings(path=directory / "ledger.db"),
+        web=WebSettings(listen=ListenAddress("127.0.0.1", 0)),
+    )
+
+
+if __name__ == "__main__":
+    configure(level="error", media="logfmt")
+    asyncio.run(run(sys.argv[1]))

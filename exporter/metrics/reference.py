@@ -1,0 +1,130 @@
+"""The page of all metrics, and the README's table of them, written from the catalog itself."""
+
+from collections.abc import Iterable
+
+from exporter.metrics.book import RETENTION
+from exporter.metrics.budget import OVERFLOW
+from exporter.metrics.catalog import (
+    EXECUTION_DURATION,
+    EXECUTION_QUEUE_DURATION,
+    FAMILIES,
+    Family,
+    Kind,
+    Source,
+)
+
+BEGIN = "<!-- metrics:begin -->\n"
+"""Where a page that embeds the table has it begin, and"""
+END = "<!-- metrics:end -->\n"
+"""where it ends."""
+
+_INTRODUCTION = f"""\
+<!-- Written by: make docs -->
+
+# Metrics
+
+`/metrics` speaks the Prometheus text format 0.0.4 and OpenMetrics 1.0, by the scraper's `Accept`
+header. What holds for all families:
+
+- **Label values are Flyte's own**: phases and modes in upper case, `.flytegen.<task>` as the launch
+  plan of a single-task execution. One that this release does not know is `UNRECOGNIZED`.
+- **No label names an execution.** `mode` tells children (`CHILD_WORKFLOW`) from root executions, so
+  that one failure need not count twice.
+- **Timestamps, not ages**: `time() - <metric>` is the age. What is unknown is absent, and not 0.
+- **Each execution is counted once**, across restarts and crashes. Counters and histograms of
+  executions never step back, and live for {RETENTION.days} days after their launch plan's last one.
+- **A series shows 0 first**, for `metrics.first_sample_hold`, and after a restart shows for as long
+  what it stood at before: otherwise `increase()` would miss what was counted meanwhile. Gauges are
+  never held back.
+- **Past `metrics.series_limit`** new launch plans are counted under `{OVERFLOW}`: no count is lost.
+"""
+
+_SECTIONS = {
+    Source.LEDGER: (
+        "Executions",
+        f"""\
+Durable totals, kept in the ledger. The bounds of `{EXECUTION_DURATION.name}` are
+`metrics.duration_buckets`, those of `{EXECUTION_QUEUE_DURATION.name}` are
+`metrics.queue_buckets`; a histogram whose bounds are changed begins anew, it alone.""",
+    ),
+    Source.LIVE: (
+        "Live executions",
+        """\
+State of the executions that are not over, as of their target's last successful poll.""",
+    ),
+    Source.TARGET: (
+        "Targets",
+        """\
+How the scraping of each pair of project and domain goes. The metrics of a target are as old as its
+last success.""",
+    ),
+    Source.PROCESS: (
+        "The exporter itself",
+        """\
+About this process and its calls to Flyte Admin; they start anew with it. Those of the Python
+runtime (`process_*`, `python_*`) stand beside them.""",
+    ),
+}
+"""Title and introduction of the families of each source, in the order of the page."""
+
+_HEAD = (("Metric", "Type", "Labels", "Meaning"), ("---",) * 4)
+
+
+def reference() -> str:
+    """Return the page as Markdown: one table for each source."""
+    return "\n".join([_INTRODUCTION, *map(_section, _SECTIONS)])
+
+
+def table() -> str:
+    """Return all families as one Markdown table."""
+    ordered = [family for source in _SECTIONS for family in _of(source)]
+    return _table((_name(f), f.kind.value, _labels(f), f.help) for f in ordered)
+
+
+def embed(page: str) -> str:
+    """
+    Return *page* with the table between its markers, in place of what is there.
+
+    Raises:
+        ValueError: *page* does not have each marker once, in order, on lines of their own.
+    """
+    head, begun, rest = page.partition(BEGIN)
+    _, ended, tail = rest.partition(END)
+    if not (begun and ended) or BEGIN in rest or END in tail:
+        raise ValueError(
+            f"expected {BEGIN.strip()} and then {END.strip()}, each once and on a line of its own"
+        )
+    return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
+
+
+def _of(source: Source) -> list[Family]:
+    return [family for family in FAMILIES if family.source is source]
+
+
+def _section(source: Source) -> str:
+    title, introduction = _SECTIONS[source]
+    rows = _table((_name(f), _type(f), _labels(f), f.help) for f in _of(source))
+    return f"## {title}\n\n{introduction}\n\n{rows}"
+
+
+def _type(family: Family) -> str:
+    if family.kind is Kind.HISTOGRAM and family.buckets:
+        return f"histogram, bounds {' '.join(f'{bound:g}' for bound in family.buckets)}"
+    return family.kind.value
+
+
+def _name(family: Family) -> str:
+    return f"`{family.name}`"
+
+
+def _labels(family: Family) -> str:
+    return ", ".join(f"`{label}`" for label in family.labels)
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(map(_cell, cells))} |\n" for cells in (*_HEAD, *rows))
+
+
+def _cell(text: str) -> str:
+    # Two underscores would be taken for emphasis, and a bar for the end of the cell.
+    return text.replace("__", r"\_\_").replace("|", r"\|")

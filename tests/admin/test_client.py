@@ -1,0 +1,270 @@
+"""Whatever Admin does, a call ends in our own words, and is told to the observer once."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
+
+from exporter.admin import query
+from exporter.admin.channel import RECEIVE_LIMIT, connect
+from exporter.admin.client import CODES, METHODS, AdminClient, Version
+from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
+from exporter.config.settings import AdminSettings
+from exporter.model.executions import ExecutionId
+from exporter.model.targets import Target
+from exporter.model.time import SECOND
+from tests.admin.conftest import Calls, Refused, ScriptedAdmin
+from tests.rows import NOON
+
+_TARGET = Target("flytesnacks", "production")
+_PATIENCE = 10.0
+_ASK: dict[str, Callable[[AdminClient], Awaitable[Any]]] = {
+    "ListExecutions": lambda client: client.list_executions(
+        _TARGET, query.created_from(NOON), limit=3, timeout=_PATIENCE
+    ),
+    "GetExecution": lambda client: client.get_execution(_TARGET, "a", timeout=_PATIENCE),
+    "ListProjects": lambda client: client.list_targets(timeout=_PATIENCE),
+    "GetVersion": lambda client: client.get_version(timeout=_PATIENCE),
+}
+
+
+def message(name: str) -> Any:
+    """Return one execution as a message."""
+    found = execution_pb2.Execution(id={"project": "p", "domain": "d", "name": name})
+    found.closure.created_at.seconds = NOON // SECOND
+    return found
+
+
+def refusing(code: grpc.StatusCode, details: str = "") -> Callable[[Any], Any]:
+    """Return an answer that refuses."""
+
+    def answer(_: Any) -> Any:
+        raise Refused(code, details)
+
+    return answer
+
+
+def test_every_method_that_we_use_is_asked_here() -> None:
+    """The claims below hold for all of them."""
+    assert set(_ASK) == set(METHODS)
+
+
+async def test_a_page_says_how_it_goes_on(client: AdminClient, server: ScriptedAdmin) -> None:
+    """What is asked is what the query says; rows and token come back as they are."""
+    server.answers["ListExecutions"] = lambda _: execution_pb2.ExecutionList(
+        executions=[message("a"), message("b")], token="2"
+    )
+    asked = query.created_from(NOON)
+    page = await client.list_executions(_TARGET, asked, limit=2, timeout=_PATIENCE, token="0")
+    assert [row.id for row in page.executions] == [ExecutionId("a", NOON), ExecutionId("b", NOON)]
+    assert page.token == "2"
+    [(_, request)] = server.asked
+    assert request == common_pb2.ResourceListRequest(
+        id={"project": "flytesnacks", "domain": "production"},
+        limit=2,
+        token="0",
+        filters=asked.filters,
+        sort_by={"key": "execution_created_at", "direction": "ASCENDING"},
+    )
+
+
+async def test_an_execution_by_its_name(client: AdminClient, server: ScriptedAdmin) -> None:
+    """The one row of that name in that target is asked for."""
+    server.answers["GetExecution"] = lambda _: message("a")
+    row = await client.get_execution(_TARGET, "a", timeout=_PATIENCE)
+    assert row.id == ExecutionId("a", NOON)
+    [(_, request)] = server.asked
+    assert (request.id.project, request.id.domain, request.id.name) == (*_TARGET, "a")
+
+
+async def test_targets_are_of_all_pages(client: AdminClient, server: ScriptedAdmin) -> None:
+    """Projects are listed page by page, sorted; one that shifts into two pages is taken once."""
+
+    def answer(request: Any) -> Any:
+        first = request.token == ""
+        names = ["a", "b"] if first else ["b", "c"]
+        domains = [project_pb2.Domain(id="production")]
+        return project_pb2.Projects(
+            projects=[project_pb2.Project(id=name, domains=domains) for name in names],
+            token="2" if first else "",
+        )
+
+    server.answers["ListProjects"] = answer
+    listed = await client.list_targets(timeout=_PATIENCE)
+    assert listed == [Target(name, "production") for name in "abc"]
+    assert [request.sort_by.key for _, request in server.asked] == ["identifier"] * 2
+
+
+async def test_a_token_behind_an_empty_page_ends_the_list(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """A server that always gives a token does not have us ask for ever."""
+    server.answers["ListProjects"] = lambda _: project_pb2.Projects(token="again")
+    assert await client.list_targets(timeout=_PATIENCE) == []
+
+
+async def test_the_version(client: AdminClient, server: ScriptedAdmin) -> None:
+    """Admin's own words."""
+    server.answers["GetVersion"] = lambda _: version_pb2.GetVersionResponse(
+        control_plane_version={"Version": "v1.16.8", "Build": "abc"}
+    )
+    assert await client.get_version(timeout=_PATIENCE) == Version("v1.16.8", "abc")
+
+
+async def test_no_such_execution(client: AdminClient, server: ScriptedAdmin) -> None:
+    """NOT_FOUND is an answer of its own kind: the poll asks about absence."""
+    server.answers["GetExecution"] = refusing(grpc.StatusCode.NOT_FOUND, "missing entity")
+    with pytest.raises(NotFound) as failed:
+        await client.get_execution(_TARGET, "a", timeout=_PATIENCE)
+    assert str(failed.value) == (
+        "GetExecution for flytesnacks/production/a failed with NOT_FOUND: missing entity"
+    )
+
+
+async def test_an_answer_over_the_limit_is_too_large(
+    client: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """A message that gRPC really refuses to receive is told from any other exhaustion."""
+    large = message("a")
+    large.spec.annotations.values["notes"] = "x" * RECEIVE_LIMIT
+    server.answers["ListExecutions"] = lambda _: execution_pb2.ExecutionList(executions=[large])
+    with pytest.raises(MessageTooLarge):
+        await _ASK["ListExecutions"](client)
+    assert calls.finished == [("ListExecutions", "RESOURCE_EXHAUSTED")]
+
+
+async def test_an_answer_just_below_the_limit_arrives(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """The limit is ours, five times grpc's own: such a page is received."""
+    large = message("a")
+    large.spec.annotations.values["notes"] = "x" * (RECEIVE_LIMIT - 1000)
+    server.answers["ListExecutions"] = lambda _: execution_pb2.ExecutionList(executions=[large])
+    page = await _ASK["ListExecutions"](client)
+    assert [row.id.name for row in page.executions] == ["a"]
+
+
+async def test_another_exhaustion_is_not_a_matter_of_size(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """A quota that is used up is not cured by smaller pages."""
+    server.answers["ListExecutions"] = refusing(grpc.StatusCode.RESOURCE_EXHAUSTED, "slow down")
+    with pytest.raises(AdminError) as failed:
+        await _ASK["ListExecutions"](client)
+    assert not isinstance(failed.value, MessageTooLarge)
+
+
+async def test_an_admin_that_hangs_ends_at_the_deadline(
+    client: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """A call that is not answered costs its deadline and no more."""
+    server.answers["GetVersion"] = lambda _: asyncio.get_running_loop().create_future()
+    with pytest.raises(AdminError) as failed:
+        await client.get_version(timeout=0.1)
+    assert failed.value.code == "DEADLINE_EXCEEDED"
+    assert calls.finished == [("GetVersion", "DEADLINE_EXCEEDED")]
+    assert calls.seconds[0] >= 0.09
+
+
+async def test_nobody_there_is_unavailable(calls: Calls) -> None:
+    """A refused connection says what to look at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        settings = AdminSettings.model_validate({"endpoint": f"127.0.0.1:{port}", "insecure": True})
+        async with connect(settings) as channel:
+            with pytest.raises(AdminError) as failed:
+                await AdminClient(channel, observer=calls).get_version(timeout=_PATIENCE)
+    assert failed.value.code == "UNAVAILABLE"
+    assert str(failed.value).endswith("; check admin.endpoint and that Admin is running")
+    assert calls.finished == [("GetVersion", "UNAVAILABLE")]
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_garbage_from_the_server_is_an_admin_error(
+    client: AdminClient, server: ScriptedAdmin, calls: Calls, method: str
+) -> None:
+    """Bytes that are no such message fail the call as any failure does, and not as OK."""
+    server.answers[method] = lambda _: b"\xff\xff\xff\xff no message"
+    with pytest.raises(AdminError) as failed:
+        await _ASK[method](client)
+    assert (failed.value.method, failed.value.code) == (method, "INTERNAL")
+    assert calls.finished == [(method, "INTERNAL")]
+
+
+@pytest.mark.parametrize("method", ["ListExecutions", "GetExecution"])
+async def test_a_row_that_cannot_be_is_an_admin_error(
+    client: AdminClient, server: ScriptedAdmin, method: str
+) -> None:
+    """A message that decodes but makes no sense names the call and the finding."""
+    nameless = message("")
+    answer = execution_pb2.ExecutionList(executions=[message("a"), nameless])
+    server.answers[method] = lambda _: answer if method == "ListExecutions" else nameless
+    with pytest.raises(AdminError, match="answered with an execution called ''") as failed:
+        await _ASK[method](client)
+    assert failed.value.code == "INTERNAL"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
+)
+async def test_every_status_is_told_once_in_upper_case(
+    client: AdminClient, server: ScriptedAdmin, calls: Calls, method: str, code: grpc.StatusCode
+) -> None:
+    """Each failed call is one observation, with a code that the metrics know from the start."""
+    server.answers[method] = refusing(code, "no")
+    with pytest.raises(AdminError) as failed:
+        await _ASK[method](client)
+    assert failed.value.code == code.name
+    assert calls.finished == [(method, code.name)]
+    assert code.name in CODES
+
+
+async def test_a_call_that_succeeds_is_told_once(
+    client: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """OK is a status like any other."""
+    server.answers["GetVersion"] = lambda _: version_pb2.GetVersionResponse()
+    await _ASK["GetVersion"](client)
+    assert calls.finished == [("GetVersion", "OK")]
+
+
+async def test_a_call_that_we_give_up_is_told_as_cancelled(
+    client: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """Cancellation goes through to the caller, and is counted as what it is."""
+    arrived = asyncio.Event()
+
+    def answer(_: Any) -> Any:
+        arrived.set()
+        return asyncio.get_running_loop().create_future()
+
+    server.answers["GetVersion"] = answer
+    call = asyncio.ensure_future(_ASK["GetVersion"](client))
+    await asyncio.wait_for(arrived.wait(), _PATIENCE)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert calls.finished == [("GetVersion", "CANCELLED")]
+
+
+async def test_a_text_of_admins_is_cut_to_one_printable_line(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """Control characters and endless texts do not reach a log or a terminal."""
+    hostile = "line one\nline\ttwo \x1b[31mred\x1b[0m \x07\u202e" + "x" * 20_000
+    server.answers["ListExecutions"] = refusing(grpc.StatusCode.UNKNOWN, hostile)
+    with pytest.raises(AdminError) as failed:
+        await _ASK["ListExecutions"](client)
+    text = str(failed.value)
+    assert text.startswith(
+        "ListExecutions for flytesnacks/production failed with UNKNOWN: line one line two [31mred"
+    )
+    assert text.isprintable()
+    assert text.endswith("…")
+    assert len(text) < 400

@@ -1,0 +1,67 @@
+"""An error of Admin's is one sentence that says what to do."""
+
+import pytest
+
+from exporter.admin.errors import AdminError, nonsense
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (
+            "PERMISSION_DENIED",
+            "ListExecutions for p/d failed with PERMISSION_DENIED: no; allow this client to list"
+            " executions there, or add the target to discovery.exclude",
+        ),
+        (
+            "UNAUTHENTICATED",
+            "ListExecutions for p/d failed with UNAUTHENTICATED: no; this Admin wants a token",
+        ),
+        (
+            "UNAVAILABLE",
+            "ListExecutions for p/d failed with UNAVAILABLE: no; check admin.endpoint and that"
+            " Admin is running",
+        ),
+        ("UNKNOWN", "ListExecutions for p/d failed with UNKNOWN: no"),
+    ],
+)
+def test_what_a_person_reads(code: str, sentence: str) -> None:
+    """What was asked, about what, how it ended, what Admin said, and the way out."""
+    error = AdminError(method="ListExecutions", code=code, details="no", subject="p/d")
+    assert str(error) == sentence
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    """Without subject and text the sentence is shorter, not full of holes."""
+    error = AdminError(method="GetVersion", code="UNKNOWN", details="")
+    assert str(error) == "GetVersion failed with UNKNOWN"
+
+
+def test_nonsense_says_who_may_have_answered() -> None:
+    """An answer that cannot be is laid at Admin's door, or at a proxy's."""
+    assert str(nonsense("ListExecutions", "p/d", "rows that are not in order")) == (
+        "ListExecutions for p/d failed with INTERNAL: Admin, or a proxy before it, answered with"
+        " rows that are not in order"
+    )
+
+
+@pytest.mark.parametrize(
+    ("details", "shown"),
+    [
+        ("a\r\nb\x00c", "a b c"),
+        ("\x1b]0;title\x07", "]0;title"),
+        ("\u202eevil\u2066", "evil"),
+        ("  \n\t ", ""),
+    ],
+)
+def test_control_characters_become_blanks(details: str, shown: str) -> None:
+    """Neither a terminal nor a log line can be steered by what Admin passes on."""
+    error = AdminError(method="M", code="C", details=details)
+    assert str(error).removeprefix("M failed with C").removeprefix(":").strip() == shown
+
+
+@pytest.mark.parametrize(("length", "cut"), [(300, False), (301, True)])
+def test_where_a_text_is_cut(length: int, *, cut: bool) -> None:
+    """300 characters are shown, and an ellipsis says that there was more."""
+    text = str(AdminError(method="M", code="C", details="x" * length))
+    assert text == "M failed with C: " + "x" * 300 + ("…" if cut else "")

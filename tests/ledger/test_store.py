@@ -1,0 +1,368 @@
+"""What was committed is what is read back, all of it or nothing."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.records import (
+    Activity,
+    Commit,
+    DiscoveredRow,
+    Discovery,
+    SeriesDelta,
+    SeriesRow,
+    TargetRecord,
+    Value,
+)
+from exporter.ledger.store import Ledger
+from exporter.model.executions import (
+    OVER,
+    TERMINAL,
+    VANISHED_AFTER,
+    ExecutionId,
+    Mode,
+    Phase,
+    Tracked,
+)
+from exporter.model.progress import Progress
+from exporter.model.targets import Target
+from exporter.model.time import Micros
+from tests.ledger.conftest import opened
+from tests.rows import NOON, TARGET, after, instants, names, targets
+
+_OTHER = Target("flytesnacks", "staging")
+
+_counts = st.integers(0, 2**40)
+_totals = _counts.map(float) | st.floats(0, 1e15, allow_nan=False)
+_live = st.builds(
+    Tracked,
+    st.sampled_from([phase for phase in Phase if phase not in TERMINAL]),
+    st.sampled_from(Mode),
+    names,
+    instants,
+    st.booleans(),
+    st.integers(0, VANISHED_AFTER),
+    stepped_back=st.just(value=False),
+)
+_over = st.builds(
+    lambda phase, back: OVER[phase]._replace(stepped_back=True) if back else OVER[phase],
+    st.sampled_from(sorted(TERMINAL)),
+    st.booleans(),
+)
+_rows = st.dictionaries(st.builds(ExecutionId, names, instants), _live | _over, max_size=6)
+_progress = st.builds(Progress, instants, instants, st.just(Micros(0)))
+
+
+@st.composite
+def _deltas(draw: st.DrawFn) -> list[SeriesDelta]:
+    """Draw what is added to a few series, each of which stays what it is."""
+    found = []
+    for series in draw(st.lists(st.sampled_from([1, 2, 3]), unique=True)):
+        histogram = series % 2 == 0
+        buckets = (3,) * 3 if histogram else ()
+        shown = Value(draw(_totals), buckets)
+        found.append(
+            SeriesDelta(
+                id=series,
+                family=f"family_{series}",
+                labels=(f"label é {series}", '"\\\n'),
+                layout="1.0,2.5" if histogram else "",
+                born_at=NOON,
+                shown=draw(st.none() | st.just(shown)),
+                total=draw(_totals),
+                buckets=draw(st.dictionaries(st.integers(0, 2), _counts)) if histogram else {},
+            )
+        )
+    return found
+
+
+def _summed(commits: list[list[SeriesDelta]]) -> dict[int, SeriesRow]:
+    """Add up deltas the plain way."""
+    found: dict[int, SeriesRow] = {}
+    for delta in (delta for deltas in commits for delta in deltas):
+        before = found.get(delta.id)
+        size = delta.layout.count(",") + 2 if delta.layout else 0
+        value = before.value if before else Value(0, (0,) * size)
+        counts = [n + delta.buckets.get(place, 0) for place, n in enumerate(value.buckets)]
+        found[delta.id] = SeriesRow(
+            delta.id,
+            delta.family,
+            delta.labels,
+            delta.layout,
+            Value(value.total + delta.total, tuple(counts)),
+            delta.born_at,
+            delta.shown,
+        )
+    return found
+
+
+@contextmanager
+def _reread(*commits: Commit) -> Iterator[Ledger]:
+    """Commit each in a transaction of its own, let go of the file, and open it again."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "ledger.db"
+        with opened(path) as ledger:
+            for commit in commits:
+                ledger.commit([commit])
+        with opened(path) as ledger:
+            yield ledger
+
+
+def everything(ledger: Ledger) -> tuple[object, ...]:
+    """Return all that a ledger has, to compare."""
+    return (
+        ledger.target(TARGET),
+        ledger.target(_OTHER),
+        ledger.series(),
+        sorted(ledger.activity()),
+        ledger.discovery(),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(_rows, _progress, targets)
+def test_rows_come_back_as_they_were(
+    rows: Mapping[ExecutionId, Tracked], progress: Progress, target: Target
+) -> None:
+    """Every word and every microsecond of what is known survives the process."""
+    with _reread(Commit(target=target, rows=rows, progress=progress)) as ledger:
+        assert ledger.target(target) == TargetRecord(progress, dict(rows))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(_deltas(), max_size=4))
+def test_series_come_back_as_the_sum_of_what_was_added(commits: list[list[SeriesDelta]]) -> None:
+    """Counts and sums are those of adding up in memory, to the last bit, and `shown` the newest."""
+    with _reread(*(Commit(deltas=deltas) for deltas in commits)) as ledger:
+        assert {row.id: row for row in ledger.series()} == _summed(commits)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.dictionaries(st.tuples(targets, names | st.just("")), instants, max_size=5))
+def test_activity_comes_back_and_never_moves_back(
+    active: dict[tuple[Target, str], Micros],
+) -> None:
+    """The newest time wins, whatever the order of the commits."""
+    rows = [Activity(target, plan, at) for (target, plan), at in active.items()]
+    older = [row._replace(last_at=Micros(row.last_at - 1)) for row in rows]
+    with _reread(Commit(activity=rows), Commit(activity=older)) as ledger:
+        assert sorted(ledger.activity()) == sorted(rows)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    instants,
+    st.lists(
+        st.dictionaries(targets, st.builds(DiscoveredRow, st.booleans(), st.integers(0, 9))),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_the_last_discovery_comes_back(
+    at: Micros, found: list[dict[Target, DiscoveredRow]]
+) -> None:
+    """Each complete discovery replaces the one before, in whole."""
+    with _reread(*(Commit(discovery=Discovery(at, rows)) for rows in found)) as ledger:
+        assert ledger.discovery() == Discovery(at, found[-1])
+
+
+def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
+    """Nothing is known of any target, and no discovery was completed."""
+    assert everything(ledger) == (TargetRecord(None, {}), TargetRecord(None, {}), [], [], None)
+
+
+def test_the_newest_row_of_an_execution_stays(ledger: Ledger) -> None:
+    """A later commit replaces what was known of the same execution, finished or not."""
+    key = ExecutionId("a", NOON)
+    live = Tracked(Phase.RUNNING, Mode.MANUAL, "nightly", NOON, started=True)
+    for row in (live, live._replace(absences=1), OVER[Phase.FAILED]):
+        ledger.commit([Commit(target=TARGET, rows={key: row})])
+        assert ledger.target(TARGET).rows == {key: row}
+
+
+def test_the_same_name_in_two_targets_is_two_executions(ledger: Ledger) -> None:
+    """One target's rows are never another's."""
+    key = ExecutionId("a", NOON)
+    ledger.commit([Commit(target=TARGET, rows={key: OVER[Phase.FAILED]})])
+    ledger.commit([Commit(target=_OTHER, rows={key: OVER[Phase.SUCCEEDED]})])
+    assert ledger.target(TARGET).rows == {key: OVER[Phase.FAILED]}
+    assert ledger.target(_OTHER).rows == {key: OVER[Phase.SUCCEEDED]}
+
+
+def counter(number: int, *, labels: tuple[str, ...] = ("x",), total: float = 1) -> SeriesDelta:
+    """Return an addition to a counter."""
+    return SeriesDelta(number, "family", labels, "", NOON, None, total, {})
+
+
+def _full_commit(number: int) -> Commit:
+    """Return a commit that has every part."""
+    return Commit(
+        target=TARGET,
+        rows={ExecutionId(f"e{number}", after(number)): OVER[Phase.SUCCEEDED]},
+        progress=Progress(after(number), after(number), NOON),
+        deltas=[counter(number, labels=(str(number),))],
+        activity=[Activity(TARGET, "nightly", after(number))],
+        discovery=Discovery(after(number), {TARGET: DiscoveredRow(included=True, misses=0)}),
+        begun={_OTHER: Progress(NOON, NOON, NOON)},
+    )
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_of_several_commits_all_or_none_is_true(ledger: Ledger, path: Path, place: int) -> None:
+    """One that cannot be written takes those before and after it along: nothing was changed."""
+    ledger.commit([_full_commit(1)])
+    before = everything(ledger)
+    commits = [_full_commit(2), _full_commit(3)]
+    # A label set that another series has: a constraint that only this commit breaks.
+    commits.insert(place, Commit(deltas=[counter(9, labels=("1",))]))
+    with pytest.raises(LedgerError):
+        ledger.commit(commits)
+    assert everything(ledger) == before
+    ledger.commit([_full_commit(2)])
+    assert len(ledger.target(TARGET).rows) == 2
+    assert path.exists()
+
+
+def test_a_bug_in_the_middle_changes_nothing(ledger: Ledger) -> None:
+    """Also what is no fault of SQLite's leaves the file as it was, and the ledger usable."""
+    beyond = Progress(Micros(2**70), NOON, NOON)
+    with pytest.raises(OverflowError):
+        ledger.commit([_full_commit(1), Commit(target=TARGET, progress=beyond)])
+    assert everything(ledger) == (TargetRecord(None, {}), TargetRecord(None, {}), [], [], None)
+    ledger.commit([_full_commit(1)])
+    assert ledger.target(TARGET).progress == Progress(after(1), after(1), NOON)
+
+
+def test_only_what_no_list_can_show_again_is_forgotten(ledger: Ledger) -> None:
+    """Below the bound the finished and the vanished go; the live stay, and all at or above it."""
+    live = Tracked(Phase.RUNNING, Mode.MANUAL, "nightly", NOON)
+    states = {
+        "over": OVER[Phase.ABORTED],
+        "back": OVER[Phase.ABORTED]._replace(stepped_back=True),
+        "gone": live._replace(absences=VANISHED_AFTER),
+        "live": live,
+        "missed": live._replace(absences=VANISHED_AFTER - 1),
+    }
+    times = (-1e-6, 0, 1e-6)
+    rows = {
+        ExecutionId(name, after(seconds)): row
+        for name, row in states.items()
+        for seconds in times
+    }
+    elsewhere = {ExecutionId("over", after(-99)): OVER[Phase.FAILED]}
+    ledger.commit([Commit(target=TARGET, rows=rows), Commit(target=_OTHER, rows=elsewhere)])
+    ledger.commit([Commit(target=TARGET, progress=Progress(NOON, NOON, retained_from=NOON))])
+    kept = {key for key in rows if key.created_at >= NOON or key.name in {"live", "missed"}}
+    assert set(ledger.target(TARGET).rows) == kept
+    assert ledger.target(_OTHER).rows == elsewhere
+
+
+def test_rows_that_come_with_a_raised_bound_are_forgotten_with_it(ledger: Ledger) -> None:
+    """The bound holds for the commit that raises it, too."""
+    old = ExecutionId("a", after(-1))
+    progress = Progress(NOON, NOON, retained_from=NOON)
+    ledger.commit([Commit(target=TARGET, rows={old: OVER[Phase.FAILED]}, progress=progress)])
+    assert ledger.target(TARGET) == TargetRecord(progress, {})
+
+
+def test_a_released_series_is_held_no_more(ledger: Ledger) -> None:
+    """Only the named ones; their totals stay."""
+    held = [counter(n, labels=(str(n),))._replace(shown=Value(0)) for n in (1, 2)]
+    ledger.commit([Commit(deltas=held)])
+    ledger.commit([Commit(released=[2])])
+    assert [(row.id, row.value, row.shown) for row in ledger.series()] == [
+        (1, Value(1), Value(0)),
+        (2, Value(1), None),
+    ]
+
+
+def test_a_removed_series_leaves_nothing(ledger: Ledger) -> None:
+    """Neither its total nor its buckets come back under the same labels."""
+    delta = SeriesDelta(1, "f", ("a",), "1.0", NOON, None, 5.0, {0: 2, 1: 1})
+    ledger.commit([Commit(deltas=[delta])])
+    ledger.commit([Commit(removed=[1])])
+    assert ledger.series() == []
+    ledger.commit([Commit(deltas=[delta._replace(id=1, total=0.0, buckets={})])])
+    assert [row.value for row in ledger.series()] == [Value(0, (0, 0))]
+
+
+def test_a_series_may_be_replaced_in_one_commit(ledger: Ledger) -> None:
+    """Removed under one number and begun under another: the labels are free again in between."""
+    ledger.commit([Commit(deltas=[counter(1)])])
+    ledger.commit([Commit(removed=[1], deltas=[counter(2, total=0)])])
+    assert [(row.id, row.value) for row in ledger.series()] == [(2, Value(0))]
+
+
+def test_an_inactive_launch_plan_is_forgotten(ledger: Ledger) -> None:
+    """It alone: others of the target, and the target itself, stay."""
+    rows = [Activity(TARGET, name, NOON) for name in ("", "nightly", "adhoc")]
+    ledger.commit([Commit(activity=rows)])
+    ledger.commit([Commit(inactive=[(TARGET, "nightly")])])
+    assert {row.launch_plan for row in ledger.activity()} == {"", "adhoc"}
+
+
+def test_a_launch_plan_that_returns_in_the_commit_that_forgets_it_is_active(
+    ledger: Ledger,
+) -> None:
+    """What happened now outweighs that nothing had happened for weeks."""
+    ledger.commit([Commit(activity=[Activity(TARGET, "nightly", NOON)])])
+    again = Activity(TARGET, "nightly", after(1))
+    ledger.commit([Commit(inactive=[(TARGET, "nightly")], activity=[again])])
+    assert ledger.activity() == [again]
+
+
+def test_a_target_that_begins_counts_from_where_it_is_told(ledger: Ledger) -> None:
+    """Unless it is counted already: then it goes on where it stopped."""
+    start, progress = Progress(NOON, NOON, NOON), Progress(after(9), after(9), after(9))
+    ledger.commit([Commit(begun={TARGET: start})])
+    assert ledger.target(TARGET).progress == start
+    ledger.commit([Commit(target=TARGET, progress=progress)])
+    ledger.commit([Commit(begun={TARGET: start})])
+    assert ledger.target(TARGET).progress == progress
+
+
+def test_a_target_that_is_to_be_primed_begins_anew(ledger: Ledger) -> None:
+    """Nothing that was known of it stays; another target keeps all."""
+    ledger.commit([_full_commit(1), Commit(begun={_OTHER: Progress(NOON, NOON, NOON)})])
+    ledger.commit([Commit(begun={TARGET: None})])
+    assert ledger.target(TARGET) == TargetRecord(None, {})
+    assert ledger.target(_OTHER).progress is not None
+
+
+def test_parts_left_out_stay_as_they_are(ledger: Ledger) -> None:
+    """An empty commit changes nothing."""
+    ledger.commit([_full_commit(1)])
+    before = everything(ledger)
+    ledger.commit([Commit(target=TARGET), Commit()])
+    assert everything(ledger) == before
+
+
+def test_a_crash_loses_nothing_that_was_committed(ledger: Ledger, tmp_path: Path) -> None:
+    """The files as they are on disk while the process lives are the whole truth."""
+    ledger.commit([_full_commit(1)])
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in tmp_path.glob("ledger.db*"):
+        (copy / file.name).write_bytes(file.read_bytes())
+    with opened(copy / "ledger.db") as survivor:
+        assert everything(survivor) == everything(ledger)
+
+
+def test_a_commit_is_on_disk_when_it_returns(ledger: Ledger) -> None:
+    """SQLite is told to wait for the disk, and to log ahead: `synchronous` FULL, `WAL`."""
+    assert ledger._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert ledger._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_size_is_that_of_the_files(ledger: Ledger, tmp_path: Path) -> None:
+    """The write-ahead log counts, for it fills the disk as well."""
+    ledger.commit([_full_commit(1)])
+    files = ("ledger.db", "ledger.db-wal")
+    assert ledger.size_bytes() == sum((tmp_path / name).stat().st_size for name in files)
+    assert (tmp_path / "ledger.db-wal").stat().st_size > 0

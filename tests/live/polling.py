@@ -1,0 +1,148 @@
+"""An exporter without its web port and without its schedule: the test says when it polls."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from exporter.admin.channel import connect
+from exporter.admin.client import CODES, METHODS, AdminClient
+from exporter.config.settings import AdminSettings, MetricsSettings, ScrapeSettings
+from exporter.ledger.journal import Journal
+from exporter.ledger.opening import open_ledger
+from exporter.ledger.records import TargetRecord
+from exporter.metrics import catalog
+from exporter.metrics.book import Book
+from exporter.metrics.catalog import Family
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
+from exporter.metrics.process import Process
+from exporter.model.targets import Target
+from exporter.pipeline import Correction
+from exporter.scrape.fleet import Fleet
+from exporter.scrape.poll import STEPS, Poller, Services
+from exporter.telemetry.clock import SystemClock
+from tests.live.flyte import Totals
+
+_METRICS = MetricsSettings()
+BOUNDS: dict[Family, tuple[float, ...]] = {
+    catalog.EXECUTION_DURATION: tuple(b.total_seconds() for b in _METRICS.duration_buckets),
+    catalog.EXECUTION_QUEUE_DURATION: tuple(b.total_seconds() for b in _METRICS.queue_buckets),
+}
+
+
+@dataclass(slots=True)
+class Calls:
+    """Every call that was made, as the client told it."""
+
+    made: list[tuple[str, str]] = field(default_factory=list)
+    """Method and gRPC status."""
+
+    def call_finished(self, *, method: str, code: str, seconds: float) -> None:
+        """Take note of one call."""
+        assert seconds >= 0
+        self.made.append((method, code))
+
+
+@dataclass(slots=True, kw_only=True)
+class Exporter:
+    """Polls when it is told to."""
+
+    services: Services
+    calls: Calls
+    exposition: Exposition
+    reconciling: bool
+    pollers: dict[Target, Poller] = field(default_factory=dict)
+
+    async def poll(self, target: Target) -> None:
+        """Poll *target* once."""
+        if target not in self.pollers:
+            now = self.services.clock.monotonic()
+            interval = self.services.settings.reconcile_interval.total_seconds()
+            due = now if self.reconciling else now + interval
+            self.pollers[target] = Poller(target, self.services, reconcile_at=due)
+        await self.pollers[target].poll()
+
+    async def totals(self, target: Target) -> Totals:
+        """Return what the ledger counts of *target*; without what stands at 0."""
+        return {
+            (row.family, *row.labels): row.value
+            for row in await self.services.journal.read(lambda ledger: ledger.series())
+            if row.labels[: len(target)] == target and (row.value.total or any(row.value.buckets))
+        }
+
+    async def record(self, target: Target) -> TargetRecord:
+        """Return what the ledger knows of *target*."""
+        return await self.services.journal.read(lambda ledger: ledger.target(target))
+
+    def samples(self, family: Family) -> list[Sample]:
+        """Return what /metrics would show of *family*."""
+        document = b"".join(self.exposition.snapshot(Format.TEXT)).decode()
+        return [
+            sample
+            for shown in text_string_to_metric_families(document)
+            for sample in shown.samples
+            if sample.name == family.name
+        ]
+
+    def active(self, target: Target) -> Counter[tuple[str, str]]:
+        """Return what /metrics shows as not over, by launch plan and phase; without zeros."""
+        shown: Counter[tuple[str, str]] = Counter()
+        for sample in self.samples(catalog.EXECUTIONS_ACTIVE):
+            labels = sample.labels
+            if (labels["project"], labels["domain"]) == target:
+                shown[labels["launch_plan"], labels["phase"]] += int(sample.value)
+        return +shown
+
+    def corrections(self) -> float:
+        """Return how much reconciles had to put right."""
+        return sum(sample.value for sample in self.samples(catalog.RECONCILE_CORRECTIONS))
+
+
+@asynccontextmanager
+async def exporter_for(
+    address: str,
+    directory: Path,
+    *,
+    settings: ScrapeSettings | None = None,
+    reconciling: bool = False,
+) -> AsyncIterator[Exporter]:
+    """
+    Begin the life of one exporter; its ledger in *directory* outlives it.
+
+    Args:
+        address: Where Admin listens.
+        directory: Where the ledger lies.
+        settings: Of scraping; the defaults if left out.
+        reconciling: Whether the second poll of a target reconciles; otherwise none does.
+    """
+    clock, process, calls = SystemClock(), Process(methods=METHODS, codes=CODES), Calls()
+    process.born(outcomes=(), steps=STEPS, reasons=tuple(reason.value for reason in Correction))
+    exposition = Exposition(process)
+    book = Book(
+        bounds=BOUNDS, limit=10_000, hold=timedelta(), exposition=exposition, observer=process
+    )
+    with open_ledger(directory / "ledger.db", endpoint=address) as ledger:
+        ledger.commit([book.load(ledger.series(), ledger.activity(), clock.now())])
+        async with (
+            Journal(ledger, clock=clock, observer=process) as journal,
+            connect(AdminSettings(endpoint=address, insecure=True)) as channel,
+        ):
+            services = Services(
+                admin=AdminClient(channel, observer=calls),
+                journal=journal,
+                book=book,
+                fleet=Fleet(),
+                clock=clock,
+                process=process,
+                settings=settings or ScrapeSettings(),
+                call_timeout=timedelta(seconds=10),
+            )
+            yield Exporter(
+                services=services, calls=calls, exposition=exposition, reconciling=reconciling
+            )

@@ -1,0 +1,228 @@
+"""The book with its ledger and its page, driven step by step; time is a number that tests move."""
+
+import sqlite3
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.ledger.records import Commit
+from exporter.ledger.store import Ledger
+from exporter.metrics import catalog
+from exporter.metrics.book import Book, Posting, Series, held_in_ledger
+from exporter.metrics.catalog import Family
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
+from exporter.metrics.measure import measure
+from exporter.model.events import Events
+from exporter.model.executions import Execution, Mode, Phase
+from exporter.model.targets import Target
+from exporter.model.time import Micros, micros
+from tests.rows import NOON, TARGET, execution
+
+HOLD = timedelta(minutes=2)
+BOUNDS: Mapping[Family, Sequence[float]] = {
+    catalog.EXECUTION_DURATION: (10.0, 60.0),
+    catalog.EXECUTION_QUEUE_DURATION: (1.0,),
+}
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+"""A sample's name and its labels."""
+
+
+class Silence:
+    """A process that has nothing to tell about itself."""
+
+    def render(self, media: Format) -> bytes:
+        """Return no samples."""
+        assert media in Format
+        return b""
+
+
+@dataclass
+class Diverted:
+    """The observer: how many increments of each family went to `__overflow__`."""
+
+    increments_of: Counter[Family] = field(default_factory=Counter)
+
+    def diverted(self, *, family: Family, increments: int) -> None:
+        """Take note."""
+        assert increments > 0
+        self.increments_of[family] += increments
+
+    def rendered(self, *, seconds: float) -> None:
+        """Take note of nothing."""
+        assert seconds >= 0
+
+
+def memory_ledger() -> Ledger:
+    """Return a ledger without a file: it outlives the book, as the file outlives the process."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    schema = resources.files("exporter.ledger").joinpath("schema.sql").read_text("utf-8")
+    connection.executescript(schema)
+    return Ledger(connection, Path("memory"))
+
+
+def samples(document: bytes) -> dict[Sample, float]:
+    """Return what a document in the text format says."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(document.decode())  # type: ignore[no-untyped-call]
+        for sample in family.samples
+    }
+
+
+@dataclass
+class Desk:
+    """
+    One book at a time over one ledger.
+
+    What waits for the ledger waits in `queued`, what is durable but not yet shown in `durable`; in
+    both the order is that of the calls, as the journal has it.
+    """
+
+    hold: timedelta = HOLD
+    limit: int = 10_000
+    bounds: Mapping[Family, Sequence[float]] = field(default_factory=lambda: dict(BOUNDS))
+    ledger: Ledger = field(default_factory=memory_ledger)
+    now: Micros = NOON
+
+    def __post_init__(self) -> None:
+        self.observer = Diverted()
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all that is in memory, as a crash does, and load the ledger."""
+        self.queued: deque[Posting | list[Series]] = deque()
+        self.durable: deque[Posting | list[Series]] = deque()
+        self.exposition = Exposition(Silence())
+        self.book = Book(
+            bounds=self.bounds,
+            limit=self.limit,
+            hold=self.hold,
+            exposition=self.exposition,
+            observer=self.observer,
+        )
+        rows = self.ledger.series(), self.ledger.activity()
+        self.ledger.commit([self.book.load(*rows, self.now)])
+
+    def advance(self, length: timedelta) -> None:
+        """Let time pass."""
+        self.now = Micros(self.now + micros(length))
+
+    # The steps of counting
+
+    def post(self, events: Events, target: Target = TARGET) -> None:
+        """Find the series; nothing is written."""
+        self.queued.append(self.book.post(target, measure(target, events), self.now))
+
+    def begin_release(self) -> None:
+        """Ask which holds are over; where the ledger need not be told, show at once."""
+        due = self.book.due(self.now)
+        if held_in_ledger(due):
+            self.queued.append(due)
+        else:
+            self.book.release(due)
+
+    def write(self) -> None:
+        """Make what waits the longest durable."""
+        item = self.queued.popleft()
+        if isinstance(item, Posting):
+            commit = Commit(
+                deltas=item.deltas,
+                activity=item.activity,
+                removed=item.removed,
+                inactive=item.inactive,
+            )
+        else:
+            commit = Commit(released=held_in_ledger(item))
+        self.ledger.commit([commit])
+        self.durable.append(item)
+
+    def fail(self) -> None:
+        """Have what waits the longest not be written."""
+        item = self.queued.popleft()
+        if not isinstance(item, Posting):
+            self.book.retry(item)
+
+    def take_over(self) -> None:
+        """Make true in memory what has been durable for the longest."""
+        item = self.durable.popleft()
+        if isinstance(item, Posting):
+            self.book.apply(item, self.now)
+        else:
+            self.book.release(item)
+
+    def settle(self) -> None:
+        """Finish everything that was begun."""
+        while self.queued:
+            self.write()
+        while self.durable:
+            self.take_over()
+
+    # All steps at once
+
+    def count(self, events: Events, target: Target = TARGET) -> None:
+        """Post, commit and show."""
+        self.post(events, target)
+        self.settle()
+
+    def release(self) -> None:
+        """Show what is no longer held back."""
+        self.begin_release()
+        self.settle()
+
+    # What can be seen
+
+    def shown(self) -> dict[Sample, float]:
+        """Return every sample on the page."""
+        return samples(b"".join(self.exposition.snapshot(Format.TEXT)))
+
+    def value(self, family: Family, *labels: str, suffix: str = "") -> float | None:
+        """Return one sample; None when there is none."""
+        pairs = tuple(sorted(zip(family.labels, labels, strict=True)))
+        return self.shown().get((family.name + suffix, pairs))
+
+    def total(self, family: Family) -> float:
+        """Return what all series of a family stand at together: a histogram's observations."""
+        rows = [row.value for row in self.ledger.series() if row.family == family.name]
+        return sum(sum(value.buckets) if value.buckets else value.total for value in rows)
+
+
+def ran(
+    name: str = "a",
+    *,
+    launch_plan: str = "nightly",
+    phase: Phase = Phase.SUCCEEDED,
+    mode: Mode = Mode.SCHEDULED,
+    lasted: float | None = 30,
+) -> Events:
+    """Return what one execution that began and ended between two polls is owed."""
+    row = execution(name, phase, started=2, lasted=lasted, launch_plan=launch_plan, mode=mode)
+    return Events(launched=[row], started=[row], finished=[row])
+
+
+def launched(*rows: Execution) -> Events:
+    """Return launches alone."""
+    return Events(launched=list(rows))
+
+
+def plan_labels(launch_plan: str, *rest: str) -> Iterable[str]:
+    """Return label values of a series of a launch plan."""
+    return (*TARGET, launch_plan, *rest)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Return a book over an empty ledger, with the hold of two minutes."""
+    return Desk()
+
+
+@pytest.fixture
+def open_desk() -> Desk:
+    """Return a book that holds nothing back."""
+    return Desk(hold=timedelta(0))

@@ -1,0 +1,45 @@
+"""Rows as Admin would list them, in the few words that a test needs, and any of them at random."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.targets import Target
+from exporter.model.time import SECOND, Micros
+
+NOON = Micros(1_790_000_000 * SECOND)
+"""When the executions of the tests were created, unless they say otherwise."""
+TARGET = Target("flytesnacks", "production")
+
+instants = st.integers(0, 4_000_000_000 * SECOND).map(Micros)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
+targets = st.builds(Target, names, names)
+
+
+def after(seconds: float) -> Micros:
+    """Return the instant so many seconds after noon."""
+    return Micros(NOON + round(seconds * SECOND))
+
+
+def execution(
+    name: str = "a",
+    phase: Phase = Phase.RUNNING,
+    *,
+    created: float = 0,
+    started: float | None = None,
+    updated: float = 0,
+    lasted: float | None = None,
+    launch_plan: str = "nightly",
+    mode: Mode = Mode.SCHEDULED,
+) -> Execution:
+    """Return a row; times are seconds after noon."""
+    return Execution(
+        ExecutionId(name, after(created)),
+        phase,
+        mode,
+        launch_plan,
+        None if started is None else after(started),
+        after(updated),
+        None if lasted is None else timedelta(seconds=lasted),
+    )
