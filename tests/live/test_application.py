@@ -1,5 +1,7 @@
 """What /metrics of the installed command says is what was done on the Admin under test."""
 
+import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,6 @@ from tests.live.flyte import HOURLY, NIGHTLY, Project
 
 pytestmark = [pytest.mark.live, pytest.mark.write]
 
-_PREFIX = "live-application"
 _SECONDS = 20.0
 
 
@@ -59,18 +60,18 @@ def test_a_running_exporter_shows_what_was_done(admin_address: str, tmp_path: Pa
     Counted from the first second: a project that is registered while it runs is found, and what was
     launched there before it was found is counted too.
     """
-    config = write_config(
-        tmp_path,
-        endpoint=admin_address,
-        admin={"timeout": "10s"},
-        discovery={"include": [f"{_PREFIX}-*/*"]},
-        scrape={"overlap": "2m", "reconcile_window": "1h"},
-    )
-    with (
-        Project(admin_address, prefix=_PREFIX) as first,
-        Exporter(config).wait_until_ready() as exporter,
-        Project(admin_address, prefix=_PREFIX) as second,
-    ):
+    prefix = f"live-{uuid.uuid4().hex[:10]}"
+    with ExitStack() as stack:
+        first = stack.enter_context(Project(admin_address, prefix=prefix))
+        config = write_config(
+            tmp_path,
+            endpoint=admin_address,
+            admin={"timeout": "10s"},
+            discovery={"include": [f"{prefix}-*/{first.target.domain}"]},
+            scrape={"overlap": "2m", "reconcile_window": "1h"},
+        )
+        exporter = stack.enter_context(Exporter(config)).wait_until_ready()
+        second = stack.enter_context(Project(admin_address, prefix=prefix))
         second.whole_life()
         for end in (Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED):
             first.whole_life(HOURLY, Mode.SCHEDULED, end)

@@ -1,6 +1,8 @@
 """In a project where nobody else does anything, what is counted is what was done."""
 
 import asyncio
+import itertools
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,12 +10,13 @@ import pytest
 
 from exporter.config.settings import ScrapeSettings
 from exporter.model.executions import Mode, Phase
-from tests.live.flyte import HOURLY, Deeds, Project
+from tests.live.flyte import HOURLY, Deeds, Project, Run
 from tests.live.polling import BOUNDS, Exporter, exporter_for
 
 pytestmark = [pytest.mark.live, pytest.mark.write]
 
 _LIVES = 40
+_POLLS = 3
 _ENDS = (Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT)
 
 
@@ -168,20 +171,20 @@ async def test_nothing_is_lost_while_rows_come_and_go(
         admin_address, tmp_path, settings=settings, reconciling=True
     ) as exporter:
         await insist(exporter, project)
-        living = asyncio.create_task(asyncio.to_thread(live_through, project))
         polls = 0
+        lives = asyncio.to_thread(live_through, project, until=lambda: polls >= _POLLS)
+        living = asyncio.create_task(lives)
         while not living.done():
             await exporter.poll(project.target)
             polls += 1
         await living
         await insist(exporter, project)
-        assert polls > 1
 
 
-def live_through(project: Project) -> None:
-    """Have many lives of every kind, three of them at a time."""
-    under_way = []
-    for number in range(_LIVES):
+def live_through(project: Project, *, until: Callable[[], bool]) -> None:
+    """Have many lives of every kind, three of them at a time, and more of them *until* is true."""
+    under_way: list[tuple[Run, Phase]] = []
+    for number in itertools.count(1):
         run = project.launch(mode=Mode.SCHEDULED if number % 2 else Mode.MANUAL)
         project.report(run, Phase.RUNNING, after=0.5)
         under_way.append((run, _ENDS[number % len(_ENDS)]))
@@ -189,3 +192,5 @@ def live_through(project: Project) -> None:
             ended, phase = under_way.pop(0)
             project.report(ended, phase, after=40.5)
             project.archive(ended)
+        if number >= _LIVES and until():
+            return

@@ -26,7 +26,7 @@ from tests.live.samples import SECONDS, Sample, read
 
 pytestmark = pytest.mark.live
 
-_PATIENCE = 5.0  # seconds in which something should happen on an Admin that is in use
+_PATIENCE = 3.0  # seconds in which something should happen on an Admin that is in use
 _PAUSE = 0.2
 
 
@@ -44,8 +44,9 @@ async def look(
 
 def counted(totals: Totals, family: Family) -> Counter[tuple[str, ...]]:
     """Return a counter's totals by the labels that follow the target."""
-    return Counter({key[3:]: int(value.total) for key, value in totals.items()
-                    if key[0] == family.name})  # fmt: skip
+    return Counter(
+        {key[3:]: int(value.total) for key, value in totals.items() if key[0] == family.name}
+    )
 
 
 def launches(
@@ -71,7 +72,7 @@ def ends(
 async def test_the_first_poll_counts_nothing(
     admin_address: str, samples: list[Sample], tmp_path: Path
 ) -> None:
-    """What was there before us is known afterwards, and nothing of it is counted."""
+    """What was there before us is taken note of, and nothing of it is counted."""
     async with exporter_for(admin_address, tmp_path) as exporter:
         for sample in samples:
             await exporter.poll(sample.target)
