@@ -1,8 +1,8 @@
 """
 How long after propeller reported an end /metrics shows it.
 
-Real processes: a simulated Admin, the exporter, and a client that reports and watches. The ends come
-at odd times, so that they fall everywhere into the interval.
+Real processes: a simulated Admin, the exporter, and a client that reports and watches. The ends
+come at odd times, so that they fall everywhere into the interval.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ _BAR_SECONDS = _INTERVAL_SECONDS + 1
 _LISTENING = "simulated Flyte Admin listening on"
 
 
-async def measure() -> Sequence[Figure]:
+def measure() -> Sequence[Figure]:
     """Report one end after the other and look when each shows."""
     port = free_port()
     with (
@@ -87,8 +87,8 @@ def _waits(flyte: Flyte, runs: list[Run], port: int) -> list[float]:
             due += _APART_SECONDS
         document = get(port, "/metrics").body
         now = time.perf_counter()
-        for run in [run for run in reported if _shows(document, run)]:
-            waits.append(now - reported.pop(run))
+        shown = [run for run in reported if _shows(document, run)]
+        waits += [now - reported.pop(run) for run in shown]
         if any(now - at > _PATIENCE_SECONDS for at in reported.values()):
             raise RuntimeError(f"{len(reported)} ends never showed")
         time.sleep(_LOOK_SECONDS)

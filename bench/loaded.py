@@ -1,7 +1,7 @@
 """
 The whole application under load, with a stopwatch inside (`python -m bench.loaded ADDRESS`).
 
-It says `ready PORT` when every target was polled. On its stdin it takes orders, one a line, and
+It says on which port it listens. On its stdin it takes orders, one a line, and
 answers each with a line: `pause` stops polling, `begin` forgets what the stopwatch saw, `report`
 tells it.
 """
@@ -29,7 +29,7 @@ from exporter.config.settings import (
 from exporter.config.values import ListenAddress
 from exporter.telemetry.log import configure
 
-READY = "ready"
+LISTENING = "web port"
 
 
 async def run(address: str) -> None:
@@ -48,9 +48,7 @@ async def run(address: str) -> None:
                 asyncio.create_task(running.upkeep.run(), name="upkeep"),
                 asyncio.create_task(stopwatch.run(), name="stopwatch"),
             ]
-            while running.scheduler.unready():
-                await asyncio.sleep(0.05)
-            print(READY, running.port, flush=True)
+            print(LISTENING, running.port, flush=True)
             while order := (await orders.readline()).decode().strip():
                 if order == "pause":
                     tasks[0].cancel()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc.aio
 
@@ -55,7 +55,8 @@ class Parts(NamedTuple):
 
     async def reveal(self, project: str, rows: int) -> None:
         """Have the server show *rows* more of *project*."""
-        await self.channel.unary_unary(f"/{CONTROL}/Reveal")(f"{project} {rows}".encode())
+        call: Any = self.channel.unary_unary(f"/{CONTROL}/Reveal")
+        await call(f"{project} {rows}".encode())
 
     def asked(self) -> Asked:
         """Return what Admin was asked for so far."""

@@ -18,17 +18,16 @@ from typing import Any
 import grpc
 import grpc.aio
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
-from google.protobuf.internal.encoder import _VarintBytes
 
 from bench.worlds import DOMAIN, Shelf, World, from_argument
+from exporter.sim import wire
 
 ADMIN = "flyteidl.service.AdminService"
 CONTROL = "bench.Control"
 LISTENING = "listening on"
 
-_TOKEN_FIELD = b"\x12"
-"""Key of `ExecutionList.token`: field 2, length-delimited."""
-_EXECUTION_KEY_BYTES = re.compile(rb"\x0a[\x80-\xff]*[\x00-\x7f]")
+_TOKEN_FIELD = 2
+"""Number of `ExecutionList.token`."""
 _CREATED = re.compile(r"(gte|gt|eq)\(execution_created_at,([^)]*)\)")
 _NAMED = re.compile(r"value_in\(execution_name,([^)]*)\)")
 _PHASED = re.compile(r"value_in\(phase,")
@@ -52,18 +51,19 @@ class Answers:
         page = b"".join([rows[place] for place in places])
         if len(places) < asked.limit:
             return page
-        token = str(offset + len(places)).encode()
-        return page + _TOKEN_FIELD + _VarintBytes(len(token)) + token
+        return page + wire.field(_TOKEN_FIELD, str(offset + len(places)).encode())
 
     async def get_execution(self, request: bytes, context: Any) -> bytes:
-        """Answer `GetExecution`."""
+        """Answer `GetExecution`; seldom asked, so it may take its time."""
         asked = execution_pb2.WorkflowExecutionGetRequest.FromString(request)
         shelf = self._shelves[asked.id.project, asked.id.domain]
         place = shelf.place.get(asked.id.name)
         if place is None or place >= shelf.end(_now()):
             await context.abort(grpc.StatusCode.NOT_FOUND, "missing entity of type execution")
             raise AssertionError
-        return _EXECUTION_KEY_BYTES.sub(b"", shelf.rows[place], count=1)
+        listed = execution_pb2.ExecutionList.FromString(shelf.rows[place])
+        encoded: bytes = listed.executions[0].SerializeToString()
+        return encoded
 
     async def list_projects(self, request: bytes, _: Any) -> bytes:
         """Answer `ListProjects`, in pages."""

@@ -5,6 +5,7 @@ Beside it a loop that only lists and decodes the same pages from the same server
 target by target, so that a busy machine slows them alike.
 """
 
+import asyncio
 import gc
 import time
 from collections.abc import Sequence
@@ -29,8 +30,12 @@ _BACKLOG = Crowd(
 )
 
 
-async def measure() -> Sequence[Figure]:
+def measure() -> Sequence[Figure]:
     """Work off one backlog after the other."""
+    return asyncio.run(_measured())
+
+
+async def _measured() -> Sequence[Figure]:
     ours: list[float] = []
     cpu: list[float] = []
     bare: list[float] = []

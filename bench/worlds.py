@@ -15,15 +15,17 @@ from typing import Any
 from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2, security_pb2
-from google.protobuf.internal.encoder import _VarintBytes
+
+from exporter.sim import wire
 
 _SECOND = 1_000_000
 _NANOS = 1000
-_EXECUTIONS_FIELD = b"\x0a"
-"""Key of `ExecutionList.executions`: field 1, length-delimited."""
+_DAY_SECONDS = 86_400
+_EXECUTIONS_FIELD = 1
+"""Number of `ExecutionList.executions`."""
 
 _MODES = (1, 1, 1, 0, 5)
-"""Most runs are scheduled; one in five by hand, one in five a child... as numbers of Flyte's."""
+"""Flyte's numbers: three in five are scheduled, one is launched by hand, one is a child."""
 _SUCCEEDED, _FAILED, _RUNNING = 4, 6, 2
 _OUTCOMES = (_SUCCEEDED,) * 45 + (_FAILED,) * 4 + (_RUNNING,)
 
@@ -39,7 +41,7 @@ class Crowd:
         plans: Launch plans of each.
         rows: Executions of each that lie behind `newest_seconds`, one in fifty still running
             unless `settled`.
-        live: Executions of each that run, launched an hour before everything else.
+        live: Executions of each that run, launched a day before everything else.
         newest_seconds: How long before the start the newest row was created; negative for rows
             that are yet to come.
         spacing_micros: Time between two rows.
@@ -81,7 +83,7 @@ class Shelf:
         newest = now - int(crowd.newest_seconds * _SECOND)
         oldest = newest - crowd.rows * crowd.spacing_micros
         for number in range(crowd.live):
-            created = oldest - 3600 * _SECOND + number * crowd.spacing_micros
+            created = oldest - _DAY_SECONDS * _SECOND + number * crowd.spacing_micros
             self._put(writer, f"l{number:07d}", created, _RUNNING)
         if crowd.curtain:
             self._curtain = crowd.live
@@ -157,13 +159,12 @@ class _Writer:
             closure.error.CopyFrom(_ERROR)
         else:
             closure.outputs.uri = f"s3://flyte/metadata/propeller/{name}/end-node/data/0/outputs.pb"
-        encoded: bytes = form.SerializeToString()
-        return _EXECUTIONS_FIELD + _VarintBytes(len(encoded)) + encoded
+        return wire.field(_EXECUTIONS_FIELD, form.SerializeToString())
 
 
 _ERROR = core_execution_pb2.ExecutionError(
     code="RetriesExhausted|USER:ValueError",
-    message="[3/3] currentAttempt done. Last Error: USER::Traceback (most recent call last): File in",
+    message="[3/3] currentAttempt done. Last Error: USER::Traceback (most recent call last): File",
     kind=core_execution_pb2.ExecutionError.USER,
 )
 

@@ -75,7 +75,8 @@ def test_settings_that_the_metrics_page_names_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [f"{section}.{key}" for section in SECTIONS for key in SECTIONS[section].model_fields]
+    "setting",
+    [f"{section}.{key}" for section in SECTIONS for key in SECTIONS[section].model_fields],
 )
 def test_every_setting_is_documented(setting: str) -> None:
     """Each has a row of its own on the configuration page."""

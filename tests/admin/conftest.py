@@ -1,8 +1,7 @@
 """A server on a real socket that answers as each test tells it to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,9 +34,7 @@ class ScriptedAdmin:
     answers: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
-    def service(
-        self, details: grpc.HandlerCallDetails
-    ) -> "grpc.RpcMethodHandler[Any, Any]":
+    def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any]":
         """Return the handler of one call."""
         method = details.method.rpartition("/")[2]
         request = message_factory.GetMessageClass(_METHODS[method].input_type)

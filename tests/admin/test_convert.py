@@ -125,7 +125,7 @@ def test_a_duration_that_no_calendar_has_is_nonsense(seconds: int) -> None:
 
 def test_a_row_without_a_name_is_nonsense() -> None:
     """It has no identity, so it cannot be counted once."""
-    with pytest.raises(ValueError, match="^an execution called '' of launch plan 'nightly'$"):
+    with pytest.raises(ValueError, match=r"^an execution called '' of launch plan 'nightly'$"):
         convert.execution(row(name=""))
 
 
@@ -134,7 +134,7 @@ def test_a_nul_is_nonsense() -> None:
     other = row()
     other.spec.launch_plan.name = "night\0ly"
     for message in (row(name="a\0b"), other):
-        with pytest.raises(ValueError, match="^an execution called"):
+        with pytest.raises(ValueError, match=r"^an execution called"):
             convert.execution(message)
 
 

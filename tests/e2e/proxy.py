@@ -17,14 +17,14 @@ from flyteidl.admin import common_pb2, execution_pb2
 _THREADS = 32
 """A call that hangs holds one of them, and none may keep another call waiting."""
 _CALL_SECONDS = 10.0
-_SLOW_SECONDS = 0.3
+_SLOW_SECONDS = 0.2
 _LIST = "/flyteidl.service.AdminService/ListExecutions"
 _TOO_MUCH = 25 * 1024 * 1024
 """More than any client of Admin accepts in one message."""
 
 
 class Trouble(Enum):
-    """How calls are answered; the value names the case of a test."""
+    """How calls are answered."""
 
     NONE = "none"
     UNAVAILABLE = "unavailable"

@@ -7,10 +7,12 @@ Truth is what the test itself had happen; the judge is a real Prometheus and its
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from operator import attrgetter
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from exporter.model.executions import Mode, Phase
 from tests.e2e.exporter import Counts, Exporter, write_config
@@ -19,16 +21,41 @@ from tests.e2e.programs import free_port, settled, until
 from tests.e2e.prometheus import Prometheus
 
 _SEED = 20
-_KILLS = 15
+_KILLS = 13
 _HOLD_SECONDS = 2
 """Seven scrapes: also a Prometheus that is kept waiting sees the beginning of every series."""
-Total = tuple[str, ...]
-"""A metric and the labels that it is summed up by."""
-_LAUNCHED = ("project", "launch_plan", "mode")
-_FINISHED = (*_LAUNCHED, "phase")
-_TIMED = ("project", "launch_plan")
+_FINISHED = ("flyte_executions_finished_total", "project", "launch_plan", "mode", "phase")
 _ENDS = (Phase.SUCCEEDED, Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT)
 _MODES = (Mode.MANUAL, Mode.SCHEDULED, Mode.CHILD_WORKFLOW)
+
+
+class Total(NamedTuple):
+    """One metric and what it must come to."""
+
+    metric: str
+    labels: tuple[str, ...]
+    truth: Callable[[Deeds], Counts]
+
+
+_TOTALS = (
+    Total(_FINISHED[0], _FINISHED[1:], attrgetter("finished")),
+    Total(
+        "flyte_executions_launched_total",
+        ("project", "launch_plan", "mode"),
+        attrgetter("launched"),
+    ),
+    Total("flyte_executions_started_total", ("project",), attrgetter("started")),
+    Total(
+        "flyte_execution_duration_seconds_count",
+        ("project", "launch_plan"),
+        attrgetter("timed"),
+    ),
+    Total(
+        "flyte_execution_queue_duration_seconds_count",
+        ("project",),
+        attrgetter("started"),
+    ),
+)
 
 
 class Traffic:
@@ -166,15 +193,15 @@ def test_what_ended_while_nobody_looked_is_seen_under_a_new_address(
             for _ in range(3):
                 flyte.whole_life("orders", "ingest")
             _await_increases(prometheus, flyte.deeds)
-            before = exporter.counts("flyte_executions_finished_total", *_FINISHED)
+            before = exporter.counts(*_FINISHED)
         for _ in range(5):
             flyte.whole_life("orders", "ingest")
         flyte.add_launch_plan("orders", "late")
         flyte.whole_life("orders", "late", end=Phase.ABORTED)
         with Exporter(_config(tmp_path, simulator.address, ports[1])) as exporter:
             exporter.wait_until_ready()
-            # It has caught up by now; had it shown so at once, Prometheus would know no other value.
-            assert exporter.counts("flyte_executions_finished_total", *_FINISHED) == before
+            # It has caught up by now. Shown at once, Prometheus would know no other value.
+            assert exporter.counts(*_FINISHED) == before
             _await_increases(prometheus, flyte.deeds)
 
 
@@ -201,34 +228,34 @@ def _await_death(chance: random.Random, exporter: Exporter, *, ledger: Path) -> 
 
 
 def _await_increases(prometheus: Prometheus, deeds: Deeds) -> None:
-    name = "flyte_executions_finished_total"
-    found = settled(lambda: prometheus.increases(name, *_FINISHED), deeds.finished, within=15)
+    found = settled(lambda: prometheus.increases(*_FINISHED), deeds.finished, within=15)
     assert found == deeds.finished
 
 
 def _judge(deeds: Deeds, exporter: Exporter, prometheus: Prometheus) -> None:
-    expected: dict[Total, Counts] = {
-        ("flyte_executions_finished_total", *_FINISHED): deeds.finished,
-        ("flyte_executions_launched_total", *_LAUNCHED): deeds.launched,
-        ("flyte_executions_started_total", "project"): deeds.started,
-        ("flyte_execution_duration_seconds_count", *_TIMED): deeds.timed,
-        ("flyte_execution_queue_duration_seconds_count", "project"): deeds.started,
-    }
+    expected = _together(lambda total: total.truth(deeds))
 
-    def shown() -> dict[Total, Counts]:
-        return {total: exporter.counts(*total) for total in expected}
+    def shown() -> Counts:
+        return _together(lambda total: exporter.counts(total.metric, *total.labels))
 
-    def stored() -> dict[Total, Counts]:
-        return {total: prometheus.increases(*total) for total in expected}
+    def stored() -> Counts:
+        return _together(lambda total: prometheus.increases(total.metric, *total.labels))
 
     assert settled(shown, expected, within=20) == expected
     _await_reconciles(exporter)
     assert shown() == expected
     assert settled(stored, expected, within=10) == expected
-    for series in (series for total in expected for series in prometheus.series(total[0])):
+    for series in (series for total in _TOTALS for series in prometheus.series(total.metric)):
         assert series.values[0] == 0, f"{series.labels} was not seen at 0"
         assert series.falls == 0, f"{series.labels} stepped back"
     assert not exporter.counts("flyte_exporter_reconcile_corrections_total", "reason")
+
+
+def _together(counts: Callable[[Total], Counts]) -> Counts:
+    """Return what *counts* says of every total, by metric and label values."""
+    return Counter(
+        {(total.metric, *key): count for total in _TOTALS for key, count in counts(total).items()}
+    )
 
 
 def _await_reconciles(exporter: Exporter) -> None:

@@ -149,7 +149,7 @@ async def test_nothing_is_true_before_it_is_durable(journal: Journal, slow: Slow
 async def test_one_bad_commit_of_a_group_fails_alone(
     journal: Journal, slow: SlowLedger, observer: Committed
 ) -> None:
-    """Together they fail; then each is tried by itself, in order, and only the bad one's caller hears."""
+    """Together they fail; then each is tried by itself, in order, and one caller hears of it."""
     log: list[str] = []
     first = await begin(journal, "a", log)
     await slow.reached()
@@ -175,9 +175,7 @@ async def test_a_failed_commit_is_not_observed(
     assert observer.at == []
 
 
-async def test_a_cancelled_callers_commit_still_happens(
-    journal: Journal, slow: SlowLedger
-) -> None:
+async def test_a_cancelled_callers_commit_still_happens(journal: Journal, slow: SlowLedger) -> None:
     """What is shown follows the file, whoever is still there to see it."""
     log: list[str] = []
     task = await begin(journal, "a", log)
@@ -203,9 +201,7 @@ async def test_a_cancelled_callers_failure_is_nobodys(journal: Journal, slow: Sl
     assert await journal.read(names) == set()
 
 
-async def test_a_read_sees_what_was_committed_before_it(
-    journal: Journal, slow: SlowLedger
-) -> None:
+async def test_a_read_sees_what_was_committed_before_it(journal: Journal, slow: SlowLedger) -> None:
     """Asked in this order, answered in this order, although nobody waited in between."""
     task = await begin(journal, "a", [])
     reading = asyncio.create_task(journal.read(names))
@@ -214,9 +210,7 @@ async def test_a_read_sees_what_was_committed_before_it(
     await soon(task)
 
 
-async def test_a_bug_in_what_follows_reaches_the_caller(
-    journal: Journal, slow: SlowLedger
-) -> None:
+async def test_a_bug_in_what_follows_reaches_the_caller(journal: Journal, slow: SlowLedger) -> None:
     """It is the caller's own; the others of the group are not disturbed."""
     log: list[str] = []
 
@@ -236,9 +230,7 @@ async def test_a_bug_in_what_follows_reaches_the_caller(
     assert log == ["a", "c"]
 
 
-async def test_a_bug_in_a_commit_reaches_the_caller(
-    path: Path, observer: Committed
-) -> None:
+async def test_a_bug_in_a_commit_reaches_the_caller(path: Path, observer: Committed) -> None:
     """What is no LedgerError is heard of as well, instead of being waited for for ever."""
 
     class Broken(Ledger):
@@ -255,9 +247,7 @@ async def test_a_bug_in_a_commit_reaches_the_caller(
                 await soon(journal.commit(written("a"), then=lambda: None))
 
 
-async def test_leaving_waits_for_what_was_begun(
-    slow: SlowLedger, observer: Committed
-) -> None:
+async def test_leaving_waits_for_what_was_begun(slow: SlowLedger, observer: Committed) -> None:
     """A shutdown loses no commit, and what follows it has happened as well."""
     log: list[str] = []
     async with Journal(slow, clock=StoppedClock(), observer=observer) as journal:

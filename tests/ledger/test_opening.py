@@ -55,9 +55,7 @@ def holder(path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-def test_a_second_exporter_is_refused_by_pid(
-    path: Path, holder: "subprocess.Popen[str]"
-) -> None:
+def test_a_second_exporter_is_refused_by_pid(path: Path, holder: "subprocess.Popen[str]") -> None:
     """Two would count everything twice; the message says who the first one is."""
     assert refusal(path) == (
         f"Ledger {path} is locked by another exporter (pid {holder.pid}). Run one replica, or give"
@@ -71,9 +69,7 @@ def test_a_second_opening_in_the_same_process_is_refused(path: Path) -> None:
         assert f"(pid {os.getpid()})" in refusal(path)
 
 
-def test_the_lock_of_a_killed_exporter_is_free(
-    path: Path, holder: "subprocess.Popen[str]"
-) -> None:
+def test_the_lock_of_a_killed_exporter_is_free(path: Path, holder: "subprocess.Popen[str]") -> None:
     """A lock dies with its process, however that ends; the file it left says nothing."""
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -228,9 +224,7 @@ def test_a_full_disk_loses_nothing(ledger: Ledger, path: Path) -> None:
     assert len(ledger.activity()) == 5001
 
 
-def test_a_database_shell_that_writes_is_told_from_an_exporter(
-    ledger: Ledger, path: Path
-) -> None:
+def test_a_database_shell_that_writes_is_told_from_an_exporter(ledger: Ledger, path: Path) -> None:
     """A lock of SQLite's own says whom to look for: another program, not another replica."""
     ledger._connection.execute("PRAGMA busy_timeout = 1")
     with closing(sqlite3.connect(path, isolation_level=None)) as shell:

@@ -125,7 +125,7 @@ def everything(ledger: Ledger) -> tuple[object, ...]:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_rows, _progress, targets)
 def test_rows_come_back_as_they_were(
     rows: Mapping[ExecutionId, Tracked], progress: Progress, target: Target
@@ -135,7 +135,7 @@ def test_rows_come_back_as_they_were(
         assert ledger.target(target) == TargetRecord(progress, dict(rows))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(_deltas(), max_size=4))
 def test_series_come_back_as_the_sum_of_what_was_added(commits: list[list[SeriesDelta]]) -> None:
     """Counts and sums are those of adding up in memory, to the last bit, and `shown` the newest."""
@@ -143,7 +143,7 @@ def test_series_come_back_as_the_sum_of_what_was_added(commits: list[list[Series
         assert {row.id: row for row in ledger.series()} == _summed(commits)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.dictionaries(st.tuples(targets, names | st.just("")), instants, max_size=5))
 def test_activity_comes_back_and_never_moves_back(
     active: dict[tuple[Target, str], Micros],
@@ -155,7 +155,7 @@ def test_activity_comes_back_and_never_moves_back(
         assert sorted(ledger.activity()) == sorted(rows)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     instants,
     st.lists(
@@ -251,9 +251,7 @@ def test_only_what_no_list_can_show_again_is_forgotten(ledger: Ledger) -> None:
     }
     times = (-1e-6, 0, 1e-6)
     rows = {
-        ExecutionId(name, after(seconds)): row
-        for name, row in states.items()
-        for seconds in times
+        ExecutionId(name, after(seconds)): row for name, row in states.items() for seconds in times
     }
     elsewhere = {ExecutionId("over", after(-99)): OVER[Phase.FAILED]}
     ledger.commit([Commit(target=TARGET, rows=rows), Commit(target=_OTHER, rows=elsewhere)])

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import resources
@@ -18,7 +18,7 @@ from exporter.metrics.book import Book, Posting, Series, held_in_ledger
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
-from exporter.metrics.measure import measure
+from exporter.metrics.measure import SeriesKey, measure
 from exporter.model.events import Events
 from exporter.model.executions import Execution, Mode, Phase
 from exporter.model.targets import Target
@@ -71,7 +71,7 @@ def samples(document: bytes) -> dict[Sample, float]:
     """Return what a document in the text format says."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(document.decode())  # type: ignore[no-untyped-call]
+        for family in text_string_to_metric_families(document.decode())
         for sample in family.samples
     }
 
@@ -182,8 +182,9 @@ class Desk:
         """Return every sample on the page."""
         return samples(b"".join(self.exposition.snapshot(Format.TEXT)))
 
-    def value(self, family: Family, *labels: str, suffix: str = "") -> float | None:
+    def value(self, series: SeriesKey, suffix: str = "") -> float | None:
         """Return one sample; None when there is none."""
+        family, labels = series
         pairs = tuple(sorted(zip(family.labels, labels, strict=True)))
         return self.shown().get((family.name + suffix, pairs))
 
@@ -211,7 +212,7 @@ def launched(*rows: Execution) -> Events:
     return Events(launched=list(rows))
 
 
-def plan_labels(launch_plan: str, *rest: str) -> Iterable[str]:
+def plan_labels(launch_plan: str, *rest: str) -> tuple[str, ...]:
     """Return label values of a series of a launch plan."""
     return (*TARGET, launch_plan, *rest)
 

@@ -82,7 +82,6 @@ class CrashMachine(RuleBasedStateMachine):
         """Ask which holds are over; one such round at a time, as upkeep has it."""
         self.desk.begin_release()
 
-    @precondition(lambda self: not any(isinstance(item, Posting) for item in self._under_way()))
     @rule(length=st.sampled_from([HOLD / 3, HOLD, 2 * HOLD, timedelta(seconds=1)]))
     def wait(self, length: timedelta) -> None:
         """Let time pass."""

@@ -1,4 +1,4 @@
-"""A launch plan of which nothing was heard for 35 days makes room; one that is in use never does."""
+"""A launch plan of which nothing was heard for 35 days makes room, and one in use never does."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from exporter.model.targets import Target
 from tests.metrics.conftest import Desk, launched, plan_labels, ran
 from tests.rows import TARGET, execution
 
-_LAUNCHED = (catalog.EXECUTIONS_LAUNCHED, *plan_labels("nightly", "SCHEDULED"))
+_LAUNCHED = (catalog.EXECUTIONS_LAUNCHED, plan_labels("nightly", "SCHEDULED"))
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -34,7 +34,7 @@ def test_after_35_days_a_launch_plan_is_forgotten(open_desk: Desk) -> None:
     open_desk.count(launched(execution()))
     open_desk.advance(RETENTION)
     expire(open_desk)
-    assert open_desk.value(*_LAUNCHED) == 1
+    assert open_desk.value(_LAUNCHED) == 1
     open_desk.advance(_INSTANT)
     expire(open_desk)
     assert {dict(pairs).get("launch_plan") for _, pairs in open_desk.shown()} == {None}
@@ -51,7 +51,7 @@ def test_each_execution_gives_it_35_days_more(open_desk: Desk) -> None:
         open_desk.count(launched(execution(str(month))))
         open_desk.advance(timedelta(days=31))
         expire(open_desk)
-    assert open_desk.value(*_LAUNCHED) == 4
+    assert open_desk.value(_LAUNCHED) == 4
 
 
 def test_what_has_live_executions_is_kept(open_desk: Desk) -> None:
@@ -59,7 +59,7 @@ def test_what_has_live_executions_is_kept(open_desk: Desk) -> None:
     open_desk.count(launched(execution()))
     open_desk.advance(2 * RETENTION)
     assert open_desk.book.expire(open_desk.now, lambda _target, _plan: True).is_empty
-    assert open_desk.value(*_LAUNCHED) == 1
+    assert open_desk.value(_LAUNCHED) == 1
 
 
 def test_the_days_count_across_restarts(open_desk: Desk) -> None:
@@ -69,7 +69,7 @@ def test_the_days_count_across_restarts(open_desk: Desk) -> None:
         open_desk.advance(timedelta(days=7, microseconds=1))
         open_desk.restart()
     expire(open_desk)
-    assert open_desk.value(*_LAUNCHED) is None
+    assert open_desk.value(_LAUNCHED) is None
 
 
 def test_who_comes_back_begins_at_0(desk: Desk) -> None:
@@ -79,10 +79,10 @@ def test_who_comes_back_begins_at_0(desk: Desk) -> None:
     desk.release()
     expire(desk)
     desk.count(launched(execution("b")))
-    assert desk.value(*_LAUNCHED) == 0
+    assert desk.value(_LAUNCHED) == 0
     desk.advance(timedelta(minutes=2))
     desk.release()
-    assert desk.value(*_LAUNCHED) == 1
+    assert desk.value(_LAUNCHED) == 1
 
 
 def test_a_series_that_is_held_expires_in_silence(desk: Desk) -> None:
@@ -91,7 +91,7 @@ def test_a_series_that_is_held_expires_in_silence(desk: Desk) -> None:
     desk.advance(RETENTION + _INSTANT)
     expire(desk)
     desk.release()
-    assert desk.value(*_LAUNCHED) is None
+    assert desk.value(_LAUNCHED) is None
 
 
 def test_a_launch_plan_that_returns_before_its_removal_was_written_is_counted(
@@ -103,9 +103,9 @@ def test_a_launch_plan_that_returns_before_its_removal_was_written_is_counted(
     open_desk.queued.append(open_desk.book.expire(open_desk.now, in_use))
     open_desk.fail()
     open_desk.count(launched(execution("b")))
-    assert open_desk.value(*_LAUNCHED) == 1
+    assert open_desk.value(_LAUNCHED) == 1
     open_desk.restart()
-    assert open_desk.value(*_LAUNCHED) == 1
+    assert open_desk.value(_LAUNCHED) == 1
     assert Activity(TARGET, "nightly", open_desk.now) in open_desk.ledger.activity()
 
 

@@ -6,8 +6,8 @@ from exporter.model.targets import Target
 from tests.metrics.conftest import BOUNDS, HOLD, Desk, launched, plan_labels, ran
 from tests.rows import NOON, execution
 
-_LAUNCHED = (catalog.EXECUTIONS_LAUNCHED, *plan_labels("nightly", "SCHEDULED"))
-_DURATION = (catalog.EXECUTION_DURATION, *plan_labels("nightly"))
+_LAUNCHED = (catalog.EXECUTIONS_LAUNCHED, plan_labels("nightly", "SCHEDULED"))
+_DURATION = (catalog.EXECUTION_DURATION, plan_labels("nightly"))
 _QUEUE = catalog.EXECUTION_QUEUE_DURATION
 
 
@@ -28,7 +28,7 @@ def test_all_is_as_it_was(desk: Desk) -> None:
     assert desk.shown() == before
     assert used == {family: desk.book.budget.used_by(family) for family in catalog.FAMILIES}
     desk.count(ran("c"))
-    assert released(desk).value(*_LAUNCHED) == 2
+    assert released(desk).value(_LAUNCHED) == 2
     assert len(desk.ledger.series()) == len({(r.family, r.labels) for r in desk.ledger.series()})
 
 
@@ -38,14 +38,14 @@ def test_a_changed_layout_resets_that_histogram_alone(desk: Desk) -> None:
     released(desk)
     desk.bounds = {**BOUNDS, catalog.EXECUTION_DURATION: (5.0, 10.0, 60.0)}
     desk.restart()
-    assert desk.value(*_DURATION, suffix="_count") == 0
-    assert desk.value(*_LAUNCHED) == 1
-    assert desk.value(_QUEUE, *plan_labels("")[:2], suffix="_count") == 1
+    assert desk.value(_DURATION, suffix="_count") == 0
+    assert desk.value(_LAUNCHED) == 1
+    assert desk.value((_QUEUE, plan_labels("")[:2]), suffix="_count") == 1
     desk.count(ran("b"))
-    assert desk.value(*_DURATION, suffix="_count") == 0
-    assert released(desk).value(*_DURATION, suffix="_count") == 1
+    assert desk.value(_DURATION, suffix="_count") == 0
+    assert released(desk).value(_DURATION, suffix="_count") == 1
     desk.restart()
-    assert desk.value(*_DURATION, suffix="_count") == 1
+    assert desk.value(_DURATION, suffix="_count") == 1
 
 
 def test_a_changed_layout_is_counted_in_the_new_bounds(desk: Desk) -> None:
@@ -68,7 +68,7 @@ def test_a_layout_that_changes_while_it_is_held_resets_too(desk: Desk) -> None:
     desk.count(ran())
     desk.bounds = {**BOUNDS, catalog.EXECUTION_DURATION: (1.0,)}
     desk.restart()
-    assert released(desk).value(*_DURATION, suffix="_count") == 0
+    assert released(desk).value(_DURATION, suffix="_count") == 0
 
 
 def test_a_family_that_is_no_more_is_removed(desk: Desk) -> None:
@@ -78,7 +78,7 @@ def test_a_family_that_is_no_more_is_removed(desk: Desk) -> None:
     desk.restart()
     assert desk.ledger.series() == []
     desk.count(ran())
-    assert released(desk).value(*_LAUNCHED) == 1
+    assert released(desk).value(_LAUNCHED) == 1
 
 
 def test_admission_outlives_the_process(desk: Desk) -> None:
@@ -93,9 +93,9 @@ def test_admission_outlives_the_process(desk: Desk) -> None:
         desk.count(launched(execution(f"{plan} again", launch_plan=plan)))
     released(desk)
     family = catalog.EXECUTIONS_LAUNCHED
-    assert desk.value(family, *plan_labels("first", "SCHEDULED")) == 2
-    assert desk.value(family, *plan_labels("second", "SCHEDULED")) is None
-    assert desk.value(family, *plan_labels("__overflow__", "SCHEDULED")) == 2
+    assert desk.value((family, plan_labels("first", "SCHEDULED"))) == 2
+    assert desk.value((family, plan_labels("second", "SCHEDULED"))) is None
+    assert desk.value((family, plan_labels("__overflow__", "SCHEDULED"))) == 2
 
 
 def test_a_lower_limit_throws_nobody_out(desk: Desk) -> None:
@@ -105,7 +105,7 @@ def test_a_lower_limit_throws_nobody_out(desk: Desk) -> None:
     desk.limit = 1
     desk.restart()
     desk.count(launched(execution("b"), execution("c", launch_plan="new")))
-    assert released(desk).value(*_LAUNCHED) == 2
+    assert released(desk).value(_LAUNCHED) == 2
     assert desk.total(catalog.EXECUTIONS_LAUNCHED) == 3
 
 
@@ -115,6 +115,6 @@ def test_the_same_launch_plan_in_two_targets_is_two(open_desk: Desk) -> None:
     open_desk.count(launched(execution()))
     open_desk.count(launched(execution()), target=other)
     labels = (*other, "nightly", "SCHEDULED")
-    assert open_desk.value(catalog.EXECUTIONS_LAUNCHED, *labels) == 1
-    assert open_desk.value(*_LAUNCHED) == 1
+    assert open_desk.value((catalog.EXECUTIONS_LAUNCHED, labels)) == 1
+    assert open_desk.value(_LAUNCHED) == 1
     assert open_desk.book.plans(other) == ["nightly"]

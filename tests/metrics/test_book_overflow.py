@@ -47,10 +47,7 @@ def expected(batches: list[tuple[Target, list[Execution]]]) -> Counter[Family]:
     for _, rows in batches:
         for family in _COUNTED:
             gained[family] += len(rows)
-        gained[catalog.EXECUTION_DURATION] -= sum(
-            row.phase is not Phase.SUCCEEDED
-            for row in rows
-        )
+        gained[catalog.EXECUTION_DURATION] -= sum(row.phase is not Phase.SUCCEEDED for row in rows)
     return gained
 
 
@@ -89,7 +86,7 @@ def test_the_limit_holds(
     for target, rows in batches:
         desk.count(everything(rows), target)
         for plan in desk.book.plans(target):
-            levels = {phase: (1, NOON) for phase in (Phase.RUNNING, Phase.QUEUED)}
+            levels = dict.fromkeys((Phase.RUNNING, Phase.QUEUED), (1, NOON))
             desk.book.set_levels(target, plan, levels)
         if restarted:
             desk.restart()
@@ -123,8 +120,8 @@ def test_a_launch_plan_comes_in_whole_or_not_at_all() -> None:
     for desk in (fits_exactly, one_short):
         desk.count(ran())
     labels = plan_labels("nightly", "SCHEDULED")
-    assert fits_exactly.value(catalog.EXECUTIONS_LAUNCHED, *labels) == 1
-    assert one_short.value(catalog.EXECUTIONS_LAUNCHED, *labels) is None
+    assert fits_exactly.value((catalog.EXECUTIONS_LAUNCHED, labels)) == 1
+    assert one_short.value((catalog.EXECUTIONS_LAUNCHED, labels)) is None
     assert one_short.book.plans(TARGET) == [OVERFLOW]
 
 
@@ -133,7 +130,7 @@ def test_the_tenth_that_is_kept_takes_the_overflow() -> None:
     desk = Desk(hold=timedelta(0), limit=40)
     desk.count(launched(*(execution(str(n), launch_plan=f"plan {n}") for n in range(9))))
     labels = plan_labels(OVERFLOW, "SCHEDULED")
-    assert desk.value(catalog.EXECUTIONS_LAUNCHED, *labels) == 7
+    assert desk.value((catalog.EXECUTIONS_LAUNCHED, labels)) == 7
 
 
 def test_with_no_room_at_all_even_the_target_overflows() -> None:
@@ -141,8 +138,8 @@ def test_with_no_room_at_all_even_the_target_overflows() -> None:
     desk = Desk(hold=timedelta(0), limit=0)
     desk.count(ran())
     labels = (OVERFLOW, OVERFLOW, OVERFLOW, "SCHEDULED")
-    assert desk.value(catalog.EXECUTIONS_LAUNCHED, *labels) == 1
-    assert desk.value(catalog.EXECUTIONS_STARTED, OVERFLOW, OVERFLOW) == 1
+    assert desk.value((catalog.EXECUTIONS_LAUNCHED, labels)) == 1
+    assert desk.value((catalog.EXECUTIONS_STARTED, (OVERFLOW, OVERFLOW))) == 1
     assert ordinary(desk) == []
 
 

@@ -34,7 +34,7 @@ def parsed(process: Process, media: Format) -> dict[str, Metric]:
     if media is Format.OPENMETRICS:
         found = parse_openmetrics((document + END_OF_OPENMETRICS).decode())  # type: ignore[no-untyped-call]
     else:
-        found = parse_text(document.decode())  # type: ignore[no-untyped-call]
+        found = parse_text(document.decode())
     return {family.name: family for family in found}
 
 

@@ -25,7 +25,7 @@ def read(media: Format, family: Family, lines: bytes) -> Read:
     if media is Format.OPENMETRICS:
         parsed = parse_openmetrics((document + text.END_OF_OPENMETRICS).decode())  # type: ignore[no-untyped-call]
     else:
-        parsed = parse_text(document.decode())  # type: ignore[no-untyped-call]
+        parsed = parse_text(document.decode())
     (found,) = parsed
     assert found.type == family.kind.value
     assert found.documentation == family.help

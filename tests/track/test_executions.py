@@ -82,9 +82,7 @@ def missed(known: Mapping[ExecutionId, Tracked], absent: Collection[ExecutionId]
     return observed
 
 
-def applied(
-    known: Mapping[ExecutionId, Tracked], observed: Observed
-) -> dict[ExecutionId, Tracked]:
+def applied(known: Mapping[ExecutionId, Tracked], observed: Observed) -> dict[ExecutionId, Tracked]:
     """Return what is known after a commit."""
     return {**known, **observed.rows}
 
@@ -127,7 +125,7 @@ def test_how_rows_are_cut_into_batches_does_not_matter(rows: list[Execution], cu
 
 @given(worlds())
 def test_each_kind_of_event_comes_at_most_once(rows: list[Execution]) -> None:
-    """However the rows come, nobody is launched, started or finished twice, and each is launched."""
+    """However the rows come, all are launched, and nothing befalls anybody twice."""
     events = told([row] for row in rows)
     assert all(times == 1 for times in counted(events).values())
     assert {row.id for row in events.launched} == {row.id for row in rows}
