@@ -54,7 +54,12 @@ def demo(
     configure(level="info", media="logfmt")
     with tempfile.TemporaryDirectory(prefix="flyte-exporter-demo-") as scratch:
         directory = data_dir or Path(scratch)
-        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.BadParameter(
+                f"cannot create {directory}: {error.strerror}", param_hint="--data-dir"
+            ) from error
         asyncio.run(_demo(listen, directory, seed, speed, incidents))
 
 

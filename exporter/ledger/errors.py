@@ -1,5 +1,6 @@
 """What can be wrong with a ledger, each with the way out."""
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,15 @@ class LedgerError(Exception):
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite says of the ledger at *path* into an error that says what to do."""
+    """Turn what befalls the ledger at *path* into an error that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
         raise LedgerError(_sentence(path, error)) from error
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        sentence = _full(path) if full else _unreliable(path, error.strerror or str(error))
+        raise LedgerError(sentence) from error
 
 
 def corrupt(path: Path, finding: str) -> LedgerError:
@@ -31,10 +36,7 @@ def _sentence(path: Path, error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "") or ""
     match name.removeprefix("SQLITE_").split("_")[0]:
         case "FULL":
-            return (
-                f"Ledger {path} cannot grow: the disk is full. Free some space;"
-                " counting goes on from the last commit, nothing is lost."
-            )
+            return _full(path)
         case "CORRUPT" | "NOTADB":
             return str(corrupt(path, str(error)))
         case "BUSY" | "LOCKED":
@@ -48,6 +50,21 @@ def _sentence(path: Path, error: sqlite3.Error) -> str:
                 " directory, or set ledger.path to where it may."
             )
         case "IOERR":
-            return f"Ledger {path} could not be read or written ({error}). Check the disk."
+            return _unreliable(path, str(error))
         case _:
             return f"Ledger {path} failed: {error}."
+
+
+def _full(path: Path) -> str:
+    return (
+        f"Ledger {path} cannot grow: the disk is full. Free some space;"
+        " counting goes on from the last commit, nothing is lost."
+    )
+
+
+def _unreliable(path: Path, finding: str) -> str:
+    # SQLite says the same of a broken disk, of a quota, and of no space for its shared memory.
+    return (
+        f"Ledger {path} could not be read or written ({finding}). Check the disk and the space"
+        " that is left on it."
+    )

@@ -11,7 +11,6 @@ instant, in order of insertion, where a new row can only come last.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from itertools import pairwise
 from typing import NamedTuple
 
 from exporter.admin import query
@@ -109,5 +108,5 @@ async def _drain(ask: Ask, instant: Micros, *, live_only: bool) -> list[Executio
 def _insist_on_order(rows: list[Execution], position: Position) -> None:
     # A server that ignores the sort would have us skip rows, or ask for the same ones for ever.
     created = [position.instant, *(row.id.created_at for row in rows)]
-    if any(later < earlier for earlier, later in pairwise(created)):
+    if created != sorted(created):
         raise nonsense("ListExecutions", "", "rows that are not in order of their creation")

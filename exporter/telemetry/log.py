@@ -5,6 +5,7 @@ INFO is a change of state, WARNING is something that a person may have to act up
 poll. Nothing is said per execution.
 """
 
+import contextlib
 import logging
 import sys
 from typing import Any
@@ -40,6 +41,21 @@ def configure(*, level: str, media: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_StandardError,
         cache_logger_on_first_use=False,
     )
+
+
+class _StandardError:
+    """Writes lines to standard error. One that cannot be written is lost, and nothing with it."""
+
+    def __init__(self, *_: Any) -> None:
+        """Take the arguments that structlog passes on."""
+
+    def msg(self, line: str) -> None:
+        """Write one *line*."""
+        # A full disk under a log file must not stop what it is the log of.
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)  # noqa: T201  # this is how logs are written
+
+    debug = info = warning = error = critical = exception = msg

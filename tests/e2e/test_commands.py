@@ -16,7 +16,7 @@ import pytest
 import exporter
 from tests.e2e.exporter import Exporter, write_config
 from tests.e2e.flyte import Simulator
-from tests.e2e.programs import COMMAND, Program, get, until
+from tests.e2e.programs import COMMAND, Program, free_port, get, until
 from tests.e2e.proxy import Proxy, State, Trouble
 
 _PROMPT_SECONDS = 3.0
@@ -28,6 +28,7 @@ _MISTAKES = {
     ("run",): "Missing option '--config'",
     ("sim", "--listen=127.0.0.1:0", "--speed=0"): "0.0 is not in the range x>0",
     ("demo", "--incident=admin-slo@1s+2s"): 'Did you mean "admin-slow"?',
+    ("demo", "--data-dir=/dev/null/here"): "cannot create /dev/null/here: Not a directory",
     ("demo", "--incident=admin-slow"): 'expected an incident such as "failure-spike@2m+5m"',
     ("sim", "--listen=127.0.0.1:0", "--incident=stuck@now+2s"): 'got "now"',
 }
@@ -207,6 +208,17 @@ def test_an_answer_under_way_does_not_delay_the_stop_for_long(
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n" * 100)
         assert client.recv(1)
         assert running.program.terminate(within=2 * _PROMPT_SECONDS) == 0
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(simulator: Simulator, tmp_path: Path) -> None:
+    """Where standard error is a file on a full disk, lines are lost and no counts."""
+    port = free_port()
+    config = write_config(tmp_path, endpoint=simulator.address, web={"listen": f"127.0.0.1:{port}"})
+    command = ("sh", "-c", 'exec "$@" 2>/dev/full', "sh", str(COMMAND), "run", f"--config={config}")
+    with Program("silent", command, directory=tmp_path) as silent:
+        _await_readiness(port)
+        assert silent.terminate(within=_PROMPT_SECONDS) == 0
+        assert silent.said() == ""
 
 
 def _await_readiness(port: int) -> None:

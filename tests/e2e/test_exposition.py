@@ -23,7 +23,9 @@ from tests.e2e.prometheus import Prometheus
 def _demo(directory: Path) -> Iterator[int]:
     """Run the demo until every target was polled and counts something; yields the web port."""
     command = (str(COMMAND), "demo", "--listen=127.0.0.1:0", "--seed=1")
-    with Program("demo", command, directory=directory) as program:
+    # Killed at the end, it cannot tidy up.
+    scratch = {"TMPDIR": str(directory)}
+    with Program("demo", command, directory=directory, environment=scratch) as program:
         port = int(program.wait_for(r"http://localhost:(\d+)/metrics")[1])
 
         def complete() -> bool:

@@ -5,6 +5,7 @@ The first would make counters lie; the second passes, and what was not written i
 """
 
 import os
+import re
 import resource
 import shutil
 import sqlite3
@@ -191,13 +192,29 @@ def test_a_full_disk_costs_no_count(simulator: Simulator, flyte: Flyte, tmp_path
     """With no space left polls fail and say why; as soon as there is some, all is counted."""
     with (
         _small_disk(tmp_path / "disk") as disk,
-        _counting(simulator, flyte, disk, project="full") as exporter,
+        _counting(simulator, flyte, tmp_path, project="full", ledger=disk / "l.db") as exporter,
     ):
         with _filled(disk):
             _assert_stalled(
                 exporter, flyte, project="full", said="cannot grow: the disk is full. Free some"
             )
         _assert_counted(exporter, flyte)
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["no ledger yet", "a ledger"])
+def test_a_start_on_a_full_disk_is_refused(
+    counted: Path, simulator: Simulator, tmp_path: Path, *, is_new: bool
+) -> None:
+    """Nothing can be counted then, and whoever looks is pointed at the disk."""
+    with _small_disk(tmp_path / "disk") as disk:
+        if not is_new:
+            shutil.copy(counted, disk / "exporter.db")
+        config = write_config(
+            tmp_path, endpoint=simulator.address, ledger={"path": str(disk / "exporter.db")}
+        )
+        with _filled(disk), run.start(config) as refused:
+            assert refused.exit_code() == 1
+            assert re.fullmatch(r"Ledger .*\bdisk\b.*\bspace\b.*\n", refused.said())
 
 
 def test_a_file_that_may_not_grow_costs_no_count(
@@ -218,13 +235,21 @@ def test_a_file_that_may_not_grow_costs_no_count(
 
 @contextmanager
 def _counting(
-    simulator: Simulator, flyte: Flyte, directory: Path, *, project: str
+    simulator: Simulator,
+    flyte: Flyte,
+    directory: Path,
+    *,
+    project: str,
+    ledger: Path | None = None,
 ) -> Iterator[Exporter]:
     """Run an exporter that has counted something; it must still end well."""
     flyte.add_project(project)
     flyte.add_launch_plan(project, "ingest")
     config = write_config(
-        directory, endpoint=simulator.address, discovery={"include": [f"{project}/production"]}
+        directory,
+        endpoint=simulator.address,
+        discovery={"include": [f"{project}/production"]},
+        ledger={"path": str(ledger or directory / "exporter.db")},
     )
     with Exporter(config) as exporter:
         exporter.wait_until_ready()
