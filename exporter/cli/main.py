@@ -9,7 +9,6 @@ import os
 import sys
 import tempfile
 import traceback
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -79,20 +78,15 @@ def main() -> None:
     except EXPECTED as error:
         click.echo(str(error), err=True)
         sys.exit(_FAILURE)
-    except ExceptionGroup as group:
-        sys.exit(_report(group))
     except Exception as bug:  # noqa: BLE001  # the process's edge
         sys.exit(_report(bug))
 
 
 def _report(error: Exception) -> int:
     """Say what to do about an error that nobody foresaw."""
-    with (
-        tempfile.NamedTemporaryFile(
-            "w", prefix="flyte-exporter-", suffix=".log", delete=False, encoding="utf-8"
-        ) as report,
-        ExitStack(),
-    ):
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="flyte-exporter-", suffix=".log", delete=False, encoding="utf-8"
+    ) as report:
         report.write(f"flyte-exporter {exporter.__version__}, Python {sys.version}\n")
         report.write("".join(traceback.format_exception(error)))
     click.echo(

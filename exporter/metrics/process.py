@@ -1,6 +1,7 @@
 """What is told about this process itself: ordinary instruments, declared in the catalog."""
 
 import platform
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -67,6 +68,7 @@ class Process:
         # Until there was a commit there is no time of it; 0 would be a date in 1970.
         self._registry.unregister(self._last_commit)
         self._committed = False
+        self._reached_at = float("-inf")
 
     def born(
         self,
@@ -104,7 +106,13 @@ class Process:
         """Count one call to Admin."""
         self._rpcs.labels(method, code).inc()
         self._rpc_duration.labels(method).observe(seconds)
-        self._admin_up.set(code not in _UNREACHED)
+        ended_at = time.monotonic()
+        if code not in _UNREACHED:
+            self._reached_at = ended_at
+            self._admin_up.set(1)
+        elif ended_at - seconds >= self._reached_at:
+            # A call that hung since before the newest answer says nothing about now.
+            self._admin_up.set(0)
 
     def admin_is(self, *, version: str, build: str) -> None:
         """Show which Flyte Admin this is."""

@@ -42,13 +42,16 @@ class Slice(NamedTuple):
     following: Position | None
 
 
-async def read_slice(ask: Ask, position: Position, *, live_only: bool = False) -> Slice:
+async def read_slice(
+    ask: Ask, position: Position, *, subject: str, live_only: bool = False
+) -> Slice:
     """
     Read one slice.
 
     Args:
         ask: How to ask Admin.
         position: Where to begin.
+        subject: Whose list it is, for errors.
         live_only: List only executions in a non-terminal phase.
 
     Raises:
@@ -57,7 +60,7 @@ async def read_slice(ask: Ask, position: Position, *, live_only: bool = False) -
     since = query.created_from if position.inclusive else query.created_after
     page = await ask(since(position.instant, live_only=live_only), "")
     rows = page.executions
-    _insist_on_order(rows, position)
+    _insist_on_order(rows, position, subject)
     if not page.token or not rows:
         return Slice(rows, None)
     last = rows[-1].id.created_at
@@ -105,8 +108,8 @@ async def _drain(ask: Ask, instant: Micros, *, live_only: bool) -> list[Executio
             return rows
 
 
-def _insist_on_order(rows: list[Execution], position: Position) -> None:
+def _insist_on_order(rows: list[Execution], position: Position, subject: str) -> None:
     # A server that ignores the sort would have us skip rows, or ask for the same ones for ever.
     created = [position.instant, *(row.id.created_at for row in rows)]
     if created != sorted(created):
-        raise nonsense("ListExecutions", "", "rows that are not in order of their creation")
+        raise nonsense("ListExecutions", subject, "rows that are not in order of their creation")

@@ -285,6 +285,8 @@ class Poller:
             else:
                 break
         self._sweep = None
+        # The rows that made pages too large may be behind us.
+        self._page_size = min(self._page_size * 2, settings.page_size)
         interval = settings.reconcile_interval.total_seconds()
         now = self._services.clock.monotonic()
         while self._reconcile_at <= now:
@@ -354,7 +356,12 @@ class Poller:
     # Asking
 
     async def _read(self, position: Position, step: str, *, live_only: bool = False) -> Slice:
-        part = await read_slice(partial(self._ask, step=step), position, live_only=live_only)
+        part = await read_slice(
+            partial(self._ask, step=step),
+            position,
+            subject=str(self.target),
+            live_only=live_only,
+        )
         self._services.fleet.note(part.rows, self._services.clock.now())
         return part
 

@@ -93,7 +93,7 @@ async def read(
     rows: list[Execution] = []
     following: Position | None = BEGINNING if since is None else Position(since)
     while following is not None and (until is None or following.instant < until):
-        part = await read_slice(ask, following, live_only=live_only)
+        part = await read_slice(ask, following, subject=str(target), live_only=live_only)
         rows += part.rows
         following = part.following
     return [row for row in rows if until is None or row.id.created_at < until]

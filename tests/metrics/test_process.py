@@ -100,9 +100,16 @@ def test_a_duration_is_born_for_each_method(process: Process) -> None:
 def test_admin_is_up_when_it_answers(process: Process, code: str, up: int) -> None:
     """A refusal is an answer; silence is not. The newest call decides."""
     for earlier in ("OK", "UNAVAILABLE"):
-        process.call_finished(method="GetVersion", code=earlier, seconds=0.1)
-        process.call_finished(method="ListExecutions", code=code, seconds=0.1)
+        process.call_finished(method="GetVersion", code=earlier, seconds=0)
+        process.call_finished(method="ListExecutions", code=code, seconds=0)
         assert values(process, catalog.ADMIN_UP) == {(): up}
+
+
+def test_a_call_that_hung_for_long_is_no_news(process: Process) -> None:
+    """One that was begun before the newest answer, and failed after it, does not mean down."""
+    process.call_finished(method="GetVersion", code="OK", seconds=0.1)
+    process.call_finished(method="ListExecutions", code="DEADLINE_EXCEEDED", seconds=15)
+    assert values(process, catalog.ADMIN_UP) == {(): 1}
 
 
 def test_each_call_is_counted_and_timed(process: Process) -> None:

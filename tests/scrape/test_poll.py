@@ -320,6 +320,11 @@ async def test_page_too_large_is_halved_until_it_fits(make_rig: Callable[..., Ri
     await rig.poll(T)
     assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 100
     assert {request.limit for _, request in rig.calls if request.limit <= 10} == {8}
+    rig.at_await = rig.nothing_happens
+    for _ in range(4):
+        rig.clock.advance(700)
+        await rig.poll(T)
+    assert max(request.limit for _, request in rig.calls[-3:]) == 64, "it is tried again"
 
 
 async def test_one_row_too_large_is_an_error_that_says_so(make_rig: Callable[..., Rig]) -> None:
