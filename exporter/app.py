@@ -130,7 +130,7 @@ async def start(
             admin=AdminClient(channel, observer=process),
             journal=journal,
             book=book,
-            fleet=Fleet(),
+            fleet=Fleet(ledger.newest_cursor()),
             clock=clock,
             process=process,
             settings=settings.scrape,

@@ -10,7 +10,10 @@ fi
 echo "installing Debian's prometheus for the tests"
 export DEBIAN_FRONTEND=noninteractive
 # The service must not start here: the tests start their own.
-printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; } >/dev/null 2>&1 ||
     echo "could not install it; see the reasons of the tests that need it" >&2
-rm -f /usr/sbin/policy-rc.d

@@ -175,7 +175,7 @@ class Rig:
             admin=AdminClient(channel, observer=self.process, stub=lambda _: SimulatedStub(self)),
             journal=journal,
             book=self.book,
-            fleet=Fleet(),
+            fleet=Fleet(self.ledger.newest_cursor()),
             clock=self.clock,
             process=self.process,
             settings=self.settings,

@@ -120,10 +120,12 @@ class AdminClient:
                 ),
                 timeout=timeout,
             )
+            known = len(found)
             for project in answer.projects:
                 found.update(dict.fromkeys(convert.targets(project)))
             token = answer.token
-            if not token or not answer.projects:
+            # A page that brings nothing new is the end, whatever its token says.
+            if not token or len(found) == known:
                 return list(found)
 
     async def get_version(self, *, timeout: float) -> Version:

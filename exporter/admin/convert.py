@@ -29,7 +29,8 @@ def execution(message: Any) -> Execution:
     and not rounded.
 
     Raises:
-        ValueError: It has no name, or an instant or a duration that no calendar has.
+        ValueError: It has no name, or was created at a time that no calendar has: then nobody can
+            say which execution it is. Other times that cannot be are unknown times.
     """
     closure = message.closure
     spec = message.spec
@@ -43,15 +44,15 @@ def execution(message: Any) -> Execution:
     created, updated, started_at = closure.created_at, closure.updated_at, None
     created_at = created.seconds * SECOND + created.nanos // 1000
     updated_at = updated.seconds * SECOND + updated.nanos // 1000
+    if not 0 <= created_at < _END_OF_TIME:
+        raise ValueError(f"an execution called {name!r} from a time that no calendar has")
+    if not 0 <= updated_at < _END_OF_TIME:
+        updated_at = created_at
     if closure.HasField("started_at"):
         started = closure.started_at
         started_at = started.seconds * SECOND + started.nanos // 1000
-    if not (
-        0 <= created_at < _END_OF_TIME
-        and 0 <= updated_at < _END_OF_TIME
-        and 0 <= (started_at or 0) < _END_OF_TIME
-    ):
-        raise ValueError(f"an execution called {name!r} at a time that no calendar has")
+        if not 0 <= started_at < _END_OF_TIME:
+            started_at = None
     # The plain constructors of named tuples would take a tenth of a poll's time.
     return _new(
         Execution,
@@ -67,10 +68,10 @@ def execution(message: Any) -> Execution:
     )
 
 
-def _duration(duration: Any) -> timedelta:
+def _duration(duration: Any) -> timedelta | None:
     whole = duration.seconds
     if not -_LONGEST < whole < _LONGEST:
-        raise ValueError(f"a duration of {whole} s")
+        return None
     return timedelta(0, whole, duration.nanos // 1000)
 
 

@@ -45,11 +45,9 @@ def created_after(instant: Micros, *, live_only: bool = False) -> Query:
     return _query(f"gt({_BY_CREATION},{rfc3339(instant)})", live_only=live_only)
 
 
-def created_at(instant: Micros, *, live_only: bool = False) -> Query:
+def created_at(instant: Micros) -> Query:
     """Ask for executions created at exactly *instant*, in order of insertion."""
-    return _query(
-        f"eq({_BY_CREATION},{rfc3339(instant)})", live_only=live_only, sort_key=_BY_INSERTION
-    )
+    return _query(f"eq({_BY_CREATION},{rfc3339(instant)})", live_only=False, sort_key=_BY_INSERTION)
 
 
 def named(names: Iterable[str]) -> Query:

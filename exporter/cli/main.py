@@ -84,14 +84,21 @@ def main() -> None:
 
 def _report(error: Exception) -> int:
     """Say what to do about an error that nobody foresaw."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="flyte-exporter-", suffix=".log", delete=False, encoding="utf-8"
-    ) as report:
-        report.write(f"flyte-exporter {exporter.__version__}, Python {sys.version}\n")
-        report.write("".join(traceback.format_exception(error)))
+    details = f"flyte-exporter {exporter.__version__}, Python {sys.version}\n" + "".join(
+        traceback.format_exception(error)
+    )
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="flyte-exporter-", suffix=".log", delete=False, encoding="utf-8"
+        ) as report:
+            report.write(details)
+        where = report.name
+    except OSError:
+        click.echo(details, err=True)
+        where = "the lines above"
     click.echo(
         f"Unexpected: {type(error).__name__}: {error}\n"
-        f"This is a bug; please report it with {report.name}.",
+        f"This is a bug; please report it with {where}.",
         err=True,
     )
     return _BUG

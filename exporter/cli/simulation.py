@@ -1,5 +1,6 @@
 """The options that `demo` and `sim` share."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,17 @@ class _IncidentType(click.ParamType[Incident]):
             self.fail(str(error), param, ctx)
 
 
+class _Speed(click.FloatRange):
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number that time can be divided by."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
 def world_options(*, speed: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add `--seed`, `--speed` (by default *speed*) and `--incident` to a command."""
 
@@ -37,7 +49,7 @@ def world_options(*, speed: float) -> Callable[[Callable[..., None]], Callable[.
             ),
             click.option(
                 "--speed",
-                type=click.FloatRange(min=0, min_open=True),
+                type=_Speed(min=0, min_open=True),
                 default=speed,
                 show_default=True,
                 help="Divide periods and durations by this.",

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, Self, TypeVar
 
-from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
 from exporter.model.clock import Clock
@@ -93,13 +92,11 @@ class Journal:
     def _attempt(self, batch: list[_Waiting]) -> list[tuple[_Waiting, Exception | None]]:
         try:
             self._ledger.commit([waiting.commit for waiting in batch])
-        except LedgerError as error:
+        except Exception as error:  # noqa: BLE001  # the edge of this thread: it is the callers'
             if len(batch) == 1:
                 return [(batch[0], error)]
             # Together they failed; by itself, perhaps only one does.
             return [outcome for waiting in batch for outcome in self._attempt([waiting])]
-        except Exception as bug:  # noqa: BLE001  # the edge of this thread: it belongs to the callers
-            return [(waiting, bug) for waiting in batch]
         return [(waiting, None) for waiting in batch]
 
     def _settle(self, outcomes: list[tuple[_Waiting, Exception | None]], seconds: float) -> None:

@@ -143,7 +143,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 def _check_endpoint(
     connection: sqlite3.Connection, path: Path, endpoint: str, *, adopt: bool
 ) -> None:
-    owner = connection.execute("SELECT value FROM meta WHERE key = 'endpoint'").fetchone()[0]
+    row = connection.execute("SELECT value FROM meta WHERE key = 'endpoint'").fetchone()
+    if row is None:
+        raise corrupt(path, "it does not say which Admin it belongs to")
+    owner = row[0]
     if owner == endpoint:
         return
     if not adopt:

@@ -156,6 +156,12 @@ class Ledger:
                 )
             ]
 
+    def newest_cursor(self) -> Micros | None:
+        """Return how far the furthest target has come; None when there is none."""
+        with explained(self.path):
+            (cursor,) = self._connection.execute("SELECT max(cursor) FROM target").fetchone()
+        return None if cursor is None else Micros(cursor)
+
     def activity(self) -> list[Activity]:
         """Read when something last happened to which launch plan."""
         with explained(self.path):
@@ -181,19 +187,7 @@ class Ledger:
         return Discovery(Micros(int(at)), rows)
 
     def _write(self, commit: Commit) -> None:
-        # What is over goes first: the same commit may bring it back.
-        if commit.removed:
-            ids = (json.dumps(list(commit.removed)),)
-            for table, column in (("series", "id"), ("bucket", "series")):
-                self._connection.execute(
-                    f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))",  # noqa: S608  # both are literals of ours
-                    ids,
-                )
-        for target, launch_plan in commit.inactive:
-            self._connection.execute(
-                "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
-                (*target, launch_plan),
-            )
+        self._remove(commit)
         if commit.target is not None:
             self._write_target(commit.target, commit)
         if commit.deltas:
@@ -210,6 +204,24 @@ class Ledger:
             self._write_discovery(commit.discovery)
         for target, progress in commit.begun.items():
             self._begin(target, progress)
+
+    def _remove(self, commit: Commit) -> None:
+        """Remove what is over: before anything else, for the same commit may bring it back."""
+        if commit.removed:
+            ids = (json.dumps(list(commit.removed)),)
+            for table, column in (("series", "id"), ("bucket", "series")):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))",  # noqa: S608  # both are literals of ours
+                    ids,
+                )
+        for target, launch_plan in commit.inactive:
+            self._connection.execute(
+                "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
+                (*target, launch_plan),
+            )
+            if not launch_plan:
+                # Nothing was heard of the whole target for so long: it begins anew if it returns.
+                self._begin(target, None)
 
     def _begin(self, target: Target, progress: Progress | None) -> None:
         if progress is not None:
@@ -229,16 +241,21 @@ class Ledger:
         if commit.rows:
             self._write_executions(named, commit.rows)
         if commit.progress is not None:
-            self._connection.execute(_UPSERT_PROGRESS, {**named, **commit.progress._asdict()})
-            self._connection.execute(
-                _PRUNE_EXECUTIONS,
-                {
-                    **named,
-                    "retained_from": commit.progress.retained_from,
-                    "terminal": json.dumps(sorted(TERMINAL)),
-                    "vanished": VANISHED_AFTER,
-                },
-            )
+            self._write_progress(named, commit.progress)
+
+    def _write_progress(self, target: dict[str, str], progress: Progress) -> None:
+        before = self._connection.execute(
+            "SELECT retained_from FROM target WHERE project = :project AND domain = :domain",
+            target,
+        ).fetchone()
+        self._connection.execute(_UPSERT_PROGRESS, {**target, **progress._asdict()})
+        if before is None or before[0] < progress.retained_from:
+            bounds = {
+                "retained_from": progress.retained_from,
+                "terminal": json.dumps(sorted(TERMINAL)),
+                "vanished": VANISHED_AFTER,
+            }
+            self._connection.execute(_PRUNE_EXECUTIONS, {**target, **bounds})
 
     def _write_executions(
         self, target: dict[str, str], rows: Mapping[ExecutionId, Tracked]
@@ -299,6 +316,8 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._connection.in_transaction:  # an earlier end of one failed
+            self._connection.execute("ROLLBACK")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

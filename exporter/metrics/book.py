@@ -1,9 +1,8 @@
 """
 The series of the ledger, in memory: who has one, what it stands at, and what of that is shown.
 
-`post` decides where increments go and writes nothing; the posting is committed to the ledger;
-`apply` then makes it true here and on /metrics. A posting whose commit fails is dropped, and
-nothing has happened.
+`post` decides where increments go; the posting is committed to the ledger; `apply` then makes it
+true here and on /metrics. A posting whose commit fails is dropped, and nothing was counted.
 
 Holding back: Prometheus sees an increment only between two samples. So a new series shows 0 for a
 while, whatever it stands at, and after a start every series shows what it stood at before. The end
@@ -13,7 +12,7 @@ counter step back.
 
 import time
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -94,6 +93,7 @@ class Posting:
         activity: Launch plans that something happened to.
         removed: Series that are over.
         inactive: Launch plans that are over.
+        diverted: Increments that overflowed, by family.
     """
 
     additions: Sequence[Addition] = ()
@@ -101,6 +101,7 @@ class Posting:
     activity: Sequence[Activity] = ()
     removed: Sequence[int] = ()
     inactive: Sequence[tuple[Target, str]] = ()
+    diverted: Mapping[Family, int] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -185,18 +186,27 @@ class Book:
     # Counting
 
     def post(self, target: Target, increments: Increments, now: Micros) -> Posting:
-        """Decide to which series *increments* go; nothing is counted yet."""
+        """
+        Decide to which series *increments* go.
+
+        Nothing is counted yet; but a series that comes to be here has its place from now on.
+        """
+        diverted: Counter[Family] = Counter()
         additions: dict[Series, tuple[float, dict[int, int]]] = {}
         for key in increments.births:
             series = self._resolve(key, now)
             if not series.exposed:
                 additions.setdefault(series, (0.0, {}))
         for key, count in increments.counts.items():
-            series = self._resolve(key, now, increments=count)
+            series = self._resolve(key, now)
+            if series.labels != key[1]:
+                diverted[key[0]] += count
             total, buckets = additions.get(series, (0.0, {}))
             additions[series] = (total + count, buckets)
         for key, values in increments.observations.items():
-            series = self._resolve(key, now, increments=len(values))
+            series = self._resolve(key, now)
+            if series.labels != key[1]:
+                diverted[key[0]] += len(values)
             total, buckets = additions.get(series, (0.0, {}))
             bounds = self._bounds[series.family]
             for value in values:
@@ -209,6 +219,7 @@ class Book:
             self._touch(target, increments, additions, now),
             tuple(self._removed),
             tuple(self._inactive),
+            diverted,
         )
 
     def apply(self, posting: Posting, now: Micros) -> None:
@@ -217,6 +228,8 @@ class Book:
             self._removed.pop(series_id, None)
         for owner in posting.inactive:
             self._inactive.pop(owner, None)
+        for family, increments in posting.diverted.items():
+            self._observer.diverted(family=family, increments=increments)
         if not posting.additions:
             return
         began = time.perf_counter()
@@ -241,6 +254,10 @@ class Book:
         that commit fails, `retry` has them come back.
         """
         found: list[Series] = []
+        if self._holds and self._holds[0][0] > now + self._hold:
+            # The clock was ahead and is not any more; nobody waits longer than a hold from now.
+            latest = Micros(now + self._hold)
+            self._holds = deque((min(at, latest), series) for at, series in self._holds)
         while self._holds and self._holds[0][0] <= now:
             series = self._holds.popleft()[1]
             series.releasing = True
@@ -326,7 +343,7 @@ class Book:
 
     # Inside
 
-    def _resolve(self, key: SeriesKey, now: Micros, *, increments: int = 0) -> Series:
+    def _resolve(self, key: SeriesKey, now: Micros) -> Series:
         """Return the series for *key*: its own, a new one, or the one it overflows into."""
         series = self._series.get(key)
         if series is not None:
@@ -334,8 +351,6 @@ class Book:
         family, labels = key
         if self._admits(family, labels):
             return self._create(key, now)
-        if increments:
-            self._observer.diverted(family=family, increments=increments)
         has_plan = len(labels) > _PLAN_PLACE
         rest = labels[_PLAN_PLACE + 1 :]
         plan = (OVERFLOW,) if has_plan else ()

@@ -116,7 +116,7 @@ ADMIN_UP = Family(
     "flyte_admin_up",
     Kind.GAUGE,
     Source.PROCESS,
-    "Whether Flyte Admin answered the newest call: 1 also when it refused.",
+    "Whether Flyte Admin answered the newest call: 1 also when it refused, or its database failed.",
 )
 ADMIN_INFO = Family(
     "flyte_admin_info",
@@ -169,14 +169,14 @@ TARGET_UP = Family(
     "flyte_exporter_target_up",
     Kind.GAUGE,
     Source.TARGET,
-    "Whether the target's last poll succeeded.",
+    "Whether the target's last poll succeeded; absent before the first.",
     TARGET,
 )
 POLLS = Family(
     "flyte_exporter_polls_total",
     Kind.COUNTER,
     Source.PROCESS,
-    "Polls by outcome: success, admin_error, timeout or ledger_error.",
+    "Polls by outcome: success, admin_error, timeout, ledger_error or internal_error.",
     ("outcome",),
 )
 POLL_ROWS = Family(

@@ -25,7 +25,7 @@ from exporter.metrics.formats import Format
 from exporter.model.time import Micros
 from exporter.model.time import seconds as to_seconds
 
-_UNREACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+_UNREACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """Codes that do not show whether Admin is there: most often it is not."""
 
 
@@ -107,6 +107,8 @@ class Process:
         self._rpcs.labels(method, code).inc()
         self._rpc_duration.labels(method).observe(seconds)
         ended_at = time.monotonic()
+        if code == "CANCELLED":
+            return  # by ourselves
         if code not in _UNREACHED:
             self._reached_at = ended_at
             self._admin_up.set(1)

@@ -15,8 +15,9 @@ class Fleet:
     what is yet to come.
     """
 
-    def __init__(self) -> None:
-        self._newest: Micros | None = None
+    def __init__(self, newest: Micros | None = None) -> None:
+        """Begin with the *newest* creation time that an earlier process has seen."""
+        self._newest = newest
 
     @property
     def newest_seen(self) -> Micros | None:

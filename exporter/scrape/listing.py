@@ -66,7 +66,7 @@ async def read_slice(
     last = rows[-1].id.created_at
     if rows[0].id.created_at != last:
         return Slice(rows, Position(last))
-    return Slice(await _drain(ask, last, live_only=live_only), Position(last, inclusive=False))
+    return Slice(await _drain(ask, last), Position(last, inclusive=False))
 
 
 async def slices(
@@ -95,9 +95,13 @@ async def slices(
     yield part
 
 
-async def _drain(ask: Ask, instant: Micros, *, live_only: bool) -> list[Execution]:
-    """Read all that was created at *instant*."""
-    asked = query.created_at(instant, live_only=live_only)
+async def _drain(ask: Ask, instant: Micros) -> list[Execution]:
+    """
+    Read all that was created at *instant*, live or not.
+
+    By offsets, so nothing may leave the list meanwhile; and from a list of live ones, rows do.
+    """
+    asked = query.created_at(instant)
     rows: list[Execution] = []
     token = ""
     while True:

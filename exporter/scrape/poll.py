@@ -10,7 +10,6 @@ Each complete slice of the list is committed with its cursor, so a backlog that 
 poll's time still gets shorter with every poll; and of a slice that was cut off, nothing happened.
 """
 
-from collections.abc import Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +29,7 @@ from exporter.model.clock import Clock
 from exporter.model.executions import Execution, ExecutionId
 from exporter.model.progress import Progress
 from exporter.model.targets import Target
-from exporter.model.time import Micros, micros
+from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
 from exporter.scrape.fleet import Fleet, newest
 from exporter.scrape.listing import BEGINNING, Position, Slice, read_slice, slices
@@ -40,6 +39,12 @@ from exporter.track.executions import levels as levels_of
 
 STEPS = ("new", "live", "reconcile")
 """Where rows come from, as `flyte_exporter_poll_rows_total` tells them apart."""
+
+_MOST_ROWS_AT_ONCE = 5_000
+"""Rows that are digested in one go: some 20 ms, in which nothing else can happen."""
+
+_NEW_SHARE = 0.5
+"""Part of a poll's time that may go to what is new, before the live set has its turn."""
 
 _LEAST_TIMEOUT = timedelta(milliseconds=50).total_seconds()
 """A call that has less time than this is not worth beginning."""
@@ -93,12 +98,13 @@ class Poller:
         self._levels_shown = False
         self._page_size = services.settings.page_size
         self._deadline = float("inf")
-        self._resume: Position | None = None
+        self._resume: tuple[Position, float] | None = None
         self._refreshed: set[ExecutionId] = set()
         self._sweep: _Sweep | None = None
         self._swept = False
         self._reconcile_at = reconcile_at
         self._absent: set[ExecutionId] = set()
+        self._touched: set[str] = set()
 
     @property
     def live(self) -> int:
@@ -119,8 +125,10 @@ class Poller:
             PollTimeout: There was no time left.
         """
         if self._memory is None:
-            record = await self._services.journal.read(lambda ledger: ledger.target(self.target))
-            self._memory = Memory(record)
+            self._memory = await self._services.journal.read(
+                lambda ledger: Memory(ledger.target(self.target))
+            )
+            self._warn_of_the_future(self._memory.progress)
         try:
             if self._memory.progress is None:
                 await self._prime(self._memory)
@@ -135,13 +143,22 @@ class Poller:
                 self._resume = None
             raise
         if not self._levels_shown:
-            book = self._services.book
-            self._show_levels({*book.plans(self.target), *self._memory.launch_plans()})
+            self._touched.update(self._services.book.plans(self.target))
+            self._touched.update(self._memory.launch_plans())
             self._levels_shown = True
+        self._show_levels(self._memory)
+
+    def _warn_of_the_future(self, progress: Progress | None) -> None:
+        """Say so if nothing launched now can be listed, because some clock was once ahead."""
+        if progress is not None and progress.retained_from > self._services.clock.now():
+            log.warning(
+                "a clock was ahead: executions launched before then are only seen while they run",
+                target=str(self.target),
+                then=rfc3339(progress.retained_from),
+            )
 
     def retire(self) -> None:
         """Take down the target's levels; its counters stay."""
-        self._levels_shown = False
         self._services.book.drop_levels(self.target)
 
     # The three steps, and the first time
@@ -175,71 +192,114 @@ class Poller:
         now = self._services.clock.now()
         horizon = min(self._services.fleet.newest(progress.cursor), now)
         reconciling = not self._swept or self._services.clock.monotonic() >= self._reconcile_at
-        overlap = self._services.settings.overlap
-        begin = self._resume or Position(
-            max(self._bound(progress.cursor, overlap), progress.retained_from)
-        )
-        self._resume = None
+        begin = self._begin(progress)
         fresh: set[ExecutionId] = set()
         rows: list[Execution] = []
+        cut_off = False
         async with aclosing(slices(self._read_new, begin)) as parts:
             async for part in parts:
                 rows = part.rows
                 fresh.update(row.id for row in rows)
                 cursor = newest(rows, self._services.clock.now(), progress.cursor)
                 progress = progress._replace(cursor=cursor or progress.cursor)
-                if part.following is not None:
-                    await self._commit(memory, Batch(target=self.target, rows=rows), progress)
-        progress = progress._replace(cursor=max(progress.cursor, horizon))
+                if part.following is None:
+                    break
+                await self._commit(memory, Batch(target=self.target, rows=rows), progress)
+                rows = []
+                if self._remaining() < self._budget() * (1 - _NEW_SHARE):
+                    cut_off = True
+                    self._resume = (part.following, self._services.clock.monotonic())
+                    break
+        if not cut_off:
+            progress = progress._replace(cursor=max(progress.cursor, horizon))
         stale = [key for key in memory.live() if key not in fresh]
         absent: list[ExecutionId] = []
         beginning = reconciling and self._sweep is None
         try:
-            absent = await self._refresh(stale, into=rows, thorough=beginning)
+            absent = await self._refresh(
+                memory, stale, into=rows, progress=progress, thorough=beginning
+            )
         finally:
             # Also when the refresh was cut off: what was answered until then is no less true.
             batch = Batch(target=self.target, rows=rows, absent=absent if beginning else ())
             await self._commit(memory, batch, progress)
         if reconciling:
             await self._reconcile(memory)
+        if cut_off:
+            raise PollTimeout(self._late())
+
+    def _begin(self, progress: Progress) -> Position:
+        """Return where the list of what is new begins."""
+        overlap = self._services.settings.overlap
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            # Not after a longer pause: rows that came late behind that position would be missed.
+            position, at = resume
+            if self._services.clock.monotonic() - at < overlap.total_seconds():
+                return position
+        return Position(max(self._bound(progress.cursor, overlap), progress.retained_from))
 
     async def _read_new(self, position: Position) -> Slice:
-        """Read one slice of what is new; out of time, the next poll goes on from *position*."""
+        """Read one slice of what is new; cut off, the next poll goes on from *position*."""
         try:
             return await self._read(position, "new")
-        except PollTimeout:
+        except (AdminError, PollTimeout):
             # From the cursor less the overlap, a burst that fills the overlap would never end.
-            self._resume = position
+            self._resume = (position, self._services.clock.monotonic())
             raise
 
     async def _refresh(
-        self, keys: list[ExecutionId], *, into: list[Execution], thorough: bool
+        self,
+        memory: Memory,
+        keys: list[ExecutionId],
+        *,
+        into: list[Execution],
+        progress: Progress,
+        thorough: bool,
     ) -> list[ExecutionId]:
         """
         Ask what became of *keys*, and add the rows *into* those of the poll.
+
+        A large live set is committed as it comes in, with *progress*, so that no step of it keeps
+        the event loop for long.
 
         Returns:
             The executions that Admin answered NOT_FOUND for. They are asked for one by one only
             once, and again when *thorough*.
         """
-        # Those first that the last poll had no time for.
+        # Those first that the last polls had no time for.
+        if self._refreshed.issuperset(keys):
+            self._refreshed.clear()
         keys.sort(key=self._refreshed.__contains__)
-        listed = [key for key in keys if query.is_speakable(key.name)]
-        start = 0
+        missing = {key for key in keys if not query.is_speakable(key.name)}
+        listed = [key for key in keys if key not in missing]
+        missing.update(listed)
+        start, size = 0, self._page_size
         while start < len(listed):
-            # The page size may have been halved meanwhile, so each chunk is cut as it is asked for.
-            names = [key.name for key in listed[start : start + self._page_size]]
+            chunk = listed[start : start + size]
             try:
-                page = await self._call(query.named(names), "", "live", limit=len(names))
+                page = await self._call(
+                    query.named(key.name for key in chunk), "", "live", limit=len(chunk)
+                )
             except MessageTooLarge:
-                self._halve(len(names))
+                # Of this chunk alone: these are not the rows that the pages of lists are made of.
+                size = self._half(len(chunk))
                 continue
             into += page.executions
-            start += len(names)
-            self._refreshed.update(listed[start - len(names) : start])
+            missing.difference_update(row.id for row in page.executions)
+            self._refreshed.update(chunk)
+            start += len(chunk)
+            if len(into) > _MOST_ROWS_AT_ONCE:
+                batch = Batch(target=self.target, rows=[*into])
+                into.clear()
+                await self._commit(memory, batch, progress)
         self._refreshed.clear()
-        found = {row.id for row in into}
-        missing = [key for key in keys if key not in found]
+        return await self._look_for(missing, into=into, thorough=thorough)
+
+    async def _look_for(
+        self, missing: set[ExecutionId], *, into: list[Execution], thorough: bool
+    ) -> list[ExecutionId]:
+        """Ask one by one for executions that no list showed; see `_refresh`."""
         self._absent.intersection_update(missing)
         absent: list[ExecutionId] = []
         for key in missing:
@@ -335,23 +395,21 @@ class Poller:
                 reason=correction.value,
                 executions=executions,
             )
-        for event in digest.stepped_back:
+        if digest.stepped_back:
             log.warning(
-                "execution stepped back, it stays counted",
+                "executions stepped back from their end, they stay counted",
                 target=str(self.target),
-                execution=event.execution.id.name,
-                was=event.was.name,
-                now=event.execution.phase.name,
+                executions=len(digest.stepped_back),
+                example=digest.stepped_back[0].execution.id.name,
             )
-        if self._levels_shown:
-            self._show_levels({*touched, *digest.increments.launch_plans})
+        self._touched.update(touched, digest.increments.launch_plans)
 
-    def _show_levels(self, launch_plans: Collection[str]) -> None:
-        if self._memory is None:
-            return
-        for launch_plan in launch_plans:
-            levels = levels_of(self._memory.live_of(launch_plan))
+    def _show_levels(self, memory: Memory) -> None:
+        """Show the levels of the launch plans whose part of the live set changed."""
+        for launch_plan in self._touched:
+            levels = levels_of(memory.live_of(launch_plan))
             self._services.book.set_levels(self.target, launch_plan, levels)
+        self._touched.clear()
 
     # Asking
 
@@ -371,7 +429,10 @@ class Poller:
             try:
                 return await self._call(asked, token, step, limit=self._page_size)
             except MessageTooLarge:
-                self._halve(self._page_size)
+                self._page_size = self._half(self._page_size)
+                log.info(
+                    "page too large, halved", target=str(self.target), page_size=self._page_size
+                )
 
     async def _call(self, asked: Query, token: str, step: str, *, limit: int) -> Page:
         try:
@@ -399,8 +460,8 @@ class Poller:
         self.active_at = self._services.clock.monotonic()
         return row
 
-    def _halve(self, size: int) -> None:
-        """Ask for half of *size* rows from now on; a single row that is too large is an error."""
+    def _half(self, size: int) -> int:
+        """Return half of *size* rows; a single row that is too large is an error."""
         if size <= 1:
             raise AdminError(
                 method="ListExecutions",
@@ -408,14 +469,15 @@ class Poller:
                 details="a single execution is larger than we can receive",
                 subject=str(self.target),
             )
-        self._page_size = max(1, size // 2)
-        log.info("page too large, halved", target=str(self.target), page_size=self._page_size)
+        return max(1, size // 2)
 
     # Time
 
+    def _budget(self) -> float:
+        return self._services.settings.poll_timeout.total_seconds()
+
     def _start_clock(self) -> None:
-        budget = self._services.settings.poll_timeout.total_seconds()
-        self._deadline = self._services.clock.monotonic() + budget
+        self._deadline = self._services.clock.monotonic() + self._budget()
 
     def _remaining(self) -> float:
         return self._deadline - self._services.clock.monotonic()

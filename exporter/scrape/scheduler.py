@@ -2,8 +2,8 @@
 The timetable: who polls when, and how many at once.
 
 Every target has a task of its own and a place of its own in the interval, so that the load on Admin
-is even and a slow target delays nobody. Targets whose last poll failed share a few of the slots: if
-they hang, the healthy ones still have the rest.
+is even. Targets whose last poll failed or was slow share half of the slots: however many of them
+hang, the healthy ones have the other half.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)
 
-_SUSPECTS_SHARE = 4
-"""One slot in so many may be held by targets whose last poll failed."""
+_SUSPECTS_SHARE = 2
+"""One slot in so many may be held by targets whose last poll failed, or was slow."""
 
 _FIRST_RETRY = 1.0  # seconds; discovery retries sooner than its interval, and ever more slowly
 
@@ -61,6 +61,7 @@ class Scheduler:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
+            self._take_up(group)
             retry = _FIRST_RETRY
             interval = self._settings.interval.total_seconds()
             while True:
@@ -71,8 +72,16 @@ class Scheduler:
                     await self._services.clock.sleep(min(retry, interval))
                     retry *= 2
 
+    def _take_up(self, group: asyncio.TaskGroup) -> None:
+        """Go on with what the last discovery knew; the next one may take a while, or fail."""
+        for target, row in self._before.rows.items() if self._before else ():
+            if row.included and discovery.wanted(target, self._settings):
+                self._start(target, group)
+
     def in_use(self, target: Target, launch_plan: str) -> bool:
         """Whether *target* is scraped and, where a launch plan is named, has live runs of it."""
+        if self._first_targets is None:
+            return True
         worker = self._workers.get(target)
         return worker is not None and (not launch_plan or worker.has_live(launch_plan))
 
@@ -123,7 +132,7 @@ class Scheduler:
             commit = Commit(discovery=decision.discovery, begun=decision.begun)
             await services.journal.commit(commit, then=lambda: self._adopt(decision, group))
         except (AdminError, LedgerError) as error:
-            if str(error) != self._discovery_problem:
+            if not self._discovery_problem:
                 log.warning("discovery failed", problem=str(error))
             self._discovery_problem = str(error)
             return False

@@ -21,6 +21,9 @@ from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)
 
+_SLOW = timedelta(seconds=5)
+"""A healthy poll takes milliseconds; one that takes longer is waiting for Admin."""
+
 FAMILIES = (
     catalog.TARGET_LAST_SUCCESS,
     catalog.TARGET_POLL_DURATION,
@@ -51,10 +54,10 @@ class Worker:
         self._exposition = exposition
         self._poller = Poller(target, services, reconcile_at=reconcile_at)
         self._status = TargetStatus(target, None, None, None, 0, "")
+        self._outcome = Outcome.SUCCESS
         for family in FAMILIES:
             services.book.budget.take(family, 1)
         self._show(catalog.TARGET_INTERVAL, services.settings.interval.total_seconds())
-        self._show(catalog.TARGET_UP, 0)
 
     @property
     def status(self) -> TargetStatus:
@@ -68,8 +71,9 @@ class Worker:
 
     @property
     def suspect(self) -> bool:
-        """Whether the last turn failed."""
-        return self._status.up is False
+        """Whether the last turn failed, or took so long that others had to wait."""
+        lasted = self._status.poll_duration
+        return self._status.up is False or (lasted is not None and lasted > _SLOW)
 
     def has_live(self, launch_plan: str) -> bool:
         """Whether *launch_plan* has executions that are not over, as far as is known."""
@@ -126,12 +130,13 @@ class Worker:
         self._show(catalog.TARGET_POLL_DURATION, lasted.total_seconds())
         if up:
             self._show(catalog.TARGET_LAST_SUCCESS, seconds(at))
-        if not up and (before.up is not False or before.problem != problem):
+        if not up and (before.up is not False or outcome is not self._outcome):
             log.warning(
                 "target failing", target=str(self.target), outcome=outcome.value, problem=problem
             )
         elif up and before.up is False:
             log.info("target recovered", target=str(self.target))
+        self._outcome = outcome
         log.debug("polled", target=str(self.target), outcome=outcome.value, lasted=str(lasted))
 
     def _show(self, family: Family, value: float) -> None:

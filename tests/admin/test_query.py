@@ -25,7 +25,6 @@ class Ask(Protocol):
 _BY_TIME: dict[Ask, str] = {
     query.created_from: "gte",
     query.created_after: "gt",
-    query.created_at: "eq",
 }
 _PHASES = ("UNDEFINED", "QUEUED", "RUNNING", "SUCCEEDING", "FAILING", "ABORTING")
 

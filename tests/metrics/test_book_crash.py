@@ -87,6 +87,13 @@ class CrashMachine(RuleBasedStateMachine):
         """Let time pass."""
         self.desk.advance(length)
 
+    @precondition(lambda self: not self._under_way())
+    @rule()
+    def rest(self) -> None:
+        """Let nothing happen until every hold is over and released."""
+        self.desk.advance(HOLD)
+        self.desk.release()
+
     @rule()
     def crash(self) -> None:
         """Lose all that is in memory."""

@@ -141,6 +141,20 @@ def test_a_release_is_durable_before_it_is_shown(desk: Desk) -> None:
     assert desk.value(_LAUNCHED) == 1
 
 
+def test_after_a_start_a_release_is_durable_as_well(desk: Desk) -> None:
+    """What was counted during that hold is held in the ledger, too, which must hear of its end."""
+    desk.count(launched(execution("a")))
+    desk.advance(HOLD)
+    desk.release()
+    desk.restart()
+    desk.count(launched(execution("b")))
+    desk.advance(HOLD)
+    desk.release()
+    assert desk.value(_LAUNCHED) == 2
+    desk.restart()
+    assert desk.value(_LAUNCHED) == 2
+
+
 def test_a_release_that_cannot_be_written_is_tried_again(desk: Desk) -> None:
     """The series stays held until the ledger can be told, and is not forgotten."""
     desk.count(launched(execution("a")))

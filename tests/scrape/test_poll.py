@@ -192,6 +192,56 @@ async def test_live_set_larger_than_the_deadline(make_rig: Callable[..., Rig]) -
     assert rig.totals()[FINISHED, *T, "plan", MANUAL, "FAILED"] == 40
 
 
+async def test_live_set_larger_than_the_deadline_that_lives_on(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """The last of a large live set is asked about as often as the first, poll after poll."""
+    rig = make_rig(page_size=5, poll_timeout=timedelta(seconds=12))
+    keys = [rig.launch(T, f"run-{number}") for number in range(30)]
+    await primed(rig)
+    rig.clock.advance(600)
+    rig.launch(OTHER, "elsewhere")
+    await rig.poll(OTHER)
+    await rig.poll(T)
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(3)
+
+    rig.at_await = slow
+    for number, key in enumerate(reversed(keys), start=1):
+        rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
+        for _ in range(6):
+            with contextlib.suppress(PollTimeout):
+                await rig.poll(T)
+        assert rig.totals()[FINISHED, *T, "plan", MANUAL, "FAILED"] == number
+        if number == 10:
+            break
+
+
+async def test_flaky_admin_does_not_stop_a_backlog(make_rig: Callable[..., Rig]) -> None:
+    """Where every few calls fail, each poll still leaves less to do than it found."""
+    rig = make_rig(page_size=5)
+    await primed(rig)
+    for number in range(100):
+        rig.launch(T, f"run-{number}")
+        rig.clock.advance(0.5)
+    asked = 0
+
+    async def flaky(what: str) -> None:
+        nonlocal asked
+        asked += what == "ListExecutions"
+        if what == "ListExecutions" and asked % 15 == 0:
+            raise failure(grpc.StatusCode.UNAVAILABLE)
+
+    rig.at_await = flaky
+    for _ in range(5):
+        rig.clock.advance(30)
+        with contextlib.suppress(AdminError):
+            await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 100
+
+
 async def test_poll_cut_off_half_way_changes_nothing(make_rig: Callable[..., Rig]) -> None:
     """A list that fails in the middle of an instant leaves the ledger byte for byte as it was."""
     rig = make_rig(page_size=2)

@@ -48,7 +48,7 @@ class SteppedClock:
             if due is None:
                 break
             self._sleepers.remove(due)
-            self._rig.clock.advance(max(0.0, due[0] - self.monotonic()))
+            self._rig.clock.advance(max(1e-6, due[0] - self.monotonic()))
             if not due[1].done():
                 due[1].set_result(None)
         self._rig.clock.advance(end - self.monotonic())
