@@ -24,7 +24,12 @@ _LAST_WORDS = 4000
 
 @contextmanager
 def program(command: Sequence[str], *, orders: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """Run *command* while the block runs; with *orders*, its stdin is ours to write."""
+    """
+    Run *command* while the block runs.
+
+    With *orders* its stdin is ours to write, and it ends when that does: so it is not left behind
+    even when we are killed, and cleans up after itself. Others are terminated.
+    """
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
             command,
@@ -42,7 +47,10 @@ def program(command: Sequence[str], *, orders: bool = False) -> Iterator[subproc
                 print(complaints.read()[-_LAST_WORDS:], file=sys.stderr)
                 raise
             finally:
-                process.terminate()
+                if process.stdin is None:
+                    process.terminate()
+                else:
+                    process.stdin.close()
                 try:
                     process.wait(timeout=15)
                 except subprocess.TimeoutExpired:
@@ -52,7 +60,8 @@ def program(command: Sequence[str], *, orders: bool = False) -> Iterator[subproc
 @contextmanager
 def serving(crowds: list[Crowd]) -> Iterator[str]:
     """Have `bench.server` answer for *crowds*; yields its address."""
-    with program([sys.executable, "-m", "bench.server", to_argument(crowds)]) as process:
+    command = [sys.executable, "-m", "bench.server", to_argument(crowds)]
+    with program(command, orders=True) as process:
         yield awaited(process, LISTENING)
 
 

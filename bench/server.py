@@ -7,7 +7,6 @@ memory is no part of any figure. It understands the filters that the product sen
 
 import asyncio
 import re
-import signal
 import sys
 import time
 from bisect import bisect_left, bisect_right
@@ -145,15 +144,13 @@ def _handlers(answers: Answers) -> tuple[grpc.GenericRpcHandler, ...]:
 
 
 async def run(argument: str) -> None:
-    """Serve the crowds of *argument* until told to stop; prints one line when it listens."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    """Serve the crowds of *argument* until stdin ends; prints one line when it listens."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers(_handlers(Answers(World(from_argument(argument), _now()))))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(f"{LISTENING} 127.0.0.1:{port}", flush=True)
-    await stop.wait()
+    await asyncio.to_thread(sys.stdin.read)
     await server.stop(grace=None)
 
 

@@ -27,6 +27,7 @@ _RESERVED = {
     "flyteidl": {"admin", "sim"},
     "google": {"admin", "sim"},
     "sqlite3": {"ledger", "sim"},
+    "structlog": {"telemetry"},
     "prometheus_client": {"metrics"},
     "aiohttp": {"web"},
     "click": {"cli"},

@@ -219,8 +219,9 @@ class Ledger:
                 "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
                 (*target, launch_plan),
             )
-            if not launch_plan:
+            if not launch_plan and commit.target is None:
                 # Nothing was heard of the whole target for so long: it begins anew if it returns.
+                # Where the commit is a poll's, it has returned.
                 self._begin(target, None)
 
     def _begin(self, target: Target, progress: Progress | None) -> None:

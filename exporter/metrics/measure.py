@@ -48,7 +48,9 @@ def measure(target: Target, events: Events) -> Increments:
     launched = Counter((row.launch_plan, row.mode) for row in events.launched)
     finished = Counter((row.launch_plan, row.mode, row.phase) for row in events.finished)
     births: dict[SeriesKey, None] = dict.fromkeys(_births_of_target(target))
-    for launch_plan, mode in {*launched, *((row.launch_plan, row.mode) for row in events.primed)}:
+    # In the order in which they came: who is the last to fit the series limit is no matter of luck.
+    primed = dict.fromkeys((row.launch_plan, row.mode) for row in events.primed)
+    for launch_plan, mode in {**dict.fromkeys(launched), **primed}:
         births.update(dict.fromkeys(_births(target, launch_plan, mode.name)))
     counts: dict[SeriesKey, int] = {}
     observations: dict[SeriesKey, list[float]] = {}

@@ -17,7 +17,7 @@ from exporter.admin import query
 from exporter.admin.client import Page
 from exporter.admin.errors import nonsense
 from exporter.admin.query import Query
-from exporter.model.executions import Execution
+from exporter.model.executions import TERMINAL, Execution
 from exporter.model.time import EPOCH, Micros
 
 Ask = Callable[[Query, str], Awaitable[Page]]
@@ -66,7 +66,10 @@ async def read_slice(
     last = rows[-1].id.created_at
     if rows[0].id.created_at != last:
         return Slice(rows, Position(last))
-    return Slice(await _drain(ask, last), Position(last, inclusive=False))
+    rows = await _drain(ask, last)
+    if live_only:
+        rows = [row for row in rows if row.phase not in TERMINAL]
+    return Slice(rows, Position(last, inclusive=False))
 
 
 async def slices(

@@ -12,11 +12,12 @@ import struct
 from datetime import timedelta
 from typing import NamedTuple
 
-import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-log = structlog.get_logger(__name__)
+from exporter.telemetry.log import get_logger
+
+log = get_logger(__name__)
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """`struct linger`: on, for zero seconds."""

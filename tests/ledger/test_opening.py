@@ -1,5 +1,6 @@
 """Whatever could make a count wrong is refused, in a sentence that says the way out."""
 
+import errno
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger.errors import LedgerError
+from exporter.ledger.errors import LedgerError, explained
 from exporter.ledger.opening import VERSION, open_ledger
 from exporter.ledger.records import Activity, Commit, TargetRecord
 from exporter.ledger.store import Ledger
@@ -246,6 +247,60 @@ def test_a_ledger_that_cannot_be_written(ledger: Ledger, path: Path) -> None:
     assert str(refused.value) == (
         f"Ledger {path} cannot be written (attempt to write a readonly database). Let this user"
         " write the file and its directory, or set ledger.path to where it may."
+    )
+
+
+def named(name: str, text: str) -> sqlite3.Error:
+    """Return an error of SQLite's with its symbolic name."""
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorname = name
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        pytest.param(
+            named("SQLITE_IOERR_FSYNC", "disk I/O error"),
+            "Ledger l.db could not be read or written (disk I/O error). Check the disk and the"
+            " space that is left on it.",
+            id="broken-disk",
+        ),
+        pytest.param(
+            OSError(errno.EIO, "Input/output error"),
+            "Ledger l.db could not be read or written (Input/output error). Check the disk and the"
+            " space that is left on it.",
+            id="broken-disk-outside-of-sqlite",
+        ),
+        pytest.param(
+            OSError(errno.ENOSPC, "No space left on device"),
+            "Ledger l.db cannot grow: the disk is full. Free some space; counting goes on from the"
+            " last commit, nothing is lost.",
+            id="full-disk-outside-of-sqlite",
+        ),
+        pytest.param(
+            named("SQLITE_SCHEMA", "what nobody foresaw"),
+            "Ledger l.db failed: what nobody foresaw.",
+            id="anything-else",
+        ),
+    ],
+)
+def test_what_is_hard_to_bring_about_has_its_sentence(error: Exception, sentence: str) -> None:
+    """Whatever the disk does is told as a fault of the ledger, with its cause attached."""
+    with pytest.raises(LedgerError) as refused, explained(Path("l.db")):
+        raise error
+    assert str(refused.value) == sentence
+    assert refused.value.__cause__ is error
+
+
+def test_a_ledger_of_nobody_is_damaged(path: Path) -> None:
+    """Without an owner nobody can say whose executions it counts."""
+    with opened(path):
+        pass
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("DELETE FROM meta WHERE key = 'endpoint'")
+    assert refusal(path).startswith(
+        f"Ledger {path} is damaged (it does not say which Admin it belongs to)."
     )
 
 

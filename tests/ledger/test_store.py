@@ -305,6 +305,23 @@ def test_an_inactive_launch_plan_is_forgotten(ledger: Ledger) -> None:
     assert {row.launch_plan for row in ledger.activity()} == {"", "adhoc"}
 
 
+def test_a_target_of_which_nothing_was_heard_begins_anew(ledger: Ledger) -> None:
+    """With its last activity goes all that was known of it; another target keeps all."""
+    ledger.commit([_full_commit(1), Commit(activity=[Activity(TARGET, "", NOON)])])
+    ledger.commit([Commit(inactive=[(TARGET, "")])])
+    assert ledger.target(TARGET) == TargetRecord(None, {})
+    assert ledger.target(_OTHER).progress is not None
+    assert [row.launch_plan for row in ledger.activity()] == ["nightly"]
+
+
+def test_the_newest_cursor_is_of_any_target(ledger: Ledger) -> None:
+    """Admin's clock is one: the furthest target says how late it is."""
+    assert ledger.newest_cursor() is None
+    for target, cursor in ((TARGET, after(9)), (_OTHER, after(5))):
+        ledger.commit([Commit(target=target, progress=Progress(cursor, NOON, NOON))])
+    assert ledger.newest_cursor() == after(9)
+
+
 def test_a_launch_plan_that_returns_in_the_commit_that_forgets_it_is_active(
     ledger: Ledger,
 ) -> None:

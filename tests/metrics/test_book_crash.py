@@ -148,4 +148,6 @@ class CrashMachine(RuleBasedStateMachine):
 
 
 TestCrash = CrashMachine.TestCase
-TestCrash.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestCrash.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, report_multiple_bugs=False
+)

@@ -285,3 +285,18 @@ def test_a_slow_commit_does_not_shorten_the_hold(desk: Desk) -> None:
     desk.advance(_JUST_BEFORE)
     desk.release()
     assert desk.value(_LAUNCHED) == 0
+
+
+def test_a_clock_that_was_ahead_holds_nobody_for_ever(desk: Desk) -> None:
+    """When it is set back by a day, a hold lasts as long as it should from then on."""
+    desk.advance(timedelta(days=1))
+    desk.count(launched(execution()))
+    desk.advance(-timedelta(days=1))
+    desk.release()
+    assert desk.value(_LAUNCHED) == 0
+    desk.advance(_JUST_BEFORE)
+    desk.release()
+    assert desk.value(_LAUNCHED) == 0
+    desk.advance(timedelta(microseconds=1))
+    desk.release()
+    assert desk.value(_LAUNCHED) == 1

@@ -143,6 +143,16 @@ def test_with_no_room_at_all_even_the_target_overflows() -> None:
     assert ordinary(desk) == []
 
 
+def test_what_was_not_committed_did_not_overflow() -> None:
+    """A posting whose commit fails is not told of; posted again, it is told of once."""
+    desk = Desk(hold=timedelta(0), limit=0)
+    desk.post(ran())
+    desk.fail()
+    assert +desk.observer.increments_of == Counter()
+    desk.count(ran())
+    assert desk.observer.increments_of[catalog.EXECUTIONS_LAUNCHED] == 1
+
+
 def test_levels_of_who_overflowed_are_left_out_and_told() -> None:
     """A gauge of several launch plans together would mean nothing."""
     desk = Desk(hold=timedelta(0), limit=0)

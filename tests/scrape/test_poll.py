@@ -147,6 +147,21 @@ async def test_more_rows_on_one_instant_than_a_page(make_rig: Callable[..., Rig]
     assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 12
 
 
+async def test_ends_beside_live_ones_of_one_old_instant_stay_forgotten(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """Draining an instant of live executions does not dig up those of it that ended long ago."""
+    rig = make_rig(page_size=3)
+    keys = [rig.launch(T, f"tie-{number}") for number in range(6)]
+    rig.admin.executions.move(keys[0], Phase.SUCCEEDED, at=rig.clock.now())
+    rig.clock.advance(4 * 3600)
+    for _ in range(3):
+        await rig.poll(T)
+        rig.clock.advance(700)
+    assert sum(rig.totals().values()) == 0
+    assert rig.poller(T).live == 5
+
+
 async def test_backlog_longer_than_the_deadline(make_rig: Callable[..., Rig]) -> None:
     """Each poll that runs out of time leaves the backlog shorter, until nothing is left."""
     rig = make_rig(page_size=5, poll_timeout=timedelta(seconds=10))

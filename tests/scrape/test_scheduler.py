@@ -283,3 +283,23 @@ def polls(rig: Rig, target: Target) -> int:
         and "value_in(phase" not in request.filters
         for method, request in rig.calls
     )
+
+
+async def test_restart_goes_on_without_a_discovery(stage: Stage) -> None:
+    """Where projects cannot be listed after a restart, known targets are polled all the same."""
+
+    def refused(_: Any) -> Any:
+        raise failure(grpc.StatusCode.UNKNOWN, "failed database operation")
+
+    stage.rig.admin.calls = {**stage.rig.admin.calls, "ListProjects": refused}
+    stage.rig.restart()
+    again = Stage(stage.rig)
+    running = asyncio.create_task(again.scheduler.run())
+    await quiet()
+    stage.rig.launch(A, "while-blind")
+    await again.clock.advance(31)
+    await quiet()
+    assert stage.rig.totals()["flyte_executions_launched_total", *A, "plan", "MANUAL"] == 1
+    assert "UNKNOWN" in again.scheduler.unready()
+    running.cancel()
+    await asyncio.wait([running])
