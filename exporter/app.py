@@ -188,6 +188,5 @@ def relieve_the_collector() -> None:
     them: with the default thresholds, going over them again and again takes a fifth of a poll, and
     stops the event loop for 200 ms at a time.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10_000)

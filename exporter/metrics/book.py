@@ -139,6 +139,7 @@ class Book:
         self._observer = observer
         self._series: dict[SeriesKey, Series] = {}
         self._plans: dict[tuple[Target, str], _Plan] = {}
+        self._names: dict[Target, dict[str, None]] = {}
         self._holds: deque[tuple[Micros, Series]] = deque()
         self._removed: dict[int, None] = {}
         self._inactive: dict[tuple[Target, str], None] = {}
@@ -181,7 +182,7 @@ class Book:
 
     def plans(self, target: Target) -> list[str]:
         """Return the launch plans of *target* that have series of their own."""
-        return [plan for owner, plan in self._plans if owner == target and plan]
+        return [plan for plan in self._names.get(target, ()) if plan]
 
     # Counting
 
@@ -337,6 +338,7 @@ class Book:
                 self._exposition.drop(family, owner)
                 self.budget.give_back(family, len(plan.level_phases))
             self._inactive[owner] = None
+            self._names.get(owner[0], {}).pop(owner[1], None)
         if old:
             self._holds = deque(hold for hold in self._holds if hold[1].id not in self._removed)
         return Posting(removed=tuple(self._removed), inactive=tuple(self._inactive))
@@ -412,6 +414,7 @@ class Book:
             for level in _LEVELS:
                 self.budget.take(level, len(_ALWAYS_SHOWN))
         plan.series.append(series)
+        self._names.setdefault(owner[0], {})[name] = None
 
     def _admit_level(self, plan: _Plan, phase: Phase) -> None:
         if not self.budget.fits(len(_LEVELS)):
