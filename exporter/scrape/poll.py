@@ -10,6 +10,7 @@ Each complete slice of the list is committed with its cursor, so a backlog that 
 poll's time still gets shorter with every poll; and of a slice that was cut off, nothing happened.
 """
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -192,24 +193,8 @@ class Poller:
         now = self._services.clock.now()
         horizon = min(self._services.fleet.newest(progress.cursor), now)
         reconciling = not self._swept or self._services.clock.monotonic() >= self._reconcile_at
-        begin = self._begin(progress)
         fresh: set[ExecutionId] = set()
-        rows: list[Execution] = []
-        cut_off = False
-        async with aclosing(slices(self._read_new, begin)) as parts:
-            async for part in parts:
-                rows = part.rows
-                fresh.update(row.id for row in rows)
-                cursor = newest(rows, self._services.clock.now(), progress.cursor)
-                progress = progress._replace(cursor=cursor or progress.cursor)
-                if part.following is None:
-                    break
-                await self._commit(memory, Batch(target=self.target, rows=rows), progress)
-                rows = []
-                if self._remaining() < self._budget() * (1 - _NEW_SHARE):
-                    cut_off = True
-                    self._resume = (part.following, self._services.clock.monotonic())
-                    break
+        rows, progress, cut_off = await self._list_new(memory, progress, fresh)
         if not cut_off:
             progress = progress._replace(cursor=max(progress.cursor, horizon))
         stale = [key for key in memory.live() if key not in fresh]
@@ -227,6 +212,53 @@ class Poller:
             await self._reconcile(memory)
         if cut_off:
             raise PollTimeout(self._late())
+
+    async def _list_new(
+        self, memory: Memory, progress: Progress, fresh: set[ExecutionId]
+    ) -> tuple[list[Execution], Progress, bool]:
+        """
+        List what is new, and commit all of it but the last part, whose rows can share a commit.
+
+        While the disk is busy with one part, the next ones are read and gather.
+
+        Returns:
+            The rows that are not committed yet, how far the target has come with them, and whether
+            the list was cut off for lack of time. All that was seen is added to *fresh*.
+        """
+        rows: list[Execution] = []
+        cut_off = False
+        writing: asyncio.Future[None] | None = None
+        try:
+            async with aclosing(slices(self._read_new, self._begin(progress))) as parts:
+                async for part in parts:
+                    rows += part.rows
+                    fresh.update(row.id for row in part.rows)
+                    cursor = newest(part.rows, self._services.clock.now(), progress.cursor)
+                    progress = progress._replace(cursor=cursor or progress.cursor)
+                    busy = writing is not None and not writing.done()
+                    if part.following is None or (busy and len(rows) < _MOST_ROWS_AT_ONCE):
+                        continue
+                    if writing is not None:
+                        await writing
+                    batch, rows = Batch(target=self.target, rows=rows), []
+                    writing = asyncio.ensure_future(self._commit(memory, batch, progress))
+                    if self._remaining() < self._budget() * (1 - _NEW_SHARE):
+                        cut_off = True
+                        self._resume = (part.following, self._services.clock.monotonic())
+                        break
+            if writing is not None:
+                await writing
+        except (AdminError, PollTimeout):
+            # What had gathered is complete up to where the reading ended and will go on.
+            if writing is not None:
+                await writing
+            await self._commit(memory, Batch(target=self.target, rows=rows), progress)
+            raise
+        finally:
+            if writing is not None:
+                # Only where this poll is being cancelled; the journal finishes what it began.
+                writing.cancel()
+        return rows, progress, cut_off
 
     def _begin(self, progress: Progress) -> Position:
         """Return where the list of what is new begins."""
