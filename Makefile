@@ -47,4 +47,4 @@ docs: $(VENV)/.installed  ## Rewrite the generated pages
 	$(BIN)/python -m docs.generate
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) .demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache
