@@ -94,10 +94,6 @@ class Ledger:
         self._connection = connection
         self.path = path
 
-    def close(self) -> None:
-        """Write everything back into the one file and let go of it."""
-        self._connection.close()
-
     def commit(self, commits: Sequence[Commit]) -> None:
         """
         Make all of *commits* true in one durable transaction, or none of them.
