@@ -100,7 +100,7 @@ class Poller:
         self._page_size = services.settings.page_size
         self._deadline = float("inf")
         self._resume: tuple[Position, float] | None = None
-        self._refreshed: set[ExecutionId] = set()
+        self._asked: dict[ExecutionId, int] = {}
         self._sweep: _Sweep | None = None
         self._swept = False
         self._reconcile_at = reconcile_at
@@ -198,16 +198,17 @@ class Poller:
         if not cut_off:
             progress = progress._replace(cursor=max(progress.cursor, horizon))
         stale = [key for key in memory.live() if key not in fresh]
-        absent: list[ExecutionId] = []
         beginning = reconciling and self._sweep is None
         try:
             absent = await self._refresh(
                 memory, stale, into=rows, progress=progress, thorough=beginning
             )
-        finally:
-            # Also when the refresh was cut off: what was answered until then is no less true.
-            batch = Batch(target=self.target, rows=rows, absent=absent if beginning else ())
-            await self._commit(memory, batch, progress)
+        except (AdminError, PollTimeout):
+            # What was answered until then is no less true.
+            await self._commit(memory, Batch(target=self.target, rows=rows), progress)
+            raise
+        batch = Batch(target=self.target, rows=rows, absent=absent if beginning else ())
+        await self._commit(memory, batch, progress)
         if reconciling:
             await self._reconcile(memory)
         if cut_off:
@@ -299,10 +300,10 @@ class Poller:
             The executions that Admin answered NOT_FOUND for. They are asked for one by one only
             once, and again when *thorough*.
         """
-        # Those first that the last polls had no time for.
-        if self._refreshed.issuperset(keys):
-            self._refreshed.clear()
-        keys.sort(key=self._refreshed.__contains__)
+        # Those first that were asked about the longest ago: the last polls may have had no time.
+        self._asked = {key: self._asked[key] for key in keys if key in self._asked}
+        turn = max(self._asked.values(), default=0) + 1
+        keys.sort(key=lambda key: self._asked.get(key, 0))
         missing = {key for key in keys if not query.is_speakable(key.name)}
         listed = [key for key in keys if key not in missing]
         missing.update(listed)
@@ -319,13 +320,13 @@ class Poller:
                 continue
             into += page.executions
             missing.difference_update(row.id for row in page.executions)
-            self._refreshed.update(chunk)
+            self._asked.update(dict.fromkeys(chunk, turn))
             start += len(chunk)
             if len(into) > _MOST_ROWS_AT_ONCE:
                 batch = Batch(target=self.target, rows=[*into])
                 into.clear()
                 await self._commit(memory, batch, progress)
-        self._refreshed.clear()
+        self._asked.clear()
         return await self._look_for(missing, into=into, thorough=thorough)
 
     async def _look_for(
