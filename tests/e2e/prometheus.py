@@ -62,7 +62,7 @@ class Prometheus:
             ),
             directory=directory,
         )
-        pattern = r'msg="Listening on" address=127\.0\.0\.1:(\d+)'
+        pattern = r'msg="Listening on".* address=127\.0\.0\.1:(\d+)'
         self.port = int(self.program.wait_for(pattern)[1])
         self.program.wait_for("Server is ready to receive web requests")
 
