@@ -19,7 +19,9 @@ from exporter.config.values import (
     ListenAddress,
     Patterns,
     PositiveDuration,
+    Rate,
     SomePatterns,
+    Words,
     conflict,
 )
 from exporter.model.time import format_duration, parse_duration
@@ -51,6 +53,44 @@ class Section(BaseModel):
         validate_default=True,
         use_attribute_docstrings=True,
     )
+
+
+class AuthSettings(Section):
+    """How we prove to Flyte Admin, and to a proxy before it, who we are."""
+
+    type: Literal["none", "client_secret", "external_command", "token_file"] = "none"
+    """
+    Where the access token comes from.
+
+    `client_secret` asks an identity provider by OAuth2 client credentials; `external_command` runs
+    a program that prints one; `token_file` reads one that somebody else keeps fresh.
+    """
+    client_id: str | None = None
+    """OAuth2 client, for `client_secret`."""
+    client_secret_file: FilePath | None = None
+    """File with the client's secret; read again for every token."""
+    client_secret_env: str | None = None
+    """Name of the environment variable with the client's secret."""
+    token_url: str | None = None
+    """Token endpoint of the identity provider; by default the one that Flyte Admin names."""
+    scopes: Words = ()
+    """Scopes to ask for; by default those that Flyte Admin names."""
+    audience: str | None = None
+    """Audience to ask for, where the identity provider wants one."""
+    command: Words = ()
+    """Program and arguments that print an access token, run without a shell."""
+    token_file: FilePath | None = None
+    """File with an access token; read again when it changes."""
+    proxy_command: Words = ()
+    """
+    Program and arguments that print a token for an identity-aware proxy before Flyte Admin.
+
+    It is sent as `proxy-authorization`, beside whatever `type` says.
+    """
+    header: str | None = None
+    """Metadata key that carries the access token; by default the one that Flyte Admin names."""
+    http_proxy_url: str | None = None
+    """Proxy for the requests to the token endpoint; gRPC honours the usual variables instead."""
 
 
 class AdminSettings(Section):
@@ -236,6 +276,7 @@ class Settings(Section):
     ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
 
 SECTIONS: dict[str, type[Section]] = {

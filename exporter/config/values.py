@@ -26,6 +26,9 @@ _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 _BEHIND_SCHEME = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(.*)")
 _PATTERN = re.compile(r"[^\s/]+/[^\s/]+")
 _HIGHEST_PORT = 65_535
+_RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)/([sm])")
+_UNITS_OF_RATE = {"s": 1, "m": 60}
+_LEAST_OFTEN, _MOST_OFTEN = 1 / 60, 10_000
 _ADD_A_UNIT = 'add a unit, as in "30s"'
 
 
@@ -136,6 +139,20 @@ def read_path(value: object) -> Path:
             raise unfit()
 
 
+def read_rate(value: object) -> float:
+    """Read how often something may happen, such as `50/s` or `600/m`, as times in a second."""
+    match value:
+        case float():
+            return value
+        case str() if parts := _RATE.fullmatch(value):
+            often = float(parts[1]) / _UNITS_OF_RATE[parts[2]]
+        case _:
+            raise unfit()
+    if not _LEAST_OFTEN <= often <= _MOST_OFTEN:
+        raise unfit(expected='a rate from "1/m" to "10000/s"')
+    return often
+
+
 def increasing(most: int) -> Callable[[tuple[timedelta, ...]], tuple[timedelta, ...]]:
     """Return the check that bucket bounds are 1 to *most*, positive, each above the last."""
 
@@ -199,6 +216,7 @@ Duration = Annotated[
     timedelta, BeforeValidator(read_duration), Expected('a duration such as "30s"')
 ]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+Rate = Annotated[float, BeforeValidator(read_rate), Expected('a rate such as "50/s"')]
 Endpoint = Annotated[
     str,
     BeforeValidator(read_endpoint),
@@ -219,6 +237,7 @@ Patterns = Annotated[
     Strict(strict=False),
     Expected('a list of patterns PROJECT/DOMAIN, such as ["*/production"]'),
 ]
+Words = Annotated[tuple[str, ...], Strict(strict=False), Expected('a list such as ["all"]')]
 SomePatterns = Annotated[Patterns, AfterValidator(_not_empty)]
 Buckets = Annotated[
     tuple[Duration, ...],
