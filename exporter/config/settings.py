@@ -116,6 +116,55 @@ class AdminSettings(Section):
     A page takes milliseconds on a healthy Admin; one that takes longer than this is in trouble,
     and is better asked again at the next poll.
     """
+    config_file: FilePath | None = None
+    """
+    A flytectl or flytekit configuration whose `admin` section is used too.
+
+    What is set here wins over it.
+    """
+    insecure_skip_verify: bool = False
+    """
+    Whether to trust whatever certificate Flyte Admin shows first.
+
+    Python's gRPC cannot skip verification; this trusts the certificate of the first connection.
+    """
+    ca_file: FilePath | None = None
+    """Certificates (PEM) of the authorities that may vouch for Flyte Admin; else the system's."""
+    client_cert_file: FilePath | None = None
+    """Our own certificate (PEM), where Flyte Admin or a mesh wants one; read again on rotation."""
+    client_key_file: FilePath | None = None
+    """Private key (PEM) of `client_cert_file`."""
+    server_name: str | None = None
+    """Name to look for in Flyte Admin's certificate, when it is not that of the endpoint."""
+    rate_limit: Rate = 50.0
+    """
+    How many calls to Flyte Admin may begin in a second, retries included.
+
+    Each idle target costs two calls an interval.
+    """
+    burst: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """How many calls may begin at once before `rate_limit` slows them down."""
+    max_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    """How many calls may be under way at the same time."""
+    auth: AuthSettings = AuthSettings()
+    """How we prove who we are."""
+
+
+class TracingSettings(Section):
+    """Where spans of polls and of calls to Flyte Admin go."""
+
+    exporter: Literal["none", "otlp", "console"] = "none"
+    """
+    Where spans are sent; the variable `OTEL_TRACES_EXPORTER` says it where this is not set.
+
+    Off by default, because there is a collector only where somebody runs one.
+    """
+    protocol: Literal["grpc", "http/protobuf"] = "grpc"
+    """How spans travel to an OTLP collector."""
+    endpoint: str | None = None
+    """URL of the OTLP collector; by default the one that OpenTelemetry's variables name."""
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Part of all polls that is traced, from 0 to 1."""
 
 
 class DiscoverySettings(Section):
