@@ -71,7 +71,13 @@ async def parts(address: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Pa
     """Build the application over the Admin at *address* and a new ledger on disk."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         settings = Settings(
-            admin=AdminSettings(endpoint=address, insecure=True),
+            admin=AdminSettings(
+                endpoint=address,
+                insecure=True,
+                # What is measured is our speed, and not our manners.
+                rate_limit=10_000.0,
+                burst=10_000,
+            ),
             scrape=ScrapeSettings(page_size=page_size),
             metrics=MetricsSettings(first_sample_hold=timedelta()),
             ledger=LedgerSettings(path=Path(directory) / "ledger.db"),

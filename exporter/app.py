@@ -12,9 +12,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from opentelemetry.trace import NoOpTracer
+
 import exporter
-from exporter.admin.channel import connect
-from exporter.admin.client import CODES, METHODS, AdminClient
+from exporter.admin.client import CODES, METHODS
+from exporter.admin.opening import open_client
+from exporter.admin.retry import REASONS
 from exporter.config.settings import MetricsSettings, Settings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
@@ -120,21 +123,27 @@ async def start(
             outcomes=tuple(outcome.value for outcome in Outcome),
             steps=STEPS,
             reasons=tuple(correction.value for correction in Correction),
+            retries=REASONS,
         )
         exposition = Exposition(process)
         book = _book(settings.metrics, ledger, exposition, process, clock)
         process.watch(budget=book.budget, ledger_size=ledger.size_bytes)
         journal = await stack.enter_async_context(Journal(ledger, clock=clock, observer=process))
-        channel = await stack.enter_async_context(connect(settings.admin))
+        tracer = NoOpTracer()
+        admin = await stack.enter_async_context(
+            open_client(settings.admin, clock=clock, observer=process, tracer=tracer)
+        )
         services = Services(
-            admin=AdminClient(channel, observer=process),
+            admin=admin,
             journal=journal,
             book=book,
             fleet=Fleet(ledger.newest_cursor()),
             clock=clock,
             process=process,
+            tracer=tracer,
             settings=settings.scrape,
-            call_timeout=settings.admin.timeout,
+            # A question may be asked again for as long as its poll lasts; one attempt may not.
+            call_timeout=settings.scrape.poll_timeout,
         )
         scheduler = Scheduler(
             services, exposition, settings=settings.discovery, before=ledger.discovery()

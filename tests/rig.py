@@ -16,8 +16,15 @@ from typing import Any
 
 import grpc
 from grpc.aio import AioRpcError, Metadata
+from opentelemetry.trace import NoOpTracer
 
+from exporter.admin.auth.anonymous import Anonymous
+from exporter.admin.breaker import Breaker
 from exporter.admin.client import CODES, METHODS, AdminClient
+from exporter.admin.limits import Limits
+from exporter.admin.retry import RetryBudget
+from exporter.admin.spans import Spans
+from exporter.admin.transport import Transport
 from exporter.config.settings import ScrapeSettings
 from exporter.ledger.opening import open_ledger
 from exporter.ledger.records import Commit
@@ -87,7 +94,8 @@ class SimulatedStub:
         self._rig = rig
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        async def call(request: Any, *, timeout: float) -> Any:
+        async def call(request: Any, *, timeout: float, metadata: Any) -> Any:
+            assert not metadata
             assert timeout > 0
             self._rig.calls.append((method, request))
             await self._rig.at_await(method)
@@ -170,14 +178,31 @@ class Rig:
             [self.book.load(self.ledger.series(), self.ledger.activity(), self.clock.now())]
         )
         journal: Any = InlineJournal(self, self.ledger)
-        channel: Any = None
+
+        async def stub() -> SimulatedStub:
+            return SimulatedStub(self)
+
+        transport = Transport(
+            stub=stub,
+            tokens=Anonymous(),
+            limits=Limits(rate=10_000, burst=10_000, concurrency=64, waited=lambda _: None),
+            breaker=Breaker(),
+            budget=RetryBudget(),
+            spans=Spans(NoOpTracer()),
+            observer=self.process,
+            attempt_timeout=15,
+            # Every failure is the poll's to deal with.
+            attempts=1,
+            sleep=self.clock.sleep,
+        )
         self.services = Services(
-            admin=AdminClient(channel, observer=self.process, stub=lambda _: SimulatedStub(self)),
+            admin=AdminClient(transport),
             journal=journal,
             book=self.book,
             fleet=Fleet(self.ledger.newest_cursor()),
             clock=self.clock,
             process=self.process,
+            tracer=NoOpTracer(),
             settings=self.settings,
             call_timeout=timedelta(seconds=15),
         )

@@ -3,7 +3,13 @@ What can go wrong between us and Admin, as a poll needs to tell it apart.
 
 AdminError
 ├── NotFound         Admin answered: there is no such row
-└── MessageTooLarge  the answer is over our receive limit: ask for fewer rows
+├── MessageTooLarge  the answer is over our receive limit: ask for fewer rows
+├── Throttled        Admin, or a proxy before it, wants fewer calls
+├── Nonsense         an answer came that cannot be the answer to what was asked
+└── NotSent          we did not even ask
+    ├── CircuitOpen  because Admin could not be reached the last times
+    ├── HeldBack     because our own limits had no room within the call's time
+    └── NoToken      because there is no token to ask with
 """
 
 
@@ -14,16 +20,24 @@ class AdminError(Exception):
     Attributes:
         method: Name of the RPC, such as `ListExecutions`.
         code: gRPC status in upper case, such as `UNAVAILABLE`.
+        details: What Admin said; not for labels, and not for display before it is cut.
         subject: What was asked about, such as `flytesnacks/production`; empty when nothing was.
     """
 
     def __init__(self, *, method: str, code: str, details: str, subject: str = "") -> None:
         self.method = method
         self.code = code
+        self.details = details
         self.subject = subject
         about = f" for {subject}" if subject else ""
-        said = f": {_one_line(details)}" if details else ""
-        super().__init__(f"{method}{about} failed with {code}{said}{_ADVICE.get(code, '')}")
+        said = f": {one_line(details)}" if details else ""
+        super().__init__(f"{method}{about} {self._verb(code)}{said}{self._advice(code)}")
+
+    def _verb(self, code: str) -> str:
+        return f"failed with {code}"
+
+    def _advice(self, code: str) -> str:
+        return _ADVICE.get(code, "")
 
 
 class NotFound(AdminError):
@@ -34,9 +48,56 @@ class MessageTooLarge(AdminError):
     """The answer is larger than we accept; the same question with a smaller page may fit."""
 
 
-def nonsense(method: str, subject: str, finding: str) -> AdminError:
+class Throttled(AdminError):
+    """Somebody between us and Admin's database counts our calls, and has had enough of them."""
+
+    def _advice(self, code: str) -> str:
+        del code
+        return "; lower admin.rate_limit, or have the limit of the proxy before Admin raised"
+
+
+class Nonsense(AdminError):
+    """An answer arrived that cannot be what was asked for; asking again would bring it again."""
+
+
+class NotSent(AdminError):
+    """The call was not made."""
+
+    def _verb(self, code: str) -> str:
+        del code
+        return "was not sent"
+
+    def _advice(self, code: str) -> str:
+        del code
+        return ""
+
+
+class CircuitOpen(NotSent):
+    """Admin could not be reached the last times; one call at a time finds out if it is back."""
+
+
+class HeldBack(NotSent):
+    """`admin.rate_limit` or `admin.max_concurrency` left no room within the call's time."""
+
+
+class NoToken(NotSent):
+    """
+    There is no access token to call with.
+
+    Attributes:
+        lasting: Whether there will be none until a person does something.
+    """
+
+    def __init__(
+        self, *, method: str, code: str, details: str, subject: str = "", lasting: bool
+    ) -> None:
+        self.lasting = lasting
+        super().__init__(method=method, code=code, details=details, subject=subject)
+
+
+def nonsense(method: str, subject: str, finding: str) -> Nonsense:
     """Return the error for an answer that arrived, but cannot be what was asked for."""
-    return AdminError(
+    return Nonsense(
         method=method,
         code="INTERNAL",
         details=f"Admin, or a proxy before it, answered with {finding}",
@@ -44,16 +105,38 @@ def nonsense(method: str, subject: str, finding: str) -> AdminError:
     )
 
 
+def refusal(method: str, code: str, details: str, subject: str = "") -> AdminError:
+    """
+    Return the error for a call that ended with the gRPC status *code*.
+
+    RESOURCE_EXHAUSTED stands for three things. An answer over our receive limit is told by words
+    that all versions of grpc share; trailers over the metadata limit are an error like any other;
+    what is left is a quota, which flyteadmin has none of, but proxies and meshes do.
+    """
+    kind = AdminError
+    if code == "NOT_FOUND":
+        kind = NotFound
+    elif code == "RESOURCE_EXHAUSTED":
+        if "larger than max" in details:
+            kind = MessageTooLarge
+        elif not any(word in details.lower() for word in _SIZES):
+            kind = Throttled
+    return kind(method=method, code=code, details=details, subject=subject)
+
+
+_SIZES = ("metadata", "too large", "size exceeds")
+"""Words of texts about a size; everything else that is exhausted is a number of calls."""
+
 _ADVICE = {
     "PERMISSION_DENIED": "; allow this client to list executions there, or add the target to"
     " discovery.exclude",
-    "UNAUTHENTICATED": "; this Admin wants a token",
+    "UNAUTHENTICATED": "; set admin.auth to a client that Admin accepts",
     "UNAVAILABLE": "; check admin.endpoint and that Admin is running",
 }
 _LONGEST_DETAIL = 300  # Admin's texts reach 32,000 bytes; a log line should not.
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Cut hostile or endless *text* to one printable line."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return flat if len(flat) <= _LONGEST_DETAIL else flat[:_LONGEST_DETAIL] + "…"

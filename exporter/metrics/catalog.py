@@ -116,7 +116,7 @@ ADMIN_UP = Family(
     "flyte_admin_up",
     Kind.GAUGE,
     Source.PROCESS,
-    "Whether Flyte Admin answered the newest call: 1 also when it refused, or its database failed.",
+    "Whether Flyte Admin answered the newest attempt: 1 also if it refused or its database failed.",
 )
 ADMIN_INFO = Family(
     "flyte_admin_info",
@@ -129,17 +129,51 @@ ADMIN_RPCS = Family(
     "flyte_admin_rpcs_total",
     Kind.COUNTER,
     Source.PROCESS,
-    "Calls to Flyte Admin by gRPC status.",
+    "Calls to Flyte Admin by gRPC status, each counted once, after its retries.",
     ("method", "code"),
 )
 ADMIN_RPC_DURATION = Family(
     "flyte_admin_rpc_duration_seconds",
     Kind.HISTOGRAM,
     Source.PROCESS,
-    "Time that calls to Flyte Admin took.",
+    "Time that calls to Flyte Admin took, retries and waits included.",
     ("method",),
     unit="seconds",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+ADMIN_RPC_RETRIES = Family(
+    "flyte_admin_rpc_retries_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Attempts that followed a failed one, by the gRPC status of that one.",
+    ("reason",),
+)
+ADMIN_RATE_LIMIT_WAIT = Family(
+    "flyte_admin_rate_limit_wait_seconds_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Time that calls waited because of admin.rate_limit.",
+    unit="seconds",
+)
+ADMIN_TOKEN_REFRESHES = Family(
+    "flyte_admin_token_refreshes_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Access tokens asked for, by outcome.",
+    ("outcome",),
+)
+ADMIN_TOKEN_EXPIRY = Family(
+    "flyte_admin_token_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "When the access token expires; absent while there is none, or none that says so.",
+    unit="seconds",
+)
+ADMIN_BREAKER_OPEN = Family(
+    "flyte_admin_breaker_open",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Whether calls are held off because Flyte Admin cannot be reached.",
 )
 TARGET_LAST_SUCCESS = Family(
     "flyte_exporter_target_last_success_timestamp_seconds",

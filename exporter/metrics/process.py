@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import prometheus_client
@@ -15,7 +15,9 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 
 import exporter
 from exporter.metrics import catalog, text
@@ -48,6 +50,11 @@ class Process:
         self._admin_info = self._gauge(catalog.ADMIN_INFO)
         self._rpcs = self._counter(catalog.ADMIN_RPCS)
         self._rpc_duration = self._histogram(catalog.ADMIN_RPC_DURATION)
+        self._retries = self._counter(catalog.ADMIN_RPC_RETRIES)
+        self._rate_limit_wait = self._counter(catalog.ADMIN_RATE_LIMIT_WAIT)
+        self._token_refreshes = self._counter(catalog.ADMIN_TOKEN_REFRESHES)
+        self._token_expiry = self._instant(catalog.ADMIN_TOKEN_EXPIRY)
+        self._breaker_open = self._gauge(catalog.ADMIN_BREAKER_OPEN)
         self._polls = self._counter(catalog.POLLS)
         self._rows = self._counter(catalog.POLL_ROWS)
         self._corrections = self._counter(catalog.RECONCILE_CORRECTIONS)
@@ -55,7 +62,7 @@ class Process:
         self._series_limit = self._gauge(catalog.SERIES_LIMIT)
         self._overflow = self._counter(catalog.SERIES_OVERFLOW)
         self._ledger_size = self._gauge(catalog.LEDGER_SIZE)
-        self._last_commit = self._gauge(catalog.LEDGER_LAST_COMMIT)
+        self._last_commit = self._instant(catalog.LEDGER_LAST_COMMIT)
         self._commit_duration = self._histogram(catalog.LEDGER_COMMIT_DURATION)
         self._render_duration = self._histogram(catalog.RENDER_DURATION)
         self._gauge(catalog.BUILD_INFO).labels(exporter.__version__, platform.python_version()).set(
@@ -65,9 +72,6 @@ class Process:
             self._rpc_duration.labels(method)
             for code in codes:
                 self._rpcs.labels(method, code)
-        # Until there was a commit there is no time of it; 0 would be a date in 1970.
-        self._registry.unregister(self._last_commit)
-        self._committed = False
         self._reached_at = float("-inf")
 
     def born(
@@ -76,9 +80,13 @@ class Process:
         outcomes: tuple[str, ...],
         steps: tuple[str, ...],
         reasons: tuple[str, ...],
+        retries: tuple[str, ...] = (),
+        token_outcomes: tuple[str, ...] = (),
     ) -> None:
-        """Show at 0 what polls count."""
+        """Show at 0 what polls and calls count."""
         for counter, values in (
+            (self._retries, retries),
+            (self._token_refreshes, token_outcomes),
             (self._polls, outcomes),
             (self._rows, steps),
             (self._corrections, reasons),
@@ -102,10 +110,14 @@ class Process:
             return document.removesuffix(text.END_OF_OPENMETRICS)
         return prometheus_client.generate_latest(self._registry)
 
-    def call_finished(self, *, method: str, code: str, seconds: float) -> None:
-        """Count one call to Admin."""
+    def call_finished(self, *, method: str, code: str, seconds: float, trace_id: str = "") -> None:
+        """Count one call to Admin; an OpenMetrics exemplar leads to its trace, if it has one."""
         self._rpcs.labels(method, code).inc()
-        self._rpc_duration.labels(method).observe(seconds)
+        exemplar = {"trace_id": trace_id} if trace_id else None
+        self._rpc_duration.labels(method).observe(seconds, exemplar)
+
+    def attempt_finished(self, *, code: str, seconds: float) -> None:
+        """Take note of whether Admin is there."""
         ended_at = time.monotonic()
         if code == "CANCELLED":
             return  # by ourselves
@@ -116,6 +128,26 @@ class Process:
             # A call that hung since before the newest answer says nothing about now.
             self._admin_up.set(0)
 
+    def retried(self, *, reason: str) -> None:
+        """Count one attempt that follows another."""
+        self._retries.labels(reason).inc()
+
+    def waited_for_rate(self, seconds: float) -> None:
+        """Add one wait for the rate limit."""
+        self._rate_limit_wait.inc(seconds)
+
+    def breaker_is(self, *, open: bool) -> None:  # noqa: A002  # that is the word for it
+        """Show the state of the circuit breaker."""
+        self._breaker_open.set(open)
+
+    def token_refreshed(self, *, outcome: str) -> None:
+        """Count one request for an access token."""
+        self._token_refreshes.labels(outcome).inc()
+
+    def token_expires(self, at: Micros | None) -> None:
+        """Show when the access token expires, or that nobody knows."""
+        self._token_expiry.set(at)
+
     def admin_is(self, *, version: str, build: str) -> None:
         """Show which Flyte Admin this is."""
         self._admin_info.clear()
@@ -123,10 +155,7 @@ class Process:
 
     def committed(self, *, at: Micros, seconds: float) -> None:
         """Count one durable transaction."""
-        if not self._committed:
-            self._committed = True
-            self._registry.register(self._last_commit)
-        self._last_commit.set(to_seconds(at))
+        self._last_commit.set(at)
         self._commit_duration.observe(seconds)
 
     def diverted(self, *, family: Family, increments: int) -> None:
@@ -159,6 +188,11 @@ class Process:
             family.name, family.help, family.labels, unit=family.unit, registry=self._registry
         )
 
+    def _instant(self, family: Family) -> "_Instant":
+        instant = _Instant(family)
+        self._registry.register(instant)
+        return instant
+
     def _histogram(self, family: Family) -> Histogram:
         return Histogram(
             family.name,
@@ -168,6 +202,25 @@ class Process:
             registry=self._registry,
             buckets=family.buckets,
         )
+
+
+class _Instant(Collector):
+    """A point in time that may be unknown: then there is no sample, because 0 is a date in 1970."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._at: Micros | None = None
+
+    def set(self, at: Micros | None) -> None:
+        """Show *at*, or nothing."""
+        self._at = at
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the family, with its sample if there is one."""
+        found = GaugeMetricFamily(self._family.name, self._family.help, unit=self._family.unit)
+        if self._at is not None:
+            found.add_metric((), to_seconds(self._at))
+        yield found
 
 
 _DIVERTIBLE: Mapping[str, Family] = {

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from opentelemetry.trace import Tracer
+
 from exporter import pipeline
 from exporter.admin import query
 from exporter.admin.client import AdminClient, Page
@@ -67,6 +69,7 @@ class Services:
     fleet: Fleet
     clock: Clock
     process: Process
+    tracer: Tracer
     settings: ScrapeSettings
     call_timeout: timedelta
 

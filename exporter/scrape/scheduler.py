@@ -54,6 +54,7 @@ class Scheduler:
         self._tasks: dict[Target, asyncio.Task[None]] = {}
         self._first_targets: tuple[Target, ...] | None = None
         self._discovery_problem = ""
+        self._version_unknown = False
         concurrency = services.settings.concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._suspect_slots = asyncio.Semaphore(max(1, concurrency // _SUSPECTS_SHARE))
@@ -133,7 +134,12 @@ class Scheduler:
             await services.journal.commit(commit, then=lambda: self._adopt(decision, group))
         except (AdminError, LedgerError) as error:
             if not self._discovery_problem:
-                log.warning("discovery failed", problem=str(error))
+                called = (
+                    {"method": error.method, "code": error.code}
+                    if isinstance(error, AdminError)
+                    else {}
+                )
+                log.warning("discovery failed", **called, problem=str(error))
             self._discovery_problem = str(error)
             return False
         self._discovery_problem = ""
@@ -159,12 +165,12 @@ class Scheduler:
         self._workers[target] = worker
         self._tasks[target] = group.create_task(self._work(worker), name=f"poll {target}")
         if self._first_targets is not None:
-            log.info("target added", target=str(target))
+            log.info("target added", **target._asdict())
 
     def _stop(self, target: Target) -> None:
         self._tasks.pop(target).cancel()
         self._workers.pop(target).retire()
-        log.info("target gone, its counters stay", target=str(target))
+        log.info("target gone, its counters stay", **target._asdict())
 
     async def _work(self, worker: Worker) -> None:
         clock = self._services.clock
@@ -183,8 +189,11 @@ class Scheduler:
             version = await self._services.admin.get_version(timeout=timeout)
         except AdminError as error:
             # Some proxies let only the calls through that they know; nothing depends on this one.
-            log.debug("version unknown", problem=str(error))
+            if not self._version_unknown:
+                log.info("version of Admin unknown", code=error.code, problem=str(error))
+            self._version_unknown = True
         else:
+            self._version_unknown = False
             self._services.process.admin_is(version=version.version, build=version.build)
 
 

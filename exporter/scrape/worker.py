@@ -7,6 +7,9 @@ not.
 
 from datetime import timedelta
 from enum import Enum
+from typing import NamedTuple
+
+from opentelemetry.trace import Status, StatusCode
 
 from exporter.admin.errors import AdminError
 from exporter.ledger.errors import LedgerError
@@ -40,6 +43,15 @@ class Outcome(Enum):
     TIMEOUT = "timeout"
     LEDGER_ERROR = "ledger_error"
     INTERNAL_ERROR = "internal_error"
+
+
+class _End(NamedTuple):
+    """How a turn ended; the method and the code are those of the call that failed."""
+
+    outcome: Outcome
+    problem: str = ""
+    method: str = ""
+    code: str = ""
 
 
 class Worker:
@@ -90,22 +102,38 @@ class Worker:
         at, began = clock.now(), clock.monotonic()
         self.busy = True
         self._poller.active_at = began
-        outcome, problem = Outcome.SUCCESS, ""
+        with self._services.tracer.start_as_current_span("poll") as span:
+            try:
+                ended = await self._ended()
+            finally:
+                self.busy = False
+            if span.is_recording():
+                span.set_attributes(
+                    {
+                        "flyte.project": self.target.project,
+                        "flyte.domain": self.target.domain,
+                        "flyte.poll.outcome": ended.outcome.value,
+                    }
+                )
+                if ended.outcome is not Outcome.SUCCESS:
+                    span.set_status(Status(StatusCode.ERROR, ended.problem))
+            self._note(ended, at, timedelta(seconds=clock.monotonic() - began))
+
+    async def _ended(self) -> "_End":
+        """Poll, and say how that ended."""
         try:
             await self._poller.poll()
         except AdminError as error:
-            outcome, problem = Outcome.ADMIN_ERROR, str(error)
+            return _End(Outcome.ADMIN_ERROR, str(error), error.method, error.code)
         except PollTimeout as error:
-            outcome, problem = Outcome.TIMEOUT, str(error)
+            return _End(Outcome.TIMEOUT, str(error))
         except LedgerError as error:
-            outcome, problem = Outcome.LEDGER_ERROR, str(error)
+            return _End(Outcome.LEDGER_ERROR, str(error))
         except Exception as bug:
             # The edge of one target: a row that nobody foresaw must not stop the others.
-            outcome, problem = Outcome.INTERNAL_ERROR, f"{type(bug).__name__}: {bug}"
-            log.exception("poll failed on a bug of ours", target=str(self.target))
-        finally:
-            self.busy = False
-        self._note(outcome, problem, at, timedelta(seconds=clock.monotonic() - began))
+            log.exception("poll failed on a bug of ours", **self.target._asdict())
+            return _End(Outcome.INTERNAL_ERROR, f"{type(bug).__name__}: {bug}")
+        return _End(Outcome.SUCCESS)
 
     def retire(self) -> None:
         """Take down what says something about the present; counters stay."""
@@ -114,8 +142,8 @@ class Worker:
             self._exposition.drop(family, self.target)
             self._services.book.budget.give_back(family, 1)
 
-    def _note(self, outcome: Outcome, problem: str, at: Micros, lasted: timedelta) -> None:
-        before = self._status
+    def _note(self, ended: "_End", at: Micros, lasted: timedelta) -> None:
+        before, outcome = self._status, ended.outcome
         up = outcome is Outcome.SUCCESS
         self._services.process.poll_finished(outcome=outcome.value)
         self._status = TargetStatus(
@@ -124,7 +152,7 @@ class Worker:
             last_success_at=at if up else before.last_success_at,
             poll_duration=lasted,
             live=0,
-            problem=problem,
+            problem=ended.problem,
         )
         self._show(catalog.TARGET_UP, up)
         self._show(catalog.TARGET_POLL_DURATION, lasted.total_seconds())
@@ -132,12 +160,16 @@ class Worker:
             self._show(catalog.TARGET_LAST_SUCCESS, seconds(at))
         if not up and (before.up is not False or outcome is not self._outcome):
             log.warning(
-                "target failing", target=str(self.target), outcome=outcome.value, problem=problem
+                "target failing",
+                **self.target._asdict(),
+                outcome=outcome.value,
+                **({"method": ended.method, "code": ended.code} if ended.method else {}),
+                problem=ended.problem,
             )
         elif up and before.up is False:
-            log.info("target recovered", target=str(self.target))
+            log.info("target recovered", **self.target._asdict())
         self._outcome = outcome
-        log.debug("polled", target=str(self.target), outcome=outcome.value, lasted=str(lasted))
+        log.debug("polled", **self.target._asdict(), outcome=outcome.value, lasted=str(lasted))
 
     def _show(self, family: Family, value: float) -> None:
         self._exposition.put(family, self.target, text.sample(family, self.target, value))

@@ -9,10 +9,13 @@ import grpc
 import pytest
 from flyteidl.service import admin_pb2
 from google.protobuf import message_factory
+from opentelemetry.trace import NoOpTracer
 
-from exporter.admin.channel import connect
 from exporter.admin.client import AdminClient
+from exporter.admin.opening import open_client
 from exporter.config.settings import AdminSettings
+from exporter.telemetry.clock import SystemClock
+from tests.calls import Calls
 
 _METHODS = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].methods_by_name
 
@@ -54,17 +57,16 @@ class ScriptedAdmin:
         )
 
 
-@dataclass
-class Calls:
-    """The observer: what it was told."""
+class Impatient(SystemClock):
+    """The real clock, but pauses are over at once; they are only remembered."""
 
-    finished: list[tuple[str, str]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
 
-    def call_finished(self, *, method: str, code: str, seconds: float) -> None:
-        """Take note."""
-        self.finished.append((method, code))
-        self.seconds.append(seconds)
+    async def sleep(self, seconds: float) -> None:
+        """Take note of a pause."""
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -96,10 +98,41 @@ def calls() -> Calls:
 
 
 @pytest.fixture
-async def client(server: ScriptedAdmin, calls: Calls) -> AsyncIterator[AdminClient]:
-    """Yield a client of the scripted server, over the channel that the product makes."""
-    settings = AdminSettings.model_validate(
-        {"endpoint": f"127.0.0.1:{server.port}", "insecure": True}
+def clock() -> Impatient:
+    """Return a clock that does not make tests wait."""
+    return Impatient()
+
+
+def settings_for(server: ScriptedAdmin, **more: Any) -> AdminSettings:
+    """Return the settings of a client of *server*, limited by nothing unless *more* says so."""
+    return AdminSettings.model_validate(
+        {
+            "endpoint": f"127.0.0.1:{server.port}",
+            "insecure": True,
+            "rate_limit": "10000/s",
+            "burst": 10_000,
+            **more,
+        }
     )
-    async with connect(settings) as channel:
-        yield AdminClient(channel, observer=calls)
+
+
+@pytest.fixture
+async def client(
+    server: ScriptedAdmin, calls: Calls, clock: Impatient
+) -> AsyncIterator[AdminClient]:
+    """Yield a client of the scripted server that makes one attempt a call."""
+    async with open_client(
+        settings_for(server), clock=clock, observer=calls, tracer=NoOpTracer(), attempts=1
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def persistent(
+    server: ScriptedAdmin, calls: Calls, clock: Impatient
+) -> AsyncIterator[AdminClient]:
+    """Yield a client of the scripted server that retries, as the product's does."""
+    async with open_client(
+        settings_for(server), clock=clock, observer=calls, tracer=NoOpTracer()
+    ) as client:
+        yield client

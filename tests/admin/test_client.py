@@ -8,16 +8,18 @@ from typing import Any
 import grpc
 import pytest
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
+from opentelemetry.trace import NoOpTracer
 
 from exporter.admin import query
-from exporter.admin.channel import RECEIVE_LIMIT, connect
+from exporter.admin.channel import RECEIVE_LIMIT
 from exporter.admin.client import CODES, METHODS, AdminClient, Version
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
-from exporter.config.settings import AdminSettings
+from exporter.admin.opening import open_client
 from exporter.model.executions import ExecutionId
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
-from tests.admin.conftest import Calls, Refused, ScriptedAdmin
+from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, settings_for
+from tests.calls import Calls
 from tests.rows import NOON
 
 _TARGET = Target("flytesnacks", "production")
@@ -28,6 +30,7 @@ _ASK: dict[str, Callable[[AdminClient], Awaitable[Any]]] = {
     ),
     "GetExecution": lambda client: client.get_execution(_TARGET, "a", timeout=_PATIENCE),
     "ListProjects": lambda client: client.list_targets(timeout=_PATIENCE),
+    "GetDomains": lambda client: client.list_domains(timeout=_PATIENCE),
     "GetVersion": lambda client: client.get_version(timeout=_PATIENCE),
 }
 
@@ -170,15 +173,16 @@ async def test_an_admin_that_hangs_ends_at_the_deadline(
     assert calls.seconds[0] >= 0.09
 
 
-async def test_nobody_there_is_unavailable(calls: Calls) -> None:
+async def test_nobody_there_is_unavailable(calls: Calls, clock: Impatient) -> None:
     """A refused connection says what to look at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        settings = AdminSettings.model_validate({"endpoint": f"127.0.0.1:{port}", "insecure": True})
-        async with connect(settings) as channel:
+        nobody = settings_for(ScriptedAdmin(port=free.getsockname()[1]))
+        async with open_client(
+            nobody, clock=clock, observer=calls, tracer=NoOpTracer(), attempts=1
+        ) as client:
             with pytest.raises(AdminError) as failed:
-                await AdminClient(channel, observer=calls).get_version(timeout=_PATIENCE)
+                await client.get_version(timeout=_PATIENCE)
     assert failed.value.code == "UNAVAILABLE"
     assert str(failed.value).endswith("; check admin.endpoint and that Admin is running")
     assert calls.finished == [("GetVersion", "UNAVAILABLE")]

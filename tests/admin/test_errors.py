@@ -12,7 +12,7 @@ from exporter.admin.errors import AdminError, nonsense
             "PERMISSION_DENIED",
             "; allow this client to list executions there, or add the target to discovery.exclude",
         ),
-        ("UNAUTHENTICATED", "; this Admin wants a token"),
+        ("UNAUTHENTICATED", "; set admin.auth to a client that Admin accepts"),
         ("UNAVAILABLE", "; check admin.endpoint and that Admin is running"),
         ("UNKNOWN", ""),
     ],

@@ -8,16 +8,17 @@ import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from opentelemetry.trace import NoOpTracer
 
-from exporter.admin.channel import connect
 from exporter.admin.client import AdminClient
-from exporter.config.settings import AdminSettings
+from exporter.admin.opening import open_client
 from exporter.model.executions import Phase
 from exporter.model.time import Micros
 from exporter.telemetry.clock import SystemClock
+from tests.calls import Calls
 from tests.e2e.flyte import Simulator
 from tests.live.flyte import HOURLY, NIGHTLY, Project
-from tests.live.polling import Calls
+from tests.live.polling import settings_for
 from tests.live.samples import Sample, find_samples
 
 _MAY_WRITE = not os.environ.get("ADMIN") or os.environ.get("WRITE") == "1"
@@ -51,8 +52,10 @@ def calls() -> Calls:
 @pytest.fixture
 async def client(admin_address: str, calls: Calls) -> AsyncIterator[AdminClient]:
     """Return a client of the Admin under test."""
-    async with connect(AdminSettings(endpoint=admin_address, insecure=True)) as channel:
-        yield AdminClient(channel, observer=calls)
+    async with open_client(
+        settings_for(admin_address), clock=SystemClock(), observer=calls, tracer=NoOpTracer()
+    ) as client:
+        yield client
 
 
 @pytest.fixture

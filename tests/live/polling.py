@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from opentelemetry.trace import NoOpTracer
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from exporter.admin.channel import connect
-from exporter.admin.client import CODES, METHODS, AdminClient
+from exporter.admin.client import CODES, METHODS
+from exporter.admin.opening import open_client
 from exporter.config.settings import AdminSettings, MetricsSettings, ScrapeSettings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
@@ -27,6 +28,7 @@ from exporter.pipeline import Correction
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.poll import STEPS, Poller, Services
 from exporter.telemetry.clock import SystemClock
+from tests.calls import Calls
 from tests.live.flyte import Totals
 
 _METRICS = MetricsSettings()
@@ -36,17 +38,11 @@ BOUNDS: dict[Family, tuple[float, ...]] = {
 }
 
 
-@dataclass(slots=True)
-class Calls:
-    """Every call that was made, as the client told it."""
-
-    made: list[tuple[str, str]] = field(default_factory=list)
-    """Method and gRPC status."""
-
-    def call_finished(self, *, method: str, code: str, seconds: float) -> None:
-        """Take note of one call."""
-        assert seconds >= 0
-        self.made.append((method, code))
+def settings_for(address: str) -> AdminSettings:
+    """Return the settings of a client of the Admin at *address*; tests do not wait for a rate."""
+    return AdminSettings(
+        endpoint=address, insecure=True, rate_limit=10_000.0, burst=10_000, max_concurrency=64
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,15 +127,18 @@ async def exporter_for(
         ledger.commit([book.load(ledger.series(), ledger.activity(), clock.now())])
         async with (
             Journal(ledger, clock=clock, observer=process) as journal,
-            connect(AdminSettings(endpoint=address, insecure=True)) as channel,
+            open_client(
+                settings_for(address), clock=clock, observer=calls, tracer=NoOpTracer()
+            ) as client,
         ):
             services = Services(
-                admin=AdminClient(channel, observer=calls),
+                admin=client,
                 journal=journal,
                 book=book,
                 fleet=Fleet(),
                 clock=clock,
                 process=process,
+                tracer=NoOpTracer(),
                 settings=settings or ScrapeSettings(),
                 call_timeout=timedelta(seconds=10),
             )

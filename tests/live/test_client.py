@@ -12,8 +12,8 @@ from exporter.admin.query import Query
 from exporter.model.executions import NON_TERMINAL, Execution, Phase
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH
+from tests.calls import Calls
 from tests.live.flyte import HOURLY, Project
-from tests.live.polling import Calls
 from tests.live.samples import SECONDS, Sample, read
 
 pytestmark = pytest.mark.live
@@ -208,7 +208,7 @@ async def test_a_deadline_ends_a_call_and_not_the_connection(
         await client.list_targets(timeout=-1)
     assert caught.value.code == "DEADLINE_EXCEEDED"
     assert await client.list_targets(timeout=SECONDS)
-    assert calls.made[:2] == [("ListProjects", "DEADLINE_EXCEEDED"), ("ListProjects", "OK")]
+    assert calls.finished[:2] == [("ListProjects", "DEADLINE_EXCEEDED"), ("ListProjects", "OK")]
 
 
 @pytest.mark.parametrize(

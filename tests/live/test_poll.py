@@ -87,12 +87,12 @@ async def test_a_poll_costs_two_lists_where_little_happens(
     async with exporter_for(admin_address, tmp_path) as exporter:
         for sample in samples:
             await exporter.poll(sample.target)
-            exporter.calls.made.clear()
+            exporter.calls.finished.clear()
             read_before = rows_read(exporter)
             await exporter.poll(sample.target)
             pages = int(rows_read(exporter) - read_before) // 500
-            assert set(exporter.calls.made) == {("ListExecutions", "OK")}
-            assert len(exporter.calls.made) <= 2 + pages
+            assert set(exporter.calls.finished) == {("ListExecutions", "OK")}
+            assert len(exporter.calls.finished) <= 2 + pages
 
 
 def rows_read(exporter: Exporter) -> float:
@@ -176,9 +176,9 @@ async def test_a_reconcile_finds_nothing_to_put_right(
     async with exporter_for(admin_address, tmp_path, reconciling=True) as exporter:
         for sample in samples:
             await exporter.poll(sample.target)
-            exporter.calls.made.clear()
+            exporter.calls.finished.clear()
             await exporter.poll(sample.target)
-            assert len(exporter.calls.made) >= 3
+            assert len(exporter.calls.finished) >= 3
         assert exporter.corrections() == 0
 
 

@@ -1,0 +1,89 @@
+"""
+A circuit breaker: while Admin cannot be reached, one call at a time finds out whether it is back.
+
+Rules:
+1. It opens when `_FAILURES` calls in a row could not reach Admin. Only UNAVAILABLE counts: any
+   other status was answered by somebody, and a call that hung says that Admin is slow, which a
+   deadline and the limit on calls under way deal with already.
+2. While it is open, calls are not sent, but for one probe when the pause is over.
+3. A probe that reaches Admin closes it; one that does not doubles the pause, to `_LONGEST_PAUSE` at
+   most.
+
+Pure: it is told the time, in seconds that never step back.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+_FAILURES = 5
+"""One unlucky connection is no outage; a restart of Admin fails every call at once."""
+
+_FIRST_PAUSE = 1.0  # seconds: about what a restarted Admin needs
+_LONGEST_PAUSE = 10.0
+"""Seconds; well below any scrape interval, so an Admin that is back is noticed by the next poll."""
+
+
+class Change(Enum):
+    """What became of the breaker."""
+
+    NONE = "none"
+    OPENED = "opened"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    failures: int = 0
+    """Calls in a row that did not reach Admin."""
+    pause: float = 0.0
+    """Seconds between two probes; 0 while closed."""
+    probe_at: float = 0.0
+    """When the next probe may leave, while open."""
+
+
+class Breaker:
+    """The breaker of one endpoint."""
+
+    def __init__(self) -> None:
+        self._state = _State()
+        self._probing = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are held off."""
+        return self._state.pause > 0
+
+    def admits(self, now: float) -> bool:
+        """
+        Whether a call may leave at *now*.
+
+        One that is admitted must be followed by `ended` or `abandoned`.
+        """
+        if not self.is_open:
+            return True
+        if self._probing or now < self._state.probe_at:
+            return False
+        self._probing = True
+        return True
+
+    def ended(self, *, reached: bool, now: float) -> Change:
+        """Take note of a call that ended at *now*, and whether it *reached* Admin."""
+        self._probing = False
+        was_open = self.is_open
+        if reached:
+            self._state = _State()
+            return Change.CLOSED if was_open else Change.NONE
+        state = replace(self._state, failures=self._state.failures + 1)
+        if state.failures < _FAILURES:
+            self._state = state
+            return Change.NONE
+        # Calls that left before it opened tell nothing about how long to wait.
+        if was_open and now < state.probe_at:
+            return Change.NONE
+        pause = min(state.pause * 2, _LONGEST_PAUSE) if was_open else _FIRST_PAUSE
+        self._state = replace(state, pause=pause, probe_at=now + pause)
+        return Change.NONE if was_open else Change.OPENED
+
+    def abandoned(self) -> None:
+        """Take note of a call that was given up, which says nothing about Admin."""
+        self._probing = False

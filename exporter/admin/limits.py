@@ -1,0 +1,57 @@
+"""
+How many calls we allow ourselves: so many begin in a second, and so many are under way at once.
+
+Admin has no limit of its own, and one database behind it that people use too. So politeness is our
+part, over all calls together and retries included.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from aiolimiter import AsyncLimiter
+
+
+class Limits:
+    """
+    The limits of one Admin.
+
+    Args:
+        rate: Calls that may begin in a second, in the long run.
+        burst: Calls that may begin at once after a quiet time.
+        concurrency: Calls that may be under way together.
+        waited: Is told each wait for `rate`, in seconds.
+    """
+
+    def __init__(
+        self, *, rate: float, burst: int, concurrency: int, waited: Callable[[float], None]
+    ) -> None:
+        self._bucket = AsyncLimiter(burst, burst / rate)
+        self._slots = asyncio.Semaphore(concurrency)
+        self._waited = waited
+
+    @asynccontextmanager
+    async def room(self, *, within: float) -> AsyncIterator[None]:
+        """
+        Make a call inside the block, as soon as there is room for it.
+
+        Raises:
+            TimeoutError: There was none *within* so many seconds.
+        """
+        async with asyncio.timeout(within) as patience:
+            if not self._bucket.has_capacity():
+                began = perf_counter()
+                try:
+                    await self._bucket.acquire()
+                finally:
+                    self._waited(perf_counter() - began)
+            else:
+                await self._bucket.acquire()
+            await self._slots.acquire()
+            # The block has a deadline of its own.
+            patience.reschedule(None)
+        try:
+            yield
+        finally:
+            self._slots.release()

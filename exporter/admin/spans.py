@@ -1,0 +1,85 @@
+"""
+What OpenTelemetry is told of a call: one span for the call, and below it one for each attempt.
+
+The attempt's span is the CLIENT span of the RPC conventions, since it is what a server span would
+have as its parent; the span of the call holds it together with the pauses and the waits for room.
+
+Source: OpenTelemetry semantic conventions for gRPC: `rpc.system.name`, `rpc.method` in full,
+    `rpc.response.status_code`; an error is whatever is not OK.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import propagate
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, format_trace_id
+
+from exporter.admin.errors import AdminError
+from exporter.admin.question import Question
+
+Metadata = tuple[tuple[str, str], ...]
+"""gRPC metadata: pairs of a lower-case key and a value."""
+
+_SERVICE = "flyteidl.service.AdminService"
+_SYSTEM = "grpc"
+
+
+class Spans:
+    """Spans of calls to Admin, by one tracer."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    @contextmanager
+    def call(self, question: Question) -> Iterator[Span]:
+        """Have a span around a call; an `AdminError` that ends the block is recorded."""
+        with self._span(question.method, question, SpanKind.INTERNAL) as span:
+            yield span
+
+    @contextmanager
+    def attempt(self, question: Question, *, number: int) -> Iterator[Span]:
+        """Have a span around attempt *number*, from 1, of a call."""
+        name = f"{_SERVICE}/{question.method}"
+        with self._span(name, question, SpanKind.CLIENT) as span:
+            if span.is_recording():
+                span.set_attribute("rpc.system.name", _SYSTEM)
+                span.set_attribute("rpc.method", name)
+                span.set_attribute("flyte.attempt", number)
+            yield span
+
+    @contextmanager
+    def _span(self, name: str, question: Question, kind: SpanKind) -> Iterator[Span]:
+        with self._tracer.start_as_current_span(
+            name, kind=kind, record_exception=False, set_status_on_exception=False
+        ) as span:
+            if not span.is_recording():
+                yield span
+                return
+            span.set_attributes(question.attributes())
+            code = "CANCELLED"
+            try:
+                yield span
+                code = "OK"
+            except AdminError as error:
+                code = error.code
+                # The sentence, and not Admin's own text: that one may be 32,000 bytes long.
+                span.set_status(Status(StatusCode.ERROR, str(error)))
+                span.set_attribute("error.type", code)
+                raise
+            finally:
+                span.set_attribute("rpc.response.status_code", code)
+
+
+def propagated(span: Span) -> Metadata:
+    """Return the W3C trace context that a server is to continue *span* by; nothing when off."""
+    if not span.get_span_context().is_valid:
+        return ()
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return tuple(carrier.items())
+
+
+def sampled_trace(span: Span) -> str:
+    """Return the trace of *span* in hexadecimal; empty when it is not sampled."""
+    context = span.get_span_context()
+    return format_trace_id(context.trace_id) if context.trace_flags.sampled else ""

@@ -1,0 +1,299 @@
+"""
+The way of one call, from a question to Admin's answer, in the order in which things happen.
+
+    span of the call
+      up to six attempts, within the call's time and the common purse of retries:
+        a token becomes metadata
+        the limits make room for it
+        the circuit breaker lets it through, or not
+        span of the attempt, its trace context, its deadline, gRPC
+        UNAUTHENTICATED: another token, once
+
+It is written out as one path and not as gRPC interceptors, because the parts depend on each other:
+a retry needs a new token and new room, a probe of the breaker is an attempt and not a call, and the
+deadline of an attempt is what the waiting has left of the call's.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+from opentelemetry.trace import Span
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
+
+from exporter.admin import retry
+from exporter.admin.auth.errors import CredentialsError
+from exporter.admin.breaker import Breaker, Change
+from exporter.admin.errors import (
+    AdminError,
+    CircuitOpen,
+    HeldBack,
+    NoToken,
+    NotSent,
+    nonsense,
+    refusal,
+)
+from exporter.admin.limits import Limits
+from exporter.admin.question import Question
+from exporter.admin.retry import RetryBudget
+from exporter.admin.spans import Metadata, Spans, propagated, sampled_trace
+from exporter.telemetry.log import get_logger
+
+log = get_logger(__name__)
+
+_LEAST_TIME = 0.01
+"""Seconds; an attempt with less than this is over before it has arrived."""
+
+_UNREACHED = "UNAVAILABLE"
+
+
+class CallObserver(Protocol):
+    """Is told what becomes of calls."""
+
+    def call_finished(self, *, method: str, code: str, seconds: float, trace_id: str = "") -> None:
+        """Take note of one call of *method*, after its retries, and of its trace if sampled."""
+
+    def attempt_finished(self, *, code: str, seconds: float) -> None:
+        """Take note of one attempt that was sent."""
+
+    def retried(self, *, reason: str) -> None:
+        """Take note that another attempt follows one that ended with *reason*."""
+
+    def waited_for_rate(self, seconds: float) -> None:
+        """Take note of a wait for `admin.rate_limit`."""
+
+    def breaker_is(self, *, open: bool) -> None:  # noqa: A002  # that is the word for it
+        """Take note of the state of the circuit breaker."""
+
+
+class Tokens(Protocol):
+    """Where access tokens come from."""
+
+    async def metadata(self) -> Sequence[tuple[str, str]]:
+        """Return what a call must carry; raises `CredentialsError`."""
+
+    async def refused(self, sent: Sequence[tuple[str, str]], details: str) -> None:
+        """Get others than those *sent*; raises `CredentialsError` when that cannot help."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transport:
+    """
+    Takes questions to Admin and brings answers back.
+
+    Attributes:
+        stub: Returns AdminService's stub on the channel for the next attempt.
+        attempt_timeout: Seconds that one attempt may take.
+        attempts: How many attempts a call may have.
+        sleep: How to pause between attempts.
+    """
+
+    stub: Callable[[], Awaitable[Any]]
+    tokens: Tokens
+    limits: Limits
+    breaker: Breaker
+    budget: RetryBudget
+    spans: Spans
+    observer: CallObserver
+    attempt_timeout: float
+    attempts: int = retry.ATTEMPTS
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def ask(self, question: Question) -> Any:
+        """
+        Return Admin's answer to *question*.
+
+        Raises:
+            AdminError: There was none, or none that could be read.
+        """
+        began = time.monotonic()
+        code = "CANCELLED"
+        with self.spans.call(question) as span:
+            try:
+                answer = await _Call(self, question, deadline=began + question.timeout).made()
+                code = "OK"
+            except AdminError as error:
+                code = error.code
+                raise
+            else:
+                return answer
+            finally:
+                self.observer.call_finished(
+                    method=question.method,
+                    code=code,
+                    seconds=time.monotonic() - began,
+                    trace_id=sampled_trace(span),
+                )
+
+
+class _Call:
+    """One question on its way, and what its attempts have come to so far."""
+
+    def __init__(self, transport: Transport, question: Question, *, deadline: float) -> None:
+        self._transport = transport
+        self._question = question
+        self._deadline = deadline
+        self._hangs = 0
+        self._renewed = False
+        """Whether another token was fetched for this call."""
+        self._at_once = False
+        """Whether the last attempt failed for want of a token that is there now."""
+
+    async def made(self) -> Any:
+        """Make attempts until one is answered, or none is worth another."""
+        transport = self._transport
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(transport.attempts) | stop_before_delay(self._question.timeout),
+            wait=lambda state: 0.0 if self._at_once else _PAUSE(state),
+            retry=retry_if_exception(self._is_worth_another),
+            before_sleep=self._tell,
+            sleep=transport.sleep,
+            reraise=True,
+        )
+        async for attempt in attempts:
+            with attempt:
+                return await self._attempt(attempt.retry_state.attempt_number)
+        raise AssertionError("tenacity ended without an answer or an error")
+
+    def _is_worth_another(self, error: BaseException) -> bool:
+        if self._at_once:
+            return True
+        if not isinstance(error, AdminError):
+            return False
+        self._hangs += error.code == "DEADLINE_EXCEEDED"
+        if not retry.is_worth_retrying(error, hangs=self._hangs):
+            return False
+        budget = self._transport.budget
+        if not isinstance(error, NotSent):
+            budget.failed()
+        return budget.allows_retry
+
+    def _tell(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        # What was not sent is not sent again: it is sent at last.
+        if isinstance(error, AdminError) and not isinstance(error, NotSent):
+            self._transport.observer.retried(reason=error.code)
+
+    async def _attempt(self, number: int) -> Any:
+        self._at_once = False
+        metadata = await self._metadata()
+        try:
+            return await self._made_room_for(number, metadata)
+        except AdminError as error:
+            if error.code == "UNAUTHENTICATED" and not self._renewed:
+                self._renewed = True
+                await self._renew(metadata, error)
+                self._at_once = True
+            raise
+
+    async def _made_room_for(self, number: int, metadata: Metadata) -> Any:
+        transport, question = self._transport, self._question
+        try:
+            async with transport.limits.room(within=max(0.0, self._remaining())):
+                if not transport.breaker.admits(time.monotonic()):
+                    raise self._not_sent(CircuitOpen, _UNREACHED, _OPEN)
+                with transport.spans.attempt(question, number=number) as span:
+                    return await self._sent(span, metadata)
+        except TimeoutError as error:
+            raise self._not_sent(HeldBack, "DEADLINE_EXCEEDED", _NO_ROOM) from error
+
+    async def _sent(self, span: Span, metadata: Metadata) -> Any:
+        """Send it once, and have breaker, purse and observer know how that ended."""
+        transport, question = self._transport, self._question
+        timeout = min(transport.attempt_timeout, max(_LEAST_TIME, self._remaining()))
+        began = time.monotonic()
+        code = ""
+        try:
+            stub = await transport.stub()
+            answer = await getattr(stub, question.method)(
+                question.request, timeout=timeout, metadata=(*metadata, *propagated(span))
+            )
+            code = "OK"
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            raise refusal(question.method, code, error.details() or "", question.subject) from error
+        finally:
+            self._note(code, began)
+        if answer is None:
+            # How grpc.aio passes on an answer that it could not decode.
+            raise nonsense(question.method, question.subject, "bytes that are no answer to it")
+        return answer
+
+    def _note(self, code: str, began: float) -> None:
+        transport, now = self._transport, time.monotonic()
+        if not code:
+            transport.breaker.abandoned()
+            return
+        transport.observer.attempt_finished(code=code, seconds=now - began)
+        if code == "OK":
+            transport.budget.succeeded()
+        match transport.breaker.ended(reached=code != _UNREACHED, now=now):
+            case Change.OPENED:
+                transport.observer.breaker_is(open=True)
+                log.warning(
+                    "circuit breaker open: Admin cannot be reached, one call at a time tries",
+                    method=self._question.method,
+                    code=code,
+                )
+            case Change.CLOSED:
+                transport.observer.breaker_is(open=False)
+                log.info("circuit breaker closed: Admin is back", method=self._question.method)
+            case Change.NONE:
+                pass
+
+    # Tokens
+
+    async def _metadata(self) -> Metadata:
+        with self._token_errors():
+            async with asyncio.timeout(max(0.0, self._remaining())):
+                return tuple(await self._transport.tokens.metadata())
+
+    async def _renew(self, sent: Metadata, error: AdminError) -> None:
+        with self._token_errors():
+            async with asyncio.timeout(max(0.0, self._remaining())):
+                await self._transport.tokens.refused(sent, error.details)
+
+    @contextmanager
+    def _token_errors(self) -> Iterator[None]:
+        question = self._question
+        try:
+            yield
+        except CredentialsError as error:
+            raise NoToken(
+                method=question.method,
+                code=error.code or "UNAUTHENTICATED",
+                details=str(error),
+                subject=question.subject,
+                lasting=error.lasting,
+            ) from error
+        except TimeoutError as error:
+            raise NoToken(
+                method=question.method,
+                code="DEADLINE_EXCEEDED",
+                details="the access token did not come within the call's time",
+                subject=question.subject,
+                lasting=True,
+            ) from error
+
+    def _remaining(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _not_sent(self, kind: type[NotSent], code: str, details: str) -> NotSent:
+        question = self._question
+        return kind(method=question.method, code=code, details=details, subject=question.subject)
+
+
+_PAUSE = wait_random_exponential(multiplier=retry.FIRST_PAUSE, max=retry.LONGEST_PAUSE)
+_OPEN = "Admin could not be reached the last times; one call at a time finds out whether it is back"
+_NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"
