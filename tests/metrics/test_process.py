@@ -24,7 +24,13 @@ _LIMITED = (Source.LEDGER, Source.LIVE)
 def process() -> Process:
     """Return the instruments as the application sets them up."""
     one = Process(methods=_METHODS, codes=_CODES)
-    one.born(outcomes=("success", "timeout"), steps=("new", "live"), reasons=("late",))
+    one.born(
+        outcomes=("success", "timeout"),
+        steps=("new", "live"),
+        reasons=("late",),
+        retries=("UNAVAILABLE",),
+        token_outcomes=("success", "failure"),
+    )
     return one
 
 
@@ -68,6 +74,10 @@ def test_both_formats_parse(process: Process, media: Format) -> None:
         (catalog.POLLS, {("success",), ("timeout",)}),
         (catalog.POLL_ROWS, {("new",), ("live",)}),
         (catalog.RECONCILE_CORRECTIONS, {("late",)}),
+        (catalog.ADMIN_RPC_RETRIES, {("UNAVAILABLE",)}),
+        (catalog.ADMIN_RATE_LIMIT_WAIT, {()}),
+        (catalog.ADMIN_TOKEN_REFRESHES, {("success",), ("failure",)}),
+        (catalog.ADMIN_BREAKER_OPEN, {()}),
         (
             catalog.SERIES_OVERFLOW,
             {(family.name,) for family in FAMILIES if family.source in _LIMITED},
@@ -100,15 +110,15 @@ def test_a_duration_is_born_for_each_method(process: Process) -> None:
 def test_admin_is_up_when_it_answers(process: Process, code: str, up: int) -> None:
     """A refusal is an answer; silence is not. The newest call decides."""
     for earlier in ("OK", "UNAVAILABLE"):
-        process.call_finished(method="GetVersion", code=earlier, seconds=0)
-        process.call_finished(method="ListExecutions", code=code, seconds=0)
+        process.attempt_finished(code=earlier, seconds=0)
+        process.attempt_finished(code=code, seconds=0)
         assert values(process, catalog.ADMIN_UP) == {(): up}
 
 
 def test_a_call_that_hung_for_long_is_no_news(process: Process) -> None:
     """One that was begun before the newest answer, and failed after it, does not mean down."""
-    process.call_finished(method="GetVersion", code="OK", seconds=0.1)
-    process.call_finished(method="ListExecutions", code="DEADLINE_EXCEEDED", seconds=15)
+    process.attempt_finished(code="OK", seconds=0.1)
+    process.attempt_finished(code="DEADLINE_EXCEEDED", seconds=15)
     assert values(process, catalog.ADMIN_UP) == {(): 1}
 
 
@@ -124,7 +134,7 @@ def test_each_call_is_counted_and_timed(process: Process) -> None:
 
 def test_the_last_commit_is_absent_until_there_was_one(process: Process) -> None:
     """0 would be a date in 1970."""
-    assert catalog.LEDGER_LAST_COMMIT.stem not in parsed(process, Format.TEXT)
+    assert values(process, catalog.LEDGER_LAST_COMMIT) == {}
     for at in (NOON, after(1)):
         process.committed(at=at, seconds=0.1)
         assert values(process, catalog.LEDGER_LAST_COMMIT) == {(): at / 1e6}
@@ -158,6 +168,32 @@ def test_what_polls_tell_is_counted(process: Process) -> None:
     assert values(process, catalog.POLL_ROWS)[("live",)] == 5
     assert values(process, catalog.RECONCILE_CORRECTIONS)[("late",)] == 2
     assert values(process, catalog.SERIES_OVERFLOW)[(catalog.EXECUTIONS_LAUNCHED.name,)] == 4
+
+
+def test_what_calls_tell_is_shown(process: Process) -> None:
+    """Retries, waits, the breaker and the token, each in its own family."""
+    process.retried(reason="UNAVAILABLE")
+    process.waited_for_rate(0.25)
+    process.breaker_is(open=True)
+    process.token_refreshed(outcome="failure")
+    process.token_expires(NOON)
+    assert values(process, catalog.ADMIN_RPC_RETRIES)[("UNAVAILABLE",)] == 1
+    assert values(process, catalog.ADMIN_RATE_LIMIT_WAIT) == {(): 0.25}
+    assert values(process, catalog.ADMIN_BREAKER_OPEN) == {(): 1}
+    assert values(process, catalog.ADMIN_TOKEN_REFRESHES)[("failure",)] == 1
+    assert values(process, catalog.ADMIN_TOKEN_EXPIRY) == {(): NOON / 1e6}
+    process.token_expires(None)
+    assert values(process, catalog.ADMIN_TOKEN_EXPIRY) == {}
+
+
+def test_a_traced_call_leaves_an_exemplar(process: Process) -> None:
+    """OpenMetrics leads from a slow bucket to a trace; the older text format has no such thing."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    process.call_finished(method="GetVersion", code="OK", seconds=0.3, trace_id=trace)
+    found = parsed(process, Format.OPENMETRICS)[catalog.ADMIN_RPC_DURATION.name]
+    exemplars = [sample.exemplar for sample in found.samples if sample.exemplar]
+    assert [(each.labels, each.value) for each in exemplars] == [({"trace_id": trace}, 0.3)]
+    assert trace.encode() not in process.render(Format.TEXT)
 
 
 def test_two_processes_do_not_share_instruments() -> None:

@@ -1,0 +1,113 @@
+"""What is repeated, and when nothing is any more."""
+
+import pytest
+
+from exporter.admin.errors import (
+    AdminError,
+    CircuitOpen,
+    HeldBack,
+    MessageTooLarge,
+    Nonsense,
+    NotFound,
+    NoToken,
+    Throttled,
+    refusal,
+)
+from exporter.admin.retry import RetryBudget, is_worth_retrying
+
+_FACTS = {"method": "ListExecutions", "details": "no"}
+
+
+@pytest.mark.parametrize(
+    ("code", "worth"),
+    [
+        ("UNAVAILABLE", True),
+        ("INTERNAL", True),
+        ("UNKNOWN", True),
+        ("DEADLINE_EXCEEDED", True),
+        ("INVALID_ARGUMENT", False),
+        ("NOT_FOUND", False),
+        ("UNIMPLEMENTED", False),
+        ("PERMISSION_DENIED", False),
+        ("UNAUTHENTICATED", False),
+        ("FAILED_PRECONDITION", False),
+        ("ALREADY_EXISTS", False),
+        ("CANCELLED", False),
+        ("DATA_LOSS", False),
+    ],
+)
+def test_statuses(code: str, *, worth: bool) -> None:
+    """What may be gone in a moment is asked again; what Admin says about the question is not."""
+    assert is_worth_retrying(refusal("ListExecutions", code, "no"), hangs=1) is worth
+
+
+@pytest.mark.parametrize(
+    ("error", "worth"),
+    [
+        (Throttled(code="RESOURCE_EXHAUSTED", **_FACTS), True),
+        (MessageTooLarge(code="RESOURCE_EXHAUSTED", **_FACTS), False),
+        (Nonsense(code="INTERNAL", **_FACTS), False),
+        (CircuitOpen(code="UNAVAILABLE", **_FACTS), True),
+        (HeldBack(code="DEADLINE_EXCEEDED", **_FACTS), False),
+        (NoToken(code="UNAVAILABLE", lasting=False, **_FACTS), True),
+        (NoToken(code="UNAUTHENTICATED", lasting=True, **_FACTS), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, AdminError) else "",
+)
+def test_kinds(error: AdminError, *, worth: bool) -> None:
+    """Where the status says too little, the kind decides."""
+    assert is_worth_retrying(error, hangs=0) is worth
+
+
+def test_a_hang_is_repeated_once() -> None:
+    """A database that is overloaded is not asked a third time within one call."""
+    error = refusal("ListExecutions", "DEADLINE_EXCEEDED", "")
+    assert [is_worth_retrying(error, hangs=hangs) for hangs in (1, 2)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        ("CLIENT: Received message larger than max (5 vs. 4)", MessageTooLarge),
+        ("Stream removed (CLIENT: Received message larger than max (5 vs. 4))", MessageTooLarge),
+        ("received trailing metadata size exceeds hard limit", AdminError),
+        ("outputs too large", AdminError),
+        ("local rate limited", Throttled),
+        ("", Throttled),
+    ],
+)
+def test_what_is_exhausted(details: str, kind: type[AdminError]) -> None:
+    """RESOURCE_EXHAUSTED is a page that is too large, a quota, or another size: by its words."""
+    assert type(refusal("ListExecutions", "RESOURCE_EXHAUSTED", details)) is kind
+
+
+def test_not_found_is_a_kind_of_its_own() -> None:
+    """It is an answer."""
+    assert type(refusal("GetExecution", "NOT_FOUND", "")) is NotFound
+
+
+def test_an_outage_empties_the_purse_and_good_calls_fill_it() -> None:
+    """After 50 failures nobody retries; ten answers buy one retry back."""
+    budget = RetryBudget()
+    for _ in range(49):
+        budget.failed()
+    assert budget.allows_retry
+    budget.failed()
+    assert not budget.allows_retry
+    for _ in range(10):
+        budget.succeeded()
+    assert budget.allows_retry
+
+
+def test_the_purse_has_a_bottom_and_a_rim() -> None:
+    """However long an outage or a good time was, the next change is noticed as soon."""
+    empty, full = RetryBudget(), RetryBudget()
+    for _ in range(10_000):
+        empty.failed()
+        full.succeeded()
+    for _ in range(510):
+        empty.succeeded()
+    for _ in range(50):
+        full.failed()
+    assert empty.allows_retry
+    assert not full.allows_retry

@@ -1,0 +1,219 @@
+"""On its way to Admin a call is repeated, held back or held off, as each failure asks for."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import pytest
+from flyteidl.admin import version_pb2
+from opentelemetry.trace import NoOpTracer
+
+from exporter.admin.client import AdminClient, Version
+from exporter.admin.errors import AdminError, CircuitOpen, HeldBack, Throttled
+from exporter.admin.opening import open_client
+from exporter.admin.retry import FIRST_PAUSE
+from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, settings_for
+from tests.calls import Calls
+
+_PATIENCE = 10.0
+_VERSION = version_pb2.GetVersionResponse(control_plane_version={"Version": "v1", "Build": "b"})
+
+
+def in_turn(*ends: grpc.StatusCode | str) -> Callable[[Any], Any]:
+    """Return an answer that refuses in turn with each of *ends*, and then is given."""
+    left = list(ends)
+
+    def answer(_: Any) -> Any:
+        if not left:
+            return _VERSION
+        end = left.pop(0)
+        if isinstance(end, str):
+            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, end)
+        raise Refused(end, "not now")
+
+    return answer
+
+
+def always(code: grpc.StatusCode) -> Callable[[Any], Any]:
+    """Return an answer that always refuses."""
+
+    def answer(_: Any) -> Any:
+        raise Refused(code, "no")
+
+    return answer
+
+
+_TRANSIENT = [
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+]
+
+
+@pytest.mark.parametrize("code", _TRANSIENT)
+async def test_what_passes_is_asked_again(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls, clock: Impatient, code: Any
+) -> None:
+    """One failed attempt, a pause, an answer: one call that succeeded, and one retry."""
+    server.answers["GetVersion"] = in_turn(code)
+    assert await persistent.get_version(timeout=_PATIENCE) == Version("v1", "b")
+    assert calls.finished == [("GetVersion", "OK")]
+    assert calls.attempts == [code.name, "OK"]
+    assert calls.retries == [code.name]
+    assert len(clock.pauses) == 1
+    assert 0 <= clock.pauses[0] <= FIRST_PAUSE
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+    ],
+)
+async def test_what_admin_means_is_not_asked_again(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls, code: Any
+) -> None:
+    """A refusal of the question costs one attempt."""
+    server.answers["GetVersion"] = always(code)
+    with pytest.raises(AdminError) as failed:
+        await persistent.get_version(timeout=_PATIENCE)
+    assert failed.value.code == code.name
+    assert calls.attempts == [code.name]
+    assert calls.retries == []
+
+
+async def test_a_quota_is_waited_for(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """A proxy that throttles is asked again after a pause."""
+    server.answers["GetVersion"] = in_turn("local rate limited", "local rate limited")
+    await persistent.get_version(timeout=_PATIENCE)
+    assert calls.retries == ["RESOURCE_EXHAUSTED"] * 2
+
+
+async def test_a_quota_that_stays_used_up_says_what_to_do(
+    persistent: AdminClient, server: ScriptedAdmin
+) -> None:
+    """The error names the setting."""
+    server.answers["GetVersion"] = in_turn(*["local rate limited"] * 9)
+    with pytest.raises(Throttled, match=r"; lower admin\.rate_limit, or have the limit of"):
+        await persistent.get_version(timeout=_PATIENCE)
+
+
+async def test_trailers_over_the_limit_are_not_asked_for_again(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """RESOURCE_EXHAUSTED about a size other than a page's is an error like any other."""
+    server.answers["GetVersion"] = in_turn("received metadata size exceeds hard limit")
+    with pytest.raises(AdminError):
+        await persistent.get_version(timeout=_PATIENCE)
+    assert calls.attempts == ["RESOURCE_EXHAUSTED"]
+
+
+async def test_pauses_grow_with_jitter_and_attempts_end(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls, clock: Impatient
+) -> None:
+    """Six attempts; the n-th pause lies between 0 and 0.25 * 2^n seconds, and is drawn."""
+    server.answers["GetVersion"] = always(grpc.StatusCode.UNKNOWN)
+    for _ in range(4):
+        with pytest.raises(AdminError):
+            await persistent.get_version(timeout=60)
+    assert calls.attempts[:6] == ["UNKNOWN"] * 6
+    assert calls.finished == [("GetVersion", "UNKNOWN")] * 4
+    for number, pause in enumerate(clock.pauses):
+        assert 0 <= pause <= FIRST_PAUSE * 2 ** (number % 5)
+    assert len(set(clock.pauses)) == len(clock.pauses)
+
+
+async def test_no_pause_reaches_beyond_the_calls_time(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls, clock: Impatient
+) -> None:
+    """A call that has no time for another attempt ends with what it knows."""
+    server.answers["GetVersion"] = always(grpc.StatusCode.UNKNOWN)
+    with pytest.raises(AdminError) as failed:
+        await persistent.get_version(timeout=0.2)
+    assert failed.value.code == "UNKNOWN"
+    assert sum(clock.pauses) < 0.2
+    assert calls.finished == [("GetVersion", "UNKNOWN")]
+
+
+async def test_a_hang_is_cut_and_repeated_once(
+    server: ScriptedAdmin, calls: Calls, clock: Impatient
+) -> None:
+    """Each attempt has a deadline of its own, well within that of the call."""
+    server.answers["GetVersion"] = lambda _: asyncio.get_running_loop().create_future()
+    settings = settings_for(server, timeout="100ms")
+    async with open_client(settings, clock=clock, observer=calls, tracer=NoOpTracer()) as client:
+        with pytest.raises(AdminError) as failed:
+            await client.get_version(timeout=_PATIENCE)
+    assert failed.value.code == "DEADLINE_EXCEEDED"
+    assert calls.attempts == ["DEADLINE_EXCEEDED"] * 2
+    assert calls.seconds[0] < 5
+
+
+async def test_an_outage_is_not_multiplied(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """When most calls fail, further ones are made once each."""
+    server.answers["GetVersion"] = always(grpc.StatusCode.UNKNOWN)
+    for _ in range(40):
+        with pytest.raises(AdminError):
+            await persistent.get_version(timeout=_PATIENCE)
+    assert len(calls.attempts) < 40 + 51
+    assert calls.attempts[-20:] == ["UNKNOWN"] * 20
+    retried = len(calls.retries)
+    with pytest.raises(AdminError):
+        await persistent.get_version(timeout=_PATIENCE)
+    assert len(calls.retries) == retried
+
+
+@pytest.fixture
+async def nobody(calls: Calls, clock: Impatient) -> AsyncIterator[AdminClient]:
+    """Yield a client of an endpoint where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        settings = settings_for(ScriptedAdmin(port=free.getsockname()[1]))
+        async with open_client(
+            settings, clock=clock, observer=calls, tracer=NoOpTracer()
+        ) as client:
+            yield client
+
+
+async def test_an_admin_that_is_gone_opens_the_breaker(
+    nobody: AdminClient, calls: Calls, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then calls are not sent: their error says so, and it is shown and logged once."""
+    with pytest.raises(AdminError) as failed:
+        await nobody.get_version(timeout=_PATIENCE)
+    assert failed.value.code == "UNAVAILABLE"
+    with pytest.raises(CircuitOpen) as held_off:
+        await nobody.get_version(timeout=_PATIENCE)
+    assert str(held_off.value) == (
+        "GetVersion was not sent: Admin could not be reached the last times; one call at a time"
+        " finds out whether it is back"
+    )
+    assert calls.attempts == ["UNAVAILABLE"] * 5
+    assert calls.breaker == [True]
+    assert capsys.readouterr().out.count("circuit breaker open") == 1
+
+
+async def test_a_call_that_finds_no_room_says_why(
+    server: ScriptedAdmin, calls: Calls, clock: Impatient
+) -> None:
+    """It is not sent, and names the settings."""
+    server.answers["GetVersion"] = in_turn()
+    settings = settings_for(server, rate_limit="1/m", burst=1)
+    async with open_client(settings, clock=clock, observer=calls, tracer=NoOpTracer()) as client:
+        await client.get_version(timeout=_PATIENCE)
+        with pytest.raises(HeldBack, match=r"admin\.rate_limit and admin\.max_concurrency left no"):
+            await client.get_version(timeout=0.05)
+    assert calls.attempts == ["OK"]
+    assert len(calls.waits) == 1
+    assert calls.waits[0] >= 0.04
