@@ -39,15 +39,16 @@ class Limits:
         Raises:
             TimeoutError: There was none *within* so many seconds.
         """
+        # Where nothing has to be waited for, a timeout would not be noticed.
+        if within <= 0:
+            raise TimeoutError
         async with asyncio.timeout(within) as patience:
-            if not self._bucket.has_capacity():
-                began = perf_counter()
-                try:
-                    await self._bucket.acquire()
-                finally:
-                    self._waited(perf_counter() - began)
-            else:
+            full, began = not self._bucket.has_capacity(), perf_counter()
+            try:
                 await self._bucket.acquire()
+            finally:
+                if full:
+                    self._waited(perf_counter() - began)
             await self._slots.acquire()
             # The block has a deadline of its own.
             patience.reschedule(None)

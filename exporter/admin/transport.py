@@ -52,9 +52,6 @@ from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)
 
-_LEAST_TIME = 0.01
-"""Seconds; an attempt with less than this is over before it has arrived."""
-
 _UNREACHED = "UNAVAILABLE"
 
 
@@ -200,7 +197,7 @@ class _Call:
     async def _made_room_for(self, number: int, metadata: Metadata) -> Any:
         transport, question = self._transport, self._question
         try:
-            async with transport.limits.room(within=max(0.0, self._remaining())):
+            async with transport.limits.room(within=self._remaining()):
                 if not transport.breaker.admits(time.monotonic()):
                     raise self._not_sent(CircuitOpen, _UNREACHED, _OPEN)
                 with transport.spans.attempt(question, number=number) as span:
@@ -211,7 +208,7 @@ class _Call:
     async def _sent(self, span: Span, metadata: Metadata) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""
         transport, question = self._transport, self._question
-        timeout = min(transport.attempt_timeout, max(_LEAST_TIME, self._remaining()))
+        timeout = min(transport.attempt_timeout, self._remaining())
         began = time.monotonic()
         code = ""
         try:

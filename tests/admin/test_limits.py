@@ -74,3 +74,10 @@ async def test_a_failure_inside_gives_the_room_back() -> None:
         with pytest.raises(RuntimeError):
             async with some.room(within=1):
                 raise RuntimeError
+
+
+async def test_no_time_is_no_room() -> None:
+    """A call whose time is over is not made, even where there is room."""
+    with pytest.raises(TimeoutError):
+        async with limits().room(within=0):
+            raise AssertionError("it was let in")
