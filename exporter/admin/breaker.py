@@ -42,9 +42,15 @@ class _State:
 
 
 class Breaker:
-    """The breaker of one endpoint."""
+    """
+    The breaker of one endpoint.
+
+    Attributes:
+        why: What was said of the last call that did not reach Admin.
+    """
 
     def __init__(self) -> None:
+        self.why = ""
         self._state = _State()
         self._probing = False
 
@@ -66,9 +72,10 @@ class Breaker:
         self._probing = True
         return True
 
-    def ended(self, *, reached: bool, now: float) -> Change:
-        """Take note of a call that ended at *now*, and whether it *reached* Admin."""
+    def ended(self, *, reached: bool, now: float, why: str = "") -> Change:
+        """Take note of a call that ended at *now*, whether it *reached* Admin, or *why* not."""
         self._probing = False
+        self.why = why
         was_open = self.is_open
         if reached:
             self._state = _State()

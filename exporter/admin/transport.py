@@ -42,6 +42,7 @@ from exporter.admin.errors import (
     NoToken,
     NotSent,
     nonsense,
+    one_line,
     refusal,
 )
 from exporter.admin.limits import Limits
@@ -199,7 +200,7 @@ class _Call:
         try:
             async with transport.limits.room(within=self._remaining()):
                 if not transport.breaker.admits(time.monotonic()):
-                    raise self._not_sent(CircuitOpen, _UNREACHED, _OPEN)
+                    raise self._not_sent(CircuitOpen, _UNREACHED, _OPEN % transport.breaker.why)
                 with transport.spans.attempt(question, number=number) as span:
                     return await self._sent(span, metadata)
         except TimeoutError as error:
@@ -210,7 +211,7 @@ class _Call:
         transport, question = self._transport, self._question
         timeout = min(transport.attempt_timeout, self._remaining())
         began = time.monotonic()
-        code = ""
+        code, why = "", ""
         try:
             stub = await transport.stub()
             answer = await getattr(stub, question.method)(
@@ -218,16 +219,16 @@ class _Call:
             )
             code = "OK"
         except grpc.aio.AioRpcError as error:
-            code = error.code().name
-            raise refusal(question.method, code, error.details() or "", question.subject) from error
+            code, why = error.code().name, error.details() or ""
+            raise refusal(question.method, code, why, question.subject) from error
         finally:
-            self._note(code, began)
+            self._note(code, why, began)
         if answer is None:
             # How grpc.aio passes on an answer that it could not decode.
             raise nonsense(question.method, question.subject, "bytes that are no answer to it")
         return answer
 
-    def _note(self, code: str, began: float) -> None:
+    def _note(self, code: str, why: str, began: float) -> None:
         transport, now = self._transport, time.monotonic()
         if not code:
             transport.breaker.abandoned()
@@ -235,13 +236,15 @@ class _Call:
         transport.observer.attempt_finished(code=code, seconds=now - began)
         if code == "OK":
             transport.budget.succeeded()
-        match transport.breaker.ended(reached=code != _UNREACHED, now=now):
+        why = one_line(why) or code
+        match transport.breaker.ended(reached=code != _UNREACHED, now=now, why=why):
             case Change.OPENED:
                 transport.observer.breaker_is(open=True)
                 log.warning(
                     "circuit breaker open: Admin cannot be reached, one call at a time tries",
                     method=self._question.method,
                     code=code,
+                    problem=why,
                 )
             case Change.CLOSED:
                 transport.observer.breaker_is(open=False)
@@ -292,5 +295,5 @@ class _Call:
 
 
 _PAUSE = wait_random_exponential(multiplier=retry.FIRST_PAUSE, max=retry.LONGEST_PAUSE)
-_OPEN = "Admin could not be reached the last times; one call at a time finds out whether it is back"
+_OPEN = "Admin cannot be reached (%s); one call at a time finds out whether it is back"
 _NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"
