@@ -306,7 +306,7 @@ class AdminSettings(Section):
             raise conflict(sentence, other="client_cert_file")
         if certificate and not value:
             sentence = (
-                "admin.client_cert_file is of no use without admin.client_key_file, its private "
+                "the certificate is of no use without admin.client_key_file, its private "
                 "key; set it as well."
             )
             raise conflict(sentence, other="client_cert_file")
