@@ -114,6 +114,22 @@ class Document:
         return None if chosen is None else _place(chosen)
 
 
+def decoded(content: bytes) -> str:
+    """
+    Return the text of a file.
+
+    Raises:
+        MalformedError: It is not UTF-8.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        sentence = "not UTF-8 text; save it in that encoding."
+        column = len(before) - before.rfind(b"\n")
+        raise MalformedError(Fault((), sentence, before.count(b"\n") + 1, column)) from None
+
+
 def read(text: str) -> Document:
     """
     Read *text*.

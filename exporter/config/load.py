@@ -7,10 +7,10 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config import advice, document, environment, expectations
+from exporter.config import advice, document, environment, expectations, flyte_import
 from exporter.config.document import UNREAD, Document, KeyPath
 from exporter.config.environment import Supplied
-from exporter.config.problems import ConfigError, Problem, dotted, found
+from exporter.config.problems import ConfigError, Place, Problem, dotted, found
 from exporter.config.section import Section
 from exporter.config.settings import Settings
 from exporter.config.tree import SECTIONS, SETTINGS, confidential, known
@@ -22,7 +22,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 
     Args:
         path: The YAML file.
-        environ: Environment variables; those named `FLYTE_EXPORTER__SECTION__KEY` win over it.
+        environ: Environment variables; those named `FLYTE_EXPORTER__SECTION__KEY` win over it,
+            and what flytekit reads from there is heeded where neither says otherwise.
 
     Raises:
         ConfigError: It cannot be used; holds everything that is wrong.
@@ -38,7 +39,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 
 def decode(content: bytes, *, file: Path, environ: Mapping[str, str]) -> Settings:
     """
-    Read the configuration from the *content* of a file.
+    Read the configuration from the *content* of a file, and from a file of flytectl that it names.
 
     Args:
         content: YAML in UTF-8.
@@ -48,24 +49,25 @@ def decode(content: bytes, *, file: Path, environ: Mapping[str, str]) -> Setting
     Raises:
         ConfigError: It cannot be used; holds everything that is wrong.
     """
-    text = _text(content, file)
     try:
-        written = document.read(text)
+        written = document.read(document.decoded(content))
     except document.MalformedError as error:
         raise ConfigError([_in_file(error.fault, file)]) from error
     overrides = environment.read(environ)
-    sources = _Sources(file, written, overrides.values)
+    own = _Sources(file, written, overrides.values)
+    imported = flyte_import.read(own.of_admin(), environ)
+    sources = _Sources(file, written, {**imported.values, **overrides.values})
     tree, problems = sources.merged()
     problems += [_in_file(fault, file) for fault in written.faults]
-    problems += overrides.problems
+    problems += (*imported.problems, *overrides.problems)
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems += [sources.problem(each) for each in details if _is_news(each)]
-        raise ConfigError(problems) from error
+        raise ConfigError(_own_first(problems, file)) from error
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(_own_first(problems, file))
     return settings
 
 
@@ -77,6 +79,22 @@ class _Sources:
     document: Document
     supplied: Mapping[KeyPath, Supplied]
     """What does not come from the file, by the path of the setting."""
+
+    def of_admin(self) -> dict[KeyPath, Supplied]:
+        """Return what is set about Flyte Admin, and where."""
+        return {
+            path: Supplied(value, self._place(path))
+            for path in SETTINGS
+            if path[0] == "admin" and (value := self._value(path)) is not None
+        }
+
+    def _value(self, path: KeyPath) -> object:
+        if path in self.supplied:
+            return self.supplied[path].value
+        value = self.document.value
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
 
     def merged(self) -> tuple[dict[str, object], list[Problem]]:
         """Lay what is supplied over the file."""
@@ -153,31 +171,18 @@ class _Sources:
         return path in self.supplied or self.document.place(path) is not None
 
     def _at(self, path: KeyPath, sentence: str, *, of_key: bool = False) -> Problem:
-        """Place *sentence* where the value came from."""
+        return self._place(path, of_key=of_key).problem(sentence)
+
+    def _place(self, path: KeyPath, *, of_key: bool = False) -> Place:
+        """Return where the value at *path* came from, or else where it is missing."""
         if supplied := self.supplied.get(_setting(path)):
-            return supplied.place.problem(sentence)
+            return supplied.place
         # What is not there is missed where its section is.
         sections = (path[:length] for length in range(len(path) - 1, 0, -1))
         places = (self.document.place(section, of_key=True) for section in sections)
         place = self.document.place(path, of_key=of_key) or next(filter(None, places), None)
         line, column = place or (None, None)
-        return Problem(
-            sentence=sentence, path=dotted(path), file=self.file, line=line, column=column
-        )
-
-
-def _text(content: bytes, file: Path) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        problem = Problem(
-            sentence="not UTF-8 text; save it in that encoding.",
-            file=file,
-            line=before.count(b"\n") + 1,
-            column=len(before) - before.rfind(b"\n"),
-        )
-        raise ConfigError([problem]) from error
+        return Place(path=dotted(path), file=self.file, line=line, column=column)
 
 
 def _in_file(fault: document.Fault, file: Path) -> Problem:
@@ -185,6 +190,11 @@ def _in_file(fault: document.Fault, file: Path) -> Problem:
     return Problem(
         sentence=fault.sentence, path=path, file=file, line=fault.line, column=fault.column
     )
+
+
+def _own_first(problems: list[Problem], file: Path) -> list[Problem]:
+    """Put the problems of *file* before those of a file that it names."""
+    return sorted(problems, key=lambda problem: problem.file != file)
 
 
 def _is_news(error: ErrorDetails) -> bool:

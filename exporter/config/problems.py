@@ -52,11 +52,16 @@ class ConfigError(Exception):
     The configuration cannot be used; its text is ready to be shown to a person.
 
     Attributes:
-        problems: Everything that is wrong: the file from top to bottom, then the environment.
+        problems: Everything that is wrong: each file from top to bottom, in the order in which
+            they come; then the environment.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=_reading_order))
+        told = list(problems)
+        files = list(dict.fromkeys(problem.file for problem in told))
+        self.problems = tuple(
+            sorted(told, key=lambda each: _reading_order(each, files.index(each.file)))
+        )
         super().__init__(self.problems)
 
     def __str__(self) -> str:
@@ -126,9 +131,10 @@ def dotted(path: tuple[str | int, ...]) -> str:
     return text
 
 
-def _reading_order(problem: Problem) -> tuple[bool, int, int, str]:
+def _reading_order(problem: Problem, of_file: int) -> tuple[bool, int, int, int, str]:
     return (
         problem.variable is not None,
+        of_file,
         problem.line or 0,
         problem.column or 0,
         problem.variable or problem.path,

@@ -1,6 +1,11 @@
 """Settings come in sections, and a section may hold another."""
 
+from collections.abc import Iterator
+
 from pydantic import BaseModel, ConfigDict
+
+from exporter.config.expectations import noted
+from exporter.config.values import Confidential
 
 
 class Section(BaseModel):
@@ -15,3 +20,9 @@ class Section(BaseModel):
         # A value may be a secret that somebody put in the wrong place.
         hide_input_in_errors=True,
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        for name, value in super().__repr_args__():
+            field = type(self).model_fields.get(name or "")
+            confidential = noted(field, Confidential) if field and value else None
+            yield name, confidential.masked(value) if confidential else value
