@@ -13,8 +13,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import exporter
-from exporter.admin.channel import connect
 from exporter.admin.client import CODES, METHODS, AdminClient
+from exporter.admin.connection import Connection
 from exporter.config.settings import MetricsSettings, Settings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
@@ -125,9 +125,9 @@ async def start(
         book = _book(settings.metrics, ledger, exposition, process, clock)
         process.watch(budget=book.budget, ledger_size=ledger.size_bytes)
         journal = await stack.enter_async_context(Journal(ledger, clock=clock, observer=process))
-        channel = await stack.enter_async_context(connect(settings.admin))
+        connection = await stack.enter_async_context(Connection(settings.admin, clock=clock))
         services = Services(
-            admin=AdminClient(channel, observer=process),
+            admin=AdminClient(await connection.channel(), observer=process),
             journal=journal,
             book=book,
             fleet=Fleet(ledger.newest_cursor()),

@@ -10,9 +10,10 @@ import pytest
 from flyteidl.service import admin_pb2
 from google.protobuf import message_factory
 
-from exporter.admin.channel import connect
 from exporter.admin.client import AdminClient
+from exporter.admin.connection import Connection
 from exporter.config.settings import AdminSettings
+from exporter.telemetry.clock import SystemClock
 
 _METHODS = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].methods_by_name
 
@@ -101,5 +102,5 @@ async def client(server: ScriptedAdmin, calls: Calls) -> AsyncIterator[AdminClie
     settings = AdminSettings.model_validate(
         {"endpoint": f"127.0.0.1:{server.port}", "insecure": True}
     )
-    async with connect(settings) as channel:
-        yield AdminClient(channel, observer=calls)
+    async with Connection(settings, clock=SystemClock()) as connection:
+        yield AdminClient(await connection.channel(), observer=calls)

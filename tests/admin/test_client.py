@@ -10,13 +10,14 @@ import pytest
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
 
 from exporter.admin import query
-from exporter.admin.channel import RECEIVE_LIMIT, connect
 from exporter.admin.client import CODES, METHODS, AdminClient, Version
+from exporter.admin.connection import RECEIVE_LIMIT, Connection
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
 from exporter.config.settings import AdminSettings
 from exporter.model.executions import ExecutionId
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
+from exporter.telemetry.clock import SystemClock
 from tests.admin.conftest import Calls, Refused, ScriptedAdmin
 from tests.rows import NOON
 
@@ -176,7 +177,8 @@ async def test_nobody_there_is_unavailable(calls: Calls) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         settings = AdminSettings.model_validate({"endpoint": f"127.0.0.1:{port}", "insecure": True})
-        async with connect(settings) as channel:
+        async with Connection(settings, clock=SystemClock()) as connection:
+            channel = await connection.channel()
             with pytest.raises(AdminError) as failed:
                 await AdminClient(channel, observer=calls).get_version(timeout=_PATIENCE)
     assert failed.value.code == "UNAVAILABLE"

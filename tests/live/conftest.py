@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from exporter.admin.channel import connect
 from exporter.admin.client import AdminClient
+from exporter.admin.connection import Connection
 from exporter.config.settings import AdminSettings
 from exporter.model.executions import Phase
 from exporter.model.time import Micros
@@ -51,8 +51,9 @@ def calls() -> Calls:
 @pytest.fixture
 async def client(admin_address: str, calls: Calls) -> AsyncIterator[AdminClient]:
     """Return a client of the Admin under test."""
-    async with connect(AdminSettings(endpoint=admin_address, insecure=True)) as channel:
-        yield AdminClient(channel, observer=calls)
+    settings = AdminSettings(endpoint=admin_address, insecure=True)
+    async with Connection(settings, clock=SystemClock()) as connection:
+        yield AdminClient(await connection.channel(), observer=calls)
 
 
 @pytest.fixture

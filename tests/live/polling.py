@@ -10,8 +10,8 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from exporter.admin.channel import connect
 from exporter.admin.client import CODES, METHODS, AdminClient
+from exporter.admin.connection import Connection
 from exporter.config.settings import AdminSettings, MetricsSettings, ScrapeSettings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
@@ -131,10 +131,10 @@ async def exporter_for(
         ledger.commit([book.load(ledger.series(), ledger.activity(), clock.now())])
         async with (
             Journal(ledger, clock=clock, observer=process) as journal,
-            connect(AdminSettings(endpoint=address, insecure=True)) as channel,
+            Connection(AdminSettings(endpoint=address, insecure=True), clock=clock) as connection,
         ):
             services = Services(
-                admin=AdminClient(channel, observer=calls),
+                admin=AdminClient(await connection.channel(), observer=calls),
                 journal=journal,
                 book=book,
                 fleet=Fleet(),
