@@ -90,6 +90,10 @@ class Issued:
             encryption = BestAvailableEncryption(passphrase.encode())
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
+    def save(self, path: Path) -> None:
+        """Write the certificate alone to *path*."""
+        path.write_bytes(self.pem)
+
     def write(self, directory: Path) -> tuple[Path, Path]:
         """Write certificate and key as `tls.crt` and `tls.key`, and return where they are."""
         cert_file, key_file = directory / "tls.crt", directory / "tls.key"
