@@ -8,6 +8,7 @@ is no better than no verification, and it is said when it happens. What cannot b
 certificate that has expired, because gRPC looks at the dates of those that it is told to believe.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from exporter.admin import certificates
-from exporter.admin.address import Address, Unix
+from exporter.admin.address import Address
 from exporter.admin.certificates import ConnectionSettingsError
 
 
@@ -77,9 +78,18 @@ def pin(certificate: x509.Certificate, address: Address, server_name: str | None
     return Pin(
         certificate=certificate,
         server_name=named[0].replace("*", "any"),
-        # A proxy finds its way by the host of the call: that one stays what it was.
-        authority=server_name or ("localhost" if isinstance(address, Unix) else str(address)),
+        # A proxy finds its way by the host of the call: that one stays what it was. Without its
+        # port, or gRPC ends each call with "call host does not match SSL server name".
+        authority=None if _is_address(wanted) else wanted,
     )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _fits(pattern: str, host: str) -> bool:

@@ -156,11 +156,11 @@ async def test_a_call_that_a_server_has_seen_fails_once(
     fault: Callable[[Cable], None],
     code: str,
 ) -> None:
-    """Whether to ask again is for the caller to say; that call then gets through."""
+    """Whether to ask again is for the caller to say; soon after, that gets through."""
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await asked_and(lambda: fault(line), connection, server)
     assert failed.value.code().name == code
-    assert await ask(connection) == "one"
+    assert await answered(connection) == "one"
 
 
 async def test_a_restart_is_noticed_within_seconds(connection: Connection, line: Cable) -> None:
