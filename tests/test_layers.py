@@ -29,6 +29,7 @@ _RESERVED = {
     "sqlite3": {"ledger", "sim"},
     "structlog": {"telemetry"},
     "prometheus_client": {"metrics"},
+    "cryptography": {"admin", "sim"},
     "aiohttp": {"web"},
     "click": {"cli"},
     "pydantic": {"config"},
