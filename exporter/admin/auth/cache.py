@@ -21,11 +21,11 @@ from exporter.model.clock import Clock
 from exporter.model.time import SECOND, Micros
 
 _AHEAD, _MOST_AHEAD = 0.2, 300.0
-"""Part of its life, and seconds, before the end of a value at which it is got anew at the earliest."""
+"""How long before its end a value is got anew at most: part of its life, and seconds."""
 
 _LEEWAY, _MOST_LEEWAY = 0.05, 10.0
 """
-Part of its life, and seconds, before its end from which a value is not given any more.
+How long before its end a value is not relied on any more: part of its life, and seconds.
 
 The call that carries it takes time, and the clock that judges it is not ours.
 """
@@ -60,7 +60,7 @@ class Listener(Protocol[V_contra]):
         """Take note that *value* came, and differs from the one before."""
 
     def failed(self, error: CredentialsError, *, first: bool) -> None:
-        """Take note that none came; *first* after one that did, or after another kind of failure."""
+        """Take note that none came; *first* of its kind since one did."""
 
 
 class Cache(Generic[V]):
@@ -70,6 +70,7 @@ class Cache(Generic[V]):
     Args:
         fetch: Gets one; raises `CredentialsError`.
         fingerprint: What the value is made from, as far as can be seen without getting it.
+        longest_wait: Seconds without a request after many failures.
         jitter: Random numbers from 0 to 1, so that many of us do not ask in step.
     """
 
@@ -80,12 +81,14 @@ class Cache(Generic[V]):
         clock: Clock,
         listener: Listener[V],
         fingerprint: Callable[[], object] = lambda: None,
+        longest_wait: float = _LONGEST_WAIT,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._listener = listener
         self._fingerprint = fingerprint
+        self._longest_wait = longest_wait
         self._jitter = jitter
         self._value: V | None = None
         self._failure: CredentialsError | None = None
@@ -213,7 +216,7 @@ class Cache(Generic[V]):
         """Return for how many seconds nobody is asked."""
         if error.lasting:
             return LASTING_WAIT
-        wait = min(_FIRST_WAIT * 2 ** min(self._failures - 1, 10), _LONGEST_WAIT)
+        wait = min(_FIRST_WAIT * 2.0 ** min(self._failures - 1, 10), self._longest_wait)
         wait *= 0.5 + 0.5 * self._jitter()
         told = error.wait if isinstance(error, TokenUnavailable) else None
         return max(wait, told or 0.0)

@@ -10,19 +10,17 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import BinaryIO
 
 from exporter.admin.auth.claims import expiry_of
 from exporter.admin.auth.errors import SourceRejected, TokenUnavailable
-from exporter.admin.auth.token import Token, fit_to_show, token_text
+from exporter.admin.auth.token import DEFAULT_LIFE, Token, fit_to_show, token_text
 from exporter.model.clock import Clock
 from exporter.model.time import SECOND, Micros, rfc3339
 
 TIME_LIMIT = 30.0
 """Seconds that a program may take: one that asks a slow identity provider itself still fits."""
-
-DEFAULT_LIFE = 300.0
-"""Seconds that a token is kept of which nobody says how long it works."""
 
 _LONGEST_OUTPUT = 64 * 1024
 
@@ -49,6 +47,10 @@ class ExternalCommand:
         """Who gives the tokens, for a person."""
         return f"the program {fit_to_show(self._command[0])}"
 
+    def fingerprint(self) -> object:
+        """Return that nothing can be seen of what the program makes its tokens from."""
+        return None
+
     async def fetch(self) -> Token:
         """Run the program, and return the token that it prints."""
         giver = f"The program {fit_to_show(self._command[0])} ({self._setting})"
@@ -65,24 +67,24 @@ class ExternalCommand:
         return Token(secret=secret, expires_at=expires_at)
 
     async def _output(self, giver: str) -> str:
-        process = await self._started(giver)
-        try:
-            async with asyncio.timeout(self._time_limit):
-                output = await _read(process)
-                if output is None:
-                    raise TokenUnavailable(
-                        f"{giver} printed more than {_LONGEST_OUTPUT} bytes, and was killed;"
-                        " expected a token alone."
-                    )
-                status = await process.wait()
-        except TimeoutError:
-            raise TokenUnavailable(
-                f"{giver} had not ended after {self._time_limit:g} s, and was killed; run it by"
-                " hand to see what it waits for.",
-                code="DEADLINE_EXCEEDED",
-            ) from None
-        finally:
-            await _kill(process)
+        async with _pipe() as (reader, sink):
+            process = await self._started(giver, sink)
+            # Only the program holds it now, so that its end is the end of what we read.
+            sink.close()
+            try:
+                async with asyncio.timeout(self._time_limit):
+                    output = await _read(reader)
+                    if output is None:
+                        raise TokenUnavailable(
+                            f"{giver} printed more than {_LONGEST_OUTPUT} bytes, and was killed;"
+                            " expected a token alone."
+                        )
+                    status = await process.wait()
+            except BaseException as error:
+                await _kill(process)
+                if isinstance(error, TimeoutError):
+                    raise self._took_too_long(giver) from None
+                raise
         if status < 0:
             raise TokenUnavailable(f"{giver} was killed by signal {-status}.")
         if status > 0:
@@ -92,12 +94,19 @@ class ExternalCommand:
         # What is no ASCII is no token, and is found to be none later.
         return output.decode("ascii", errors="replace")
 
-    async def _started(self, giver: str) -> asyncio.subprocess.Process:
+    def _took_too_long(self, giver: str) -> TokenUnavailable:
+        return TokenUnavailable(
+            f"{giver} had not ended after {self._time_limit:g} s, and was killed; run it by hand"
+            " to see what it waits for.",
+            code="DEADLINE_EXCEEDED",
+        )
+
+    async def _started(self, giver: str, sink: BinaryIO) -> asyncio.subprocess.Process:
         try:
             return await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=sink,
                 stderr=asyncio.subprocess.DEVNULL,
                 # A group of its own, so that what it started can be killed along with it.
                 start_new_session=True,
@@ -119,23 +128,38 @@ class ExternalCommand:
             ) from None
 
 
-async def _read(process: asyncio.subprocess.Process) -> bytes | None:
-    """Return all that *process* prints; None when it is too much."""
+@contextlib.asynccontextmanager
+async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, BinaryIO]]:
+    """
+    Yield the two ends of a pipe.
+
+    asyncio's own pipes to a process cannot be closed while a grandchild holds on to the other end,
+    and then neither can the process be waited for.
+    """
+    reading_end, writing_end = os.pipe()
+    with os.fdopen(writing_end, "wb", buffering=0) as sink:
+        source = os.fdopen(reading_end, "rb", buffering=0)
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), source
+        )
+        with contextlib.closing(transport):
+            yield reader, sink
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes | None:
+    """Return all that comes; None when it is too much."""
     output = b""
-    if process.stdout is not None:
-        while len(output) <= _LONGEST_OUTPUT:
-            chunk = await process.stdout.read(_LONGEST_OUTPUT)
-            if not chunk:
-                return output
-            output += chunk
+    while len(output) <= _LONGEST_OUTPUT:
+        chunk = await reader.read(_LONGEST_OUTPUT)
+        if not chunk:
+            return output
+        output += chunk
     return None
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End *process*, and what it started, unless it has ended by itself."""
-    if process.returncode is not None:
-        return
+    """End *process*, and what it started and left behind in its group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    # Its pipe is closed with it, which a grandchild that outlived it would otherwise hold open.
-    await asyncio.shield(process.wait())
+    await process.wait()

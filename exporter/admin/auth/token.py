@@ -13,6 +13,9 @@ from urllib.parse import quote, quote_plus
 from exporter.admin.auth.errors import TokenUnavailable
 from exporter.model.time import Micros
 
+DEFAULT_LIFE = 300.0
+"""Seconds that a token is kept of which nobody says how long it works."""
+
 _LONGEST_SHOWN = 300
 """Characters of somebody's text that we repeat: an error of a provider fits, a page does not."""
 

@@ -30,7 +30,10 @@ _LIST_IT = (
     'Have the identity provider write scp as a list that holds "all", such as ["all"]; Admin does'
     " not split a text."
 )
-_ADD_IT = 'Set admin.auth.scopes: ["all"], and allow that scope for this client there.'
+_ADD_IT = (
+    'Allow this client the scope "all" at the identity provider, and have it asked for there:'
+    ' with client_secret by admin.auth.scopes: ["all"].'
+)
 
 
 def verdict(token: str, details: str) -> str | None:
@@ -82,8 +85,8 @@ def _audience(claims: Mapping[str, Any], details: str) -> str:
     names = [name.rpartition(":")[0] for name in wanted[1].split()] if wanted else []
     wants = f", and Admin wants {_quoted(names[0] if len(names) == 1 else names)}" if names else ""
     return (
-        f"Its claim aud is {found}{wants}. Set admin.auth.audience to what Admin wants, or add"
-        " the token's to Admin's allowedAudience."
+        f"Its claim aud is {found}{wants}. Ask for the audience that Admin wants (with"
+        " client_secret by admin.auth.audience), or add the token's to Admin's allowedAudience."
     )
 
 
