@@ -180,10 +180,12 @@ def credentials_from(
     environ: Mapping[str, str] = os.environ,
 ) -> Credentials:
     """
-    Return the credentials that *admin* describes; nothing is asked before the first call.
+    Return the credentials that the settings describe; nothing is asked before the first call.
 
     Args:
+        admin: How Admin is reached, and how we authenticate.
         connection: How Admin is asked which tokens it wants.
+        clock: Says when tokens expire and pauses are over.
         observer: Is told of every token.
         environ: Where the variable with a client's secret is looked up.
 

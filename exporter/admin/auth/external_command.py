@@ -67,6 +67,7 @@ class ExternalCommand:
         return Token(secret=secret, expires_at=expires_at)
 
     async def _output(self, giver: str) -> str:
+        status: int | None = None
         async with _pipe() as (reader, sink):
             process = await self._started(giver, sink)
             # Only the program holds it now, so that its end is the end of what we read.
@@ -74,17 +75,22 @@ class ExternalCommand:
             try:
                 async with asyncio.timeout(self._time_limit):
                     output = await _read(reader)
-                    if output is None:
-                        raise TokenUnavailable(
-                            f"{giver} printed more than {_LONGEST_OUTPUT} bytes, and was killed;"
-                            " expected a token alone."
-                        )
-                    status = await process.wait()
-            except BaseException as error:
-                await _kill(process)
-                if isinstance(error, TimeoutError):
-                    raise self._took_too_long(giver) from None
-                raise
+                    if len(output) <= _LONGEST_OUTPUT:
+                        status = await process.wait()
+            except TimeoutError:
+                raise TokenUnavailable(
+                    f"{giver} had not ended after {self._time_limit:g} s, and was killed; run it by"
+                    " hand to see what it waits for.",
+                    code="DEADLINE_EXCEEDED",
+                ) from None
+            finally:
+                if status is None:
+                    await _kill(process)
+        if status is None:
+            raise TokenUnavailable(
+                f"{giver} printed more than {_LONGEST_OUTPUT} bytes, and was killed; expected a"
+                " token alone."
+            )
         if status < 0:
             raise TokenUnavailable(f"{giver} was killed by signal {-status}.")
         if status > 0:
@@ -93,13 +99,6 @@ class ExternalCommand:
             )
         # What is no ASCII is no token, and is found to be none later.
         return output.decode("ascii", errors="replace")
-
-    def _took_too_long(self, giver: str) -> TokenUnavailable:
-        return TokenUnavailable(
-            f"{giver} had not ended after {self._time_limit:g} s, and was killed; run it by hand"
-            " to see what it waits for.",
-            code="DEADLINE_EXCEEDED",
-        )
 
     async def _started(self, giver: str, sink: BinaryIO) -> asyncio.subprocess.Process:
         try:
@@ -147,15 +146,15 @@ async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, BinaryIO]]:
             yield reader, sink
 
 
-async def _read(reader: asyncio.StreamReader) -> bytes | None:
-    """Return all that comes; None when it is too much."""
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """Return all that comes, or the beginning of what is too much."""
     output = b""
     while len(output) <= _LONGEST_OUTPUT:
         chunk = await reader.read(_LONGEST_OUTPUT)
         if not chunk:
-            return output
+            break
         output += chunk
-    return None
+    return output
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
