@@ -29,7 +29,7 @@ _RESERVED = {
     "sqlite3": {"ledger", "sim"},
     "structlog": {"telemetry"},
     "prometheus_client": {"metrics"},
-    "aiohttp": {"web"},
+    "aiohttp": {"admin", "sim", "web"},
     "click": {"cli"},
     "pydantic": {"config"},
     "yaml": {"config"},
