@@ -8,22 +8,24 @@ import asyncio
 import base64
 import binascii
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import NamedTuple
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlsplit
 
 from aiohttp import web
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 
 from exporter.model.time import Micros
 from exporter.sim import auth_metadata
 from exporter.sim.authority import Authority, Denied, TokenRequest, unknown_client
 
-_GARBAGE = "<!doctype html><title>Sign in</title><p>Sign in to continue."
-"""What a login page before an identity provider answers: status 200, and no JSON."""
+_PAGE = "<!doctype html><title>Sign in</title><p>Sign in to continue."
+"""What a login page before an identity provider answers: no JSON, whatever the status."""
+_NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Fault(Enum):
@@ -71,9 +73,8 @@ class TokenEndpoint:
         """Refuse the next *count* requests, as if their client were unknown."""
         self._rejected = count
 
-    def refuses(self, asked: Asked) -> bool:
-        """Note a request, and say whether it is refused whoever asks."""
-        self.asked.append(asked)
+    def rejects(self, asked: Asked) -> bool:
+        """Whether a request is refused, whoever it comes from."""
         if self._rejected:
             self._rejected -= 1
             return True
@@ -104,8 +105,8 @@ async def serve_tokens(
     )
     await runner.setup()
     try:
-        host, _, port = listen.rpartition(":")
-        site = web.TCPSite(runner, host.strip("[]"), int(port))
+        host, port = _address(listen)
+        site = web.TCPSite(runner, host.strip("[]"), port)
         try:
             await site.start()
         except OSError as error:
@@ -131,38 +132,32 @@ class _Routes:
         self._is_down = is_down
 
     def application(self) -> web.Application:
-        application = web.Application(middlewares=[self._misbehave])
+        application = web.Application()
         application.router.add_post(auth_metadata.TOKEN_PATH, self._token)
         application.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
         application.router.add_get("/config/v1/flyte_client", self._client)
         return application
 
-    @web.middleware
-    async def _misbehave(
-        self, request: web.Request, handler: Callable[..., object]
-    ) -> web.StreamResponse:
+    async def _token(self, request: web.Request) -> web.Response:
+        asked, wanted = _read(request, await request.post())
+        self._endpoint.asked.append(asked)
         if self._is_down():
-            return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="no healthy upstream")
+            return _down()
         match self._endpoint.fault:
             case Fault.ERROR:
                 status = HTTPStatus.INTERNAL_SERVER_ERROR
-                return web.Response(status=status, text=_GARBAGE, content_type="text/html")
+                return web.Response(status=status, text=_PAGE, content_type="text/html")
             case Fault.GARBAGE:
-                return web.Response(text=_GARBAGE, content_type="text/html")
+                return web.Response(text=_PAGE, content_type="text/html")
             case Fault.HANG:
                 await asyncio.get_running_loop().create_future()
-        answer: web.StreamResponse = await handler(request)  # type: ignore[misc]
-        return answer
-
-    async def _token(self, request: web.Request) -> web.Response:
         try:
-            grant = self._authority.issue(await self._read(request), self._now())
+            if self._endpoint.rejects(asked):
+                raise unknown_client()
+            grant = self._authority.issue(wanted, self._now())
         except Denied as denied:
-            return web.json_response(
-                {"error": denied.error, "error_description": denied.description},
-                status=denied.status,
-                headers={"Cache-Control": "no-store"},
-            )
+            answer = {"error": denied.error, "error_description": denied.description}
+            return web.json_response(answer, status=denied.status, headers=_NO_STORE)
         return web.json_response(
             {
                 "access_token": grant.token,
@@ -170,29 +165,59 @@ class _Routes:
                 "scope": " ".join(grant.scopes),
                 "token_type": "bearer",
             },
-            headers={"Cache-Control": "no-store"},
+            headers=_NO_STORE,
         )
 
-    async def _read(self, request: web.Request) -> TokenRequest:
-        form = {key: str(value) for key, value in (await request.post()).items()}
-        scopes, audience = tuple(form.get("scope", "").split()), form.get("audience", "")
-        basic = _basic(request.headers.get("Authorization", ""))
-        client_id, secret = basic or (form.get("client_id", ""), form.get("client_secret", ""))
-        if self._endpoint.refuses(Asked(basic is not None, client_id, scopes, audience)):
-            raise unknown_client()
-        return TokenRequest(
+    async def _metadata(self, _: web.Request) -> web.Response:
+        return self._document(auth_metadata.oauth2_metadata(self._authority))
+
+    async def _client(self, _: web.Request) -> web.Response:
+        return self._document(auth_metadata.public_client_config(self._authority))
+
+    def _document(self, message: Message) -> web.Response:
+        if self._is_down():
+            return _down()
+        return web.json_response(
+            MessageToDict(
+                message,
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=True,
+            )
+        )
+
+
+def _address(listen: str) -> tuple[str, int]:
+    """Return host and port; the host as a URL has it."""
+    try:
+        parts = urlsplit(f"//{listen}")
+        port = parts.port
+    except ValueError:
+        port = None
+    host = listen.rpartition(":")[0]
+    if port is None or not host or listen != parts.netloc:
+        raise OSError(f"cannot listen on {listen}: expected HOST:PORT, such as 127.0.0.1:0")
+    return host, port
+
+
+def _down() -> web.Response:
+    return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="no healthy upstream")
+
+
+def _read(request: web.Request, posted: Mapping[str, object]) -> tuple[Asked, TokenRequest]:
+    form = {key: str(value) for key, value in posted.items()}
+    scopes, audience = tuple(form.get("scope", "").split()), form.get("audience", "")
+    basic = _basic(request.headers.get("Authorization", ""))
+    client_id, secret = basic or (form.get("client_id", ""), form.get("client_secret", ""))
+    return (
+        Asked(basic is not None, client_id, scopes, audience),
+        TokenRequest(
             client_id=client_id,
             secret=secret,
             grant_type=form.get("grant_type", ""),
             scopes=scopes,
             audience=audience,
-        )
-
-    async def _metadata(self, _: web.Request) -> web.Response:
-        return web.json_response(_json(auth_metadata.oauth2_metadata(self._authority)))
-
-    async def _client(self, _: web.Request) -> web.Response:
-        return web.json_response(_json(auth_metadata.public_client_config(self._authority)))
+        ),
+    )
 
 
 def _basic(authorization: str) -> tuple[str, str] | None:
@@ -206,11 +231,3 @@ def _basic(authorization: str) -> tuple[str, str] | None:
         return None
     client_id, _, secret = decoded.partition(":")
     return unquote_plus(client_id), unquote_plus(secret)
-
-
-def _json(message: object) -> object:
-    return MessageToDict(
-        message,  # type: ignore[arg-type]
-        preserving_proto_field_name=True,
-        always_print_fields_with_no_presence=True,
-    )

@@ -81,7 +81,7 @@ async def ending(call: Any) -> tuple[grpc.StatusCode, str]:
 @contextlib.asynccontextmanager
 async def admin_with(clock: Any, *incidents: str) -> AsyncIterator[Admin]:
     """Serve an Admin whose clock the test owns."""
-    world = World(seed=3, start=clock.now(), speed=60, incidents=[*map(parse_incident, incidents)])
+    world = World(seed=3, start=clock.now(), speed=600, incidents=[*map(parse_incident, incidents)])
     authority = Authority([ODD])
     async with (
         serve(world, clock=clock, authority=authority) as serving,
@@ -126,13 +126,15 @@ async def test_the_usual_header_wins(admin: Admin) -> None:
 
 
 async def test_the_header_can_be_another(admin: Admin) -> None:
-    """Clients are told which, and the default one counts no more."""
+    """Clients are told which, and what audience to ask for; the default header counts no more."""
     admin.authority.header = "X-Flyte"
+    admin.authority.advertised_audience = "https://api"
     metadata: Any = auth_pb2_grpc.AuthMetadataServiceStub(admin.channel)
     request = auth_pb2.PublicClientAuthConfigRequest()
     config = await metadata.GetPublicClientConfig(request, timeout=5)
     assert config.authorization_metadata_key == "X-Flyte"
-    good = f"Bearer {await admin.token()}"
+    assert config.audience == "https://api"
+    good = f"Bearer {await admin.token(audience=config.audience)}"
     assert await admin.get_version(("x-flyte", good)) == OK
     code, _ = await admin.get_version(("flyte-authorization", good))
     assert code is grpc.StatusCode.UNAUTHENTICATED
@@ -195,7 +197,7 @@ async def test_everybody_is_told_how_to_be_a_client(admin: Admin) -> None:
 
 async def test_without_authentication_nobody_is_told_anything(clock: Any) -> None:
     """The service is not there, and a call needs nothing."""
-    world = World(seed=3, start=clock.now(), speed=60)
+    world = World(seed=3, start=clock.now(), speed=600)
     async with (
         serve(world, clock=clock) as serving,
         grpc.aio.insecure_channel(serving.address) as channel,
@@ -301,6 +303,7 @@ async def test_an_identity_provider_answers_with_a_page(
         assert answer.content_type == "text/html"
     admin.endpoint.fault = None
     assert await admin.token()
+    assert len(admin.endpoint.asked) == 2
 
 
 async def test_an_identity_provider_hangs(clock: Any) -> None:
@@ -310,6 +313,7 @@ async def test_an_identity_provider_hangs(clock: Any) -> None:
         timeout = aiohttp.ClientTimeout(total=0.1)
         with pytest.raises(TimeoutError):
             await admin.http.post(admin.endpoint.token_url, data={}, timeout=timeout)
+        assert len(admin.endpoint.asked) == 1
 
 
 async def test_tokens_are_revoked_in_mid_life(clock: Any) -> None:
@@ -354,3 +358,23 @@ async def test_a_taken_port_for_tokens_is_an_error(clock: Any) -> None:
         with pytest.raises(OSError, match=f"cannot listen on {taken}"):
             async with serve(world, clock=clock, authority=Authority([]), http_listen=taken):
                 pass
+
+
+@pytest.mark.parametrize("listen", ["8080", "127.0.0.1:http", "127.0.0.1:99999", ":0"])
+async def test_an_address_that_is_none_is_an_error(clock: Any, listen: str) -> None:
+    """It says what one looks like."""
+    world = World(seed=3, start=clock.now(), speed=600)
+    with pytest.raises(OSError, match=f"cannot listen on {listen}: expected HOST:PORT"):
+        async with serve(world, clock=clock, authority=Authority([]), http_listen=listen):
+            pass
+
+
+async def test_tokens_by_ipv6(clock: Any) -> None:
+    """The address that is told is a URL."""
+    world = World(seed=3, start=clock.now(), speed=600)
+    async with (
+        serve(world, clock=clock, authority=Authority([ODD]), http_listen="[::1]:0") as serving,
+        aiohttp.ClientSession() as http,
+        http.get(str(serving.token_url)) as answer,
+    ):
+        assert answer.status == 405
