@@ -30,7 +30,7 @@ _RESERVED = {
     "structlog": {"telemetry"},
     "prometheus_client": {"metrics"},
     "cryptography": {"admin", "sim"},
-    "aiohttp": {"web"},
+    "aiohttp": {"admin", "sim", "web"},
     "click": {"cli"},
     "pydantic": {"config"},
     "yaml": {"config"},
