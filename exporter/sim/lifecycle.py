@@ -84,16 +84,16 @@ class LifecycleApi:
     def create_execution(self, request: Any) -> Any:
         """Answer CreateExecution."""
         require(request, "project", "domain")
-        name = request.name.lower()
-        if name:
-            _check_name(name)
+        if request.name:
+            _check_name(request.name)
         self._projects.require_project_and_domain(request.project, request.domain)
         if not request.HasField("spec"):
             raise missing("spec")
         inputs = request.inputs if request.inputs.literals else request.spec.inputs
         spec = execution_pb2.ExecutionSpec()
         spec.CopyFrom(request.spec)
-        return self._launched(ExecutionKey(request.project, request.domain, name), spec, inputs)
+        key = ExecutionKey(request.project, request.domain, request.name)
+        return self._launched(key, spec, inputs)
 
     def _launched(self, key: ExecutionKey, spec: Any, inputs: Any, *, source_id: int = 0) -> Any:
         launched = spec.launch_plan
@@ -155,9 +155,9 @@ class LifecycleApi:
         if mode is Mode.RECOVERED and request.metadata.HasField("parent_node_execution"):
             spec.metadata.parent_node_execution.CopyFrom(request.metadata.parent_node_execution)
         if request.name:
-            _check_name(request.name.lower())
+            _check_name(request.name)
         inputs = literals_pb2.LiteralMap.FromString(original.inputs)
-        key = original.key._replace(name=request.name.lower())
+        key = original.key._replace(name=request.name)
         return self._launched(key, spec, inputs, source_id=original.id or 0)
 
     def terminate_execution(self, request: Any) -> Any:
@@ -247,7 +247,9 @@ def _key(identifier: Any) -> ExecutionKey:
     return ExecutionKey(identifier.project, identifier.domain, identifier.name)
 
 
-def _check_name(name: str) -> None:
+def _check_name(given: str) -> None:
+    # Capitals pass and are kept: Admin lowers a copy, to check it and to print it.
+    name = given.lower()
     if len(name) > _NAME_LENGTH:
         raise invalid(f"size of name exceeded length {_NAME_LENGTH} : {name}")
     if not _NAME.fullmatch(name):

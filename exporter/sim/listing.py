@@ -14,7 +14,7 @@ from exporter.sim.filters import Condition, Value, conjunction, parsed
 from exporter.sim.refusal import invalid, missing
 from exporter.sim.store import Store
 
-_WHOLE = re.compile(r"[+-]?\d+")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _INT64 = 2**63
 _FEW = frozenset({"execution_name", "phase"})
 """Columns by which a client asks for a handful of rows out of all history."""

@@ -7,11 +7,13 @@ forgets to sort, or trusts ties, fails here rather than in production.
 """
 
 import random
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
-from exporter.sim.filters import Value
+from exporter.sim.filters import BYTES_LIKE, Value
 
 _SCHEMA = """
 CREATE TABLE projects (
@@ -80,6 +82,7 @@ class Store:
         self._database.executescript(_SCHEMA)
         # PostgreSQL's LIKE tells upper from lower case; SQLite's does not by itself.
         self._database.execute("PRAGMA case_sensitive_like = ON")
+        self._database.create_function(BYTES_LIKE, 2, _bytes_like, deterministic=True)
         self._random = random.Random(f"order {seed}")
 
     def execute(self, sql: str, parameters: Sequence[Value | None] = ()) -> sqlite3.Cursor:
@@ -119,3 +122,16 @@ class Store:
         """
         factor = self._random.randrange(1, _SHUFFLE_PRIME)
         return ", ".join([*keys, f"({unique} * {factor}) % {_SHUFFLE_PRIME}"])
+
+
+def _bytes_like(value: bytes | None, pattern: bytes) -> bool | None:
+    return None if value is None else _compiled(pattern).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=16)
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Return a LIKE pattern over bytes as a regular expression."""
+    wildcards = {b"%": b".*", b"_": b"."}
+    parts = re.findall(rb"\\?.", pattern, re.DOTALL)
+    expression = b"".join(wildcards.get(part) or re.escape(part[-1:]) for part in parts)
+    return re.compile(expression, re.DOTALL)
