@@ -9,7 +9,7 @@ forgets to sort, or trusts ties, fails here rather than in production.
 import random
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -65,7 +65,8 @@ CREATE INDEX executions_by_creation ON executions (execution_created_at);
 CREATE TABLE execution_tags (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     created_at INTEGER, updated_at INTEGER, deleted_at INTEGER,
-    execution_project TEXT, execution_domain TEXT, execution_name TEXT, key TEXT, value TEXT
+    execution_project TEXT, execution_domain TEXT, execution_name TEXT, key TEXT, value TEXT,
+    UNIQUE (execution_project, execution_domain, execution_name, key, value)
 );
 CREATE INDEX execution_tags_by_name ON execution_tags (execution_name);
 """
@@ -104,11 +105,24 @@ class Store:
         Raises:
             sqlite3.IntegrityError: A unique key is taken.
         """
-        columns = ", ".join(f'"{name}"' for name in values)
-        marks = ", ".join("?" * len(values))
+        return self.insert_all(table, [values])
+
+    def insert_all(self, table: str, rows: Sequence[Mapping[str, Value | None]]) -> int:
+        """
+        Add all *rows* or none of them, and return the key of the last.
+
+        Args:
+            table: Where to.
+            rows: At least one, all with the same columns.
+
+        Raises:
+            sqlite3.IntegrityError: A unique key is taken.
+        """
+        columns = ", ".join(f'"{name}"' for name in rows[0])
+        marks = ", ".join("?" * len(rows[0]))
         cursor = self._database.execute(
-            f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
-            list(values.values()),
+            f"INSERT INTO {table} ({columns}) VALUES {', '.join([f'({marks})'] * len(rows))}",  # noqa: S608 - our own names
+            [value for row in rows for value in row.values()],
         )
         return int(cursor.lastrowid or 0)
 
