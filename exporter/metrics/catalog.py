@@ -250,6 +250,13 @@ RENDER_DURATION = Family(
     unit="seconds",
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
 )
+SPANS = Family(
+    "flyte_exporter_spans_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Spans that ended, by outcome: exported, dropped (no room or time) or failed (collector).",
+    ("outcome",),
+)
 
 FAMILIES: tuple[Family, ...] = tuple(
     value for value in dict(globals()).values() if isinstance(value, Family)

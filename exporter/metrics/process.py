@@ -24,6 +24,7 @@ from exporter.metrics.catalog import Family
 from exporter.metrics.formats import Format
 from exporter.model.time import Micros
 from exporter.model.time import seconds as to_seconds
+from exporter.telemetry.outcomes import SPAN_OUTCOMES
 
 _UNREACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """Codes that do not show whether Admin is there: most often it is not."""
@@ -58,6 +59,7 @@ class Process:
         self._last_commit = self._gauge(catalog.LEDGER_LAST_COMMIT)
         self._commit_duration = self._histogram(catalog.LEDGER_COMMIT_DURATION)
         self._render_duration = self._histogram(catalog.RENDER_DURATION)
+        self._spans = self._counter(catalog.SPANS)
         self._gauge(catalog.BUILD_INFO).labels(exporter.__version__, platform.python_version()).set(
             1
         )
@@ -65,6 +67,8 @@ class Process:
             self._rpc_duration.labels(method)
             for code in codes:
                 self._rpcs.labels(method, code)
+        for outcome in SPAN_OUTCOMES:
+            self._spans.labels(outcome)
         # Until there was a commit there is no time of it; 0 would be a date in 1970.
         self._registry.unregister(self._last_commit)
         self._committed = False
@@ -102,10 +106,13 @@ class Process:
             return document.removesuffix(text.END_OF_OPENMETRICS)
         return prometheus_client.generate_latest(self._registry)
 
-    def call_finished(self, *, method: str, code: str, seconds: float) -> None:
-        """Count one call to Admin."""
+    def call_finished(
+        self, *, method: str, code: str, seconds: float, trace_id: str | None = None
+    ) -> None:
+        """Count one call to Admin; *trace_id* is that of a trace that somebody can look at."""
         self._rpcs.labels(method, code).inc()
-        self._rpc_duration.labels(method).observe(seconds)
+        exemplar = None if trace_id is None else {"trace_id": trace_id}
+        self._rpc_duration.labels(method).observe(seconds, exemplar)
         ended_at = time.monotonic()
         if code == "CANCELLED":
             return  # by ourselves
@@ -148,6 +155,10 @@ class Process:
     def corrected(self, *, reason: str, executions: int) -> None:
         """Count what a reconcile put right."""
         self._corrections.labels(reason).inc(executions)
+
+    def spans_left(self, *, outcome: str, spans: int) -> None:
+        """Count spans that ended."""
+        self._spans.labels(outcome).inc(spans)
 
     def _counter(self, family: Family) -> Counter:
         return Counter(
