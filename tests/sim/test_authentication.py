@@ -4,6 +4,7 @@ import base64
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -81,7 +82,9 @@ async def ending(call: Any) -> tuple[grpc.StatusCode, str]:
 @contextlib.asynccontextmanager
 async def admin_with(clock: Any, *incidents: str) -> AsyncIterator[Admin]:
     """Serve an Admin whose clock the test owns."""
-    world = World(seed=3, start=clock.now(), speed=600, incidents=[*map(parse_incident, incidents)])
+    world = World(
+        seed=3, start=clock.now(), history=timedelta(), incidents=[*map(parse_incident, incidents)]
+    )
     authority = Authority([ODD])
     async with (
         serve(world, clock=clock, authority=authority) as serving,
@@ -197,7 +200,7 @@ async def test_everybody_is_told_how_to_be_a_client(admin: Admin) -> None:
 
 async def test_without_authentication_nobody_is_told_anything(clock: Any) -> None:
     """The service is not there, and a call needs nothing."""
-    world = World(seed=3, start=clock.now(), speed=600)
+    world = World(seed=3, start=clock.now(), history=timedelta())
     async with (
         serve(world, clock=clock) as serving,
         grpc.aio.insecure_channel(serving.address) as channel,
@@ -352,7 +355,7 @@ async def test_a_proxy_refuses_before_admin_asks_for_a_token(clock: Any) -> None
 
 async def test_a_taken_port_for_tokens_is_an_error(clock: Any) -> None:
     """As it is for gRPC."""
-    world = World(seed=3, start=clock.now(), speed=600)
+    world = World(seed=3, start=clock.now(), history=timedelta())
     async with admin_with(clock) as admin:
         taken = admin.endpoint.base_url.removeprefix("http://")
         with pytest.raises(OSError, match=f"cannot listen on {taken}"):
@@ -363,7 +366,7 @@ async def test_a_taken_port_for_tokens_is_an_error(clock: Any) -> None:
 @pytest.mark.parametrize("listen", ["8080", "127.0.0.1:http", "127.0.0.1:99999", ":0"])
 async def test_an_address_that_is_none_is_an_error(clock: Any, listen: str) -> None:
     """It says what one looks like."""
-    world = World(seed=3, start=clock.now(), speed=600)
+    world = World(seed=3, start=clock.now(), history=timedelta())
     with pytest.raises(OSError, match=f"cannot listen on {listen}: expected HOST:PORT"):
         async with serve(world, clock=clock, authority=Authority([]), http_listen=listen):
             pass
@@ -371,7 +374,7 @@ async def test_an_address_that_is_none_is_an_error(clock: Any, listen: str) -> N
 
 async def test_tokens_by_ipv6(clock: Any) -> None:
     """The address that is told is a URL."""
-    world = World(seed=3, start=clock.now(), speed=600)
+    world = World(seed=3, start=clock.now(), history=timedelta())
     async with (
         serve(world, clock=clock, authority=Authority([ODD]), http_listen="[::1]:0") as serving,
         aiohttp.ClientSession() as http,
