@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from exporter.config.section import Section
 from exporter.config.text import (
+    Audience,
     Command,
     HostName,
     MetadataKey,
@@ -93,7 +94,7 @@ class AuthSettings(Section):
     """
     scopes: Scopes = ()
     """Scopes to ask for; by default those that Flyte Admin names. For `client_secret`."""
-    audience: Name | None = None
+    audience: Audience | None = None
     """
     Audience to ask for; by default the one that Flyte Admin names, if any. For `client_secret`.
 
