@@ -88,7 +88,7 @@ class TokenEndpoint:
         hidden = (
             client.secret,
             _basic(client),
-            *(Secret(value) for _, value in headers),
+            *(Secret(value.removeprefix("Bearer ")) for _, value in headers),
             *_password_of(proxy),
         )
         limit = aiohttp.ClientTimeout(total=self._time_limit)

@@ -161,7 +161,7 @@ async def test_a_provider_in_trouble_may_be_asked_later(
 ) -> None:
     """It is an outage and no refusal; the pause that it asks for is passed on, within bounds."""
     for told, wait in (("7", 7.0), ("100000", 300.0), ("tomorrow", None)):
-        provider.answer = lambda _, told=told: web.Response(  # type: ignore[misc]
+        provider.answer = lambda _, told=told: web.Response(
             status=status, text="<h1>down</h1>", headers={"Retry-After": told}
         )
         error = await refusal(endpoint.token(provider.url, _CLIENT))
@@ -312,7 +312,7 @@ async def test_headers_for_a_proxy_go_along(
         status=403, text=asked.headers["proxy-authorization"]
     )
     error = await refusal(endpoint.token(provider.url, _CLIENT, headers=headers))
-    assert "HTTP 403: ***;" in str(error)
+    assert "HTTP 403: Bearer ***;" in str(error)
 
 
 @pytest.mark.parametrize("by_variable", [False, True])
