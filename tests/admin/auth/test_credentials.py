@@ -607,10 +607,10 @@ async def test_nothing_that_is_emitted_holds_a_secret(
         for answer in (None, lambda _: web.json_response({"access_token": access}), echo):
             provider.answer = answer
             async with bench.credentials(**auth) as credentials:
-                for details in (_EXPIRED, _NO_SCOPE, f"echo {access}", _BY_PROXY):
+                for details in (_EXPIRED, _NO_SCOPE, "you sent {}", _BY_PROXY):
                     try:
                         sent = await credentials.metadata()
-                        await credentials.refused(sent, details)
+                        await credentials.refused(sent, details.format(sent))
                     except CredentialsError as error:
                         emitted += [str(error), repr(error), error.args]
                     emitted += [credentials.description, repr(vars(credentials))]
