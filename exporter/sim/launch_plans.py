@@ -246,7 +246,7 @@ def _schedule_type(schedule: Any) -> str:
     expression = schedule.WhichOneof("ScheduleExpression")
     if expression == "rate":
         return "RATE"
-    return "CRON" if expression else "NONE"
+    return "CRON" if schedule.cron_expression or expression == "cron_schedule" else "NONE"
 
 
 def _check_schedule(schedule: Any, expected: Any) -> None:
