@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from exporter.admin.auth.errors import CredentialsError
+from exporter.admin.auth.errors import SourceRejected
 
 
 class Anonymous:
@@ -15,4 +15,4 @@ class Anonymous:
     async def refused(self, sent: Sequence[tuple[str, str]], details: str) -> None:
         """Say what Admin wants."""
         del sent, details
-        raise CredentialsError("this Admin wants a token; set admin.auth.type", lasting=True)
+        raise SourceRejected("this Admin wants a token; set admin.auth.type")

@@ -1,0 +1,143 @@
+"""An OAuth2 client, known by its id and secret, gets tokens in its own name."""
+
+import ipaddress
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from exporter.admin.auth.cache import Cache
+from exporter.admin.auth.discovery import Announced
+from exporter.admin.auth.errors import CredentialsError, SourceRejected
+from exporter.admin.auth.token import Secret, Token
+from exporter.admin.auth.token_endpoint import Client, TokenEndpoint, address_of
+from exporter.admin.auth.token_file import fingerprint_of, read_secret
+from exporter.config.settings import AuthSettings
+from exporter.telemetry.log import get_logger
+
+_log = get_logger(__name__)
+
+
+class ClientSecret:
+    """
+    Gets tokens by OAuth2 client credentials.
+
+    Args:
+        announced: What Admin says of tokens; what is configured wins over it.
+        environ: Where a variable with the secret is looked up.
+        proxy_headers: What a proxy before the identity provider wants to see.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        auth: AuthSettings,
+        endpoint: TokenEndpoint,
+        *,
+        announced: Cache[Announced],
+        proxy_headers: Callable[[], Awaitable[Sequence[tuple[str, str]]]],
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._client_id = client_id
+        self._auth = auth
+        self._endpoint = endpoint
+        self._announced = announced
+        self._proxy_headers = proxy_headers
+        self._environ = environ
+        self._url = auth.token_url or ""
+        self._warned_of = ""
+
+    @property
+    def description(self) -> str:
+        """Who gives the tokens, for a person."""
+        where = address_of(self._url) if self._url else "the token endpoint that Flyte Admin names"
+        return f"client credentials from {where}"
+
+    def fingerprint(self) -> object:
+        """Return what changes when the secret does."""
+        path = self._secret_file()
+        return None if path is None else fingerprint_of(path)
+
+    async def fetch(self) -> Token:
+        """Ask the identity provider."""
+        announced = await self._announced.get()
+        self._url = self._auth.token_url or announced.token_endpoint
+        _check(self._url)
+        client = Client(
+            id=self._client_id,
+            secret=await self._secret(),
+            scopes=self._auth.scopes or announced.scopes,
+            audience=self._auth.audience or announced.audience,
+        )
+        self._warn_of_plain_http()
+        try:
+            return await self._endpoint.token(
+                self._url, client, headers=await self._proxy_headers()
+            )
+        except CredentialsError:
+            # The provider may have moved, and Admin may know where to by now.
+            self._announced.forget()
+            raise
+
+    def _secret_file(self) -> Path | None:
+        """Return the file with the secret, unless a variable holds it."""
+        return None if self._auth.client_secret_env else self._auth.client_secret_file
+
+    async def _secret(self) -> Secret:
+        path, name = self._secret_file(), self._auth.client_secret_env
+        if path is not None:
+            return await read_secret(path, setting="admin.auth.client_secret_file")
+        if not name:
+            raise SourceRejected(
+                "The client has no secret; set admin.auth.client_secret_file, or"
+                " admin.auth.client_secret_env."
+            )
+        text = self._environ.get(name, "").strip()
+        if not text:
+            raise SourceRejected(
+                f"The environment variable {name} (admin.auth.client_secret_env) is"
+                f" {'empty' if name in self._environ else 'not set'}."
+            )
+        return Secret(text)
+
+    def _warn_of_plain_http(self) -> None:
+        # In a cluster Admin often serves its own endpoint without TLS, so it is not refused.
+        parts = urlsplit(self._url)
+        if parts.scheme == "https" or _is_loopback(parts.hostname or ""):
+            return
+        if self._warned_of != self._url:
+            self._warned_of = self._url
+            _log.warning(
+                "client secret travels without TLS",
+                token_url=address_of(self._url),
+                advice="set admin.auth.token_url to an https address",
+            )
+
+
+def _check(url: str) -> None:
+    if not url:
+        raise SourceRejected(
+            "Flyte Admin does not say where tokens come from; set admin.auth.token_url."
+        )
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise SourceRejected(
+            f"The token endpoint {address_of(url)} is no http or https URL; set"
+            " admin.auth.token_url."
+        )
+    if parts.username is not None or parts.password is not None:
+        raise SourceRejected(
+            f"The token endpoint {address_of(url)} has a user in its URL; take it out: the client"
+            " proves itself by admin.auth.client_id and its secret."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
