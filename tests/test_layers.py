@@ -29,8 +29,9 @@ _RESERVED = {
     "sqlite3": {"ledger", "sim"},
     "structlog": {"telemetry"},
     "prometheus_client": {"metrics"},
-    "aiohttp": {"web"},
+    "aiohttp": {"admin", "web"},
     "click": {"cli"},
+    "rich": {"cli"},
     "pydantic": {"config"},
     "yaml": {"config"},
 }

@@ -6,7 +6,7 @@ skipped, and say which one to mend first.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from exporter.doctor.finding import Finding, Result, Status
@@ -14,6 +14,9 @@ from exporter.model.clock import Clock
 
 LIMIT = 10.0
 """Seconds that a check may take: more than a healthy Admin needs, less than a person's patience."""
+
+Look = Callable[[], Awaitable[Finding]]
+"""Looks, and says what was found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,18 +26,18 @@ class Check:
 
     Attributes:
         name: As the report shows it; one word.
-        look: Looks, and says what it found.
+        look: What to do.
         needs: Names of checks that must not have failed before.
     """
 
     name: str
-    look: Callable[[], Awaitable[Finding]]
+    look: Look
     needs: tuple[str, ...] = ()
 
 
 async def examine(
     checks: Iterable[Check], *, clock: Clock, begins: Callable[[str], None], limit: float = LIMIT
-) -> AsyncIterator[Result]:
+) -> AsyncGenerator[Result, None]:
     """
     Yield the result of each of *checks*, in their order, as soon as it is known.
 
