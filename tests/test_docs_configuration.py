@@ -10,8 +10,9 @@ import pytest
 
 from exporter.config.environment import variable_for
 from exporter.config.load import decode
+from exporter.config.problems import dotted
 from exporter.config.reference import reference
-from exporter.config.settings import SECTIONS
+from exporter.config.tree import SECTIONS, SETTINGS
 
 _ROOT = Path(__file__).parents[1]
 
@@ -23,12 +24,19 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_setting_has_one_row() -> None:
     """No setting is left out, and each row names its environment variable."""
-    rows = re.findall(r"^\| `(\w+)\.(\w+)` \|.*\| `(\w+)` \|$", reference(), re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \|.*\| `(\w+)` \|$", reference(), re.MULTILINE)
     assert rows == [
-        (section, key, variable_for(section, key))
-        for section, model in SECTIONS.items()
-        for key in model.model_fields
+        (dotted(path), variable_for(path))
+        for section in SECTIONS
+        for path in SETTINGS
+        if path[:-1] == section
     ]
+
+
+def test_every_section_has_a_table() -> None:
+    """A section in a section too, under a heading that says where it stands in the file."""
+    headings = re.findall(r"^## `([\w.]+)`$", reference(), re.MULTILINE)
+    assert headings == list(map(dotted, SECTIONS))
 
 
 def test_the_example_is_valid() -> None:
@@ -47,10 +55,14 @@ def test_the_example_is_valid() -> None:
 )
 def test_a_default_can_be_written_as_it_is_shown(path: str, text: str) -> None:
     """Each default, copied from the page into a file, is the default."""
-    section, key = path.split(".")
-    base = "admin:\n  endpoint: flyteadmin:81\n"
-    head = base if section == "admin" else f"{base}{section}:\n"
-    shown = decode(f"{head}  {key}: {text.strip('`')}\n".encode(), file=Path("page"), environ={})
+    base = "admin: {endpoint: flyteadmin:81}\n"
+    *sections, key = path.split(".")
+    nested = f"{key}: {text.strip('`')}"
+    for section in reversed(sections):
+        nested = f"{section}: {{{nested}}}"
+    head = f"{base}" if sections[0] != "admin" else ""
+    nested = nested.replace("admin: {", "admin: {endpoint: flyteadmin:81, ", 1)
+    shown = decode(f"{head}{nested}\n".encode(), file=Path("page"), environ={})
     unset = decode(base.encode(), file=Path("page"), environ={})
     assert shown == unset
 

@@ -92,6 +92,7 @@ class AdminClient:
                 timeout=timeout,
                 target=target,
                 page=page,
+                rows=lambda answer: len(answer.executions),
             )
         )
         try:
@@ -136,6 +137,7 @@ class AdminClient:
                     ),
                     timeout=timeout,
                     page=number,
+                    rows=lambda answer: len(answer.projects),
                 )
             )
             known = len(found)

@@ -4,6 +4,7 @@ What can go wrong between us and Admin, as a poll needs to tell it apart.
 AdminError
 ├── NotFound         Admin answered: there is no such row
 ├── MessageTooLarge  the answer is over our receive limit: ask for fewer rows
+├── RowTooLarge      a single row is: nobody can receive it
 ├── Throttled        Admin, or a proxy before it, wants fewer calls
 ├── Nonsense         an answer came that cannot be the answer to what was asked
 └── NotSent          we did not even ask
@@ -46,6 +47,20 @@ class NotFound(AdminError):
 
 class MessageTooLarge(AdminError):
     """The answer is larger than we accept; the same question with a smaller page may fit."""
+
+
+class RowTooLarge(AdminError):
+    """A single row is larger than we accept, so asking for fewer cannot help."""
+
+    def __init__(self, *, method: str, subject: str, which: str) -> None:
+        """Say *which* row it is, as far as that is known of a row that nobody has seen."""
+        super().__init__(
+            method=method,
+            code="RESOURCE_EXHAUSTED",
+            details=f"{which} is larger than we can receive; it stays uncounted, and in a list"
+            " whatever follows it, until it is deleted from Admin's database",
+            subject=subject,
+        )
 
 
 class Throttled(AdminError):

@@ -1,6 +1,6 @@
 """What is asked of Admin, before anybody has begun to ask it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ class Question:
         target: Whose rows are asked for, if anybody's.
         execution: Name of the execution that is asked for, if one is.
         page: Number of the page, from 1, of a list that is read page by page.
+        rows: Counts the rows of an answer, where it has any.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Question:
     target: Target | None = None
     execution: str = ""
     page: int | None = None
+    rows: Callable[[Any], int] | None = field(default=None, repr=False)
 
     @property
     def subject(self) -> str:

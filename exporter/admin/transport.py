@@ -121,6 +121,8 @@ class Transport:
             try:
                 answer = await _Call(self, question, deadline=began + question.timeout).made()
                 code = "OK"
+                if question.rows is not None and span.is_recording():
+                    span.set_attribute("flyte.rows", question.rows(answer))
             except AdminError as error:
                 code = error.code
                 raise

@@ -2,11 +2,31 @@
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from exporter.sim.incidents import Incident, parse_incident
+from exporter.model.time import parse_duration
+from exporter.sim.incidents import OF_AUTHENTICATION, Incident, parse_incident
+
+
+class PositiveDuration(click.ParamType[timedelta]):
+    """A length of time, as the configuration has it."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Read a length of time that is not zero."""
+        try:
+            length = value if isinstance(value, timedelta) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not length:
+            self.fail(f'"{value}" is no time at all', param, ctx)
+        return length
 
 
 class _IncidentType(click.ParamType[Incident]):
@@ -22,6 +42,19 @@ class _IncidentType(click.ParamType[Incident]):
             return parse_incident(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def _noticed(
+    ctx: click.Context, _: click.Parameter, incidents: tuple[Incident, ...]
+) -> tuple[Incident, ...]:
+    """Refuse what nobody would notice, because no tokens are asked for."""
+    for incident in incidents:
+        if incident.trouble in OF_AUTHENTICATION and not ctx.params.get("auth"):
+            raise click.BadParameter(
+                f'"{incident}" changes nothing where no tokens are asked for:'
+                " use flyte-exporter sim --auth"
+            )
+    return incidents
 
 
 class _Speed(click.FloatRange):
@@ -45,6 +78,7 @@ def world_options(*, speed: float) -> Callable[[Callable[..., None]], Callable[.
                 "incidents",
                 type=_IncidentType(),
                 multiple=True,
+                callback=_noticed,
                 help="Have something go wrong, e.g. failure-spike@2m+5m. May be repeated.",
             ),
             click.option(

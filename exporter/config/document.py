@@ -35,6 +35,9 @@ _PLAIN = {
 """What text without quotes stands for: by tag, its form and the characters it may begin with."""
 
 
+_QUOTING = re.compile(r"(found undefined alias|duplicate tag handle|found undefined tag handle) .*")
+"""What PyYAML says with somebody's text after it: a password may begin with `*`, `&` or `!`."""
+
 _ADVICE = {
     "\\t": "indent with spaces, not tabs",
     "<block end>": "check the indentation of this line, and quotes",
@@ -111,6 +114,22 @@ class Document:
         return None if chosen is None else _place(chosen)
 
 
+def decoded(content: bytes) -> str:
+    """
+    Return the text of a file.
+
+    Raises:
+        MalformedError: It is not UTF-8.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        sentence = "not UTF-8 text; save it in that encoding."
+        column = len(before) - before.rfind(b"\n")
+        raise MalformedError(Fault((), sentence, before.count(b"\n") + 1, column)) from None
+
+
 def read(text: str) -> Document:
     """
     Read *text*.
@@ -123,9 +142,10 @@ def read(text: str) -> Document:
         builder = _Builder()
         value = None if root is None else builder.build(root, ())
     except yaml.MarkedYAMLError as error:
-        raise MalformedError(_syntax_fault(error)) from error
+        # PyYAML's own text quotes the line, and a secret may be on it: it goes no further.
+        raise MalformedError(_syntax_fault(error)) from None
     except yaml.reader.ReaderError as error:
-        raise MalformedError(_character_fault(text, error)) from error
+        raise MalformedError(_character_fault(text, error)) from None
     except RecursionError as error:
         fault = Fault((), "not usable: lists or mappings are nested too deeply.", None, None)
         raise MalformedError(fault) from error
@@ -134,6 +154,11 @@ def read(text: str) -> Document:
         fault = Fault((), "not valid YAML: an escape sequence names no character.", None, None)
         raise MalformedError(fault) from error
     return Document(value=value, faults=tuple(builder.faults), root=root)
+
+
+def is_text(text: str) -> bool:
+    """Whether *text* without quotes would be read as text."""
+    return not any(form.match(text) for form, _ in _PLAIN.values())
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -178,8 +203,9 @@ class _Builder:
             case yaml.ScalarNode(tag=tag) if tag in {_TEXT, _plain_tag(node)}:
                 return _scalar(node)
             case _:
-                tag = shown(node.tag.removeprefix("tag:yaml.org,2002:"))
-                self._fault(node, path, f'the YAML tag "{tag}" is not supported; remove it.')
+                # Which one is not said: a password may begin with an exclamation mark.
+                sentence = "YAML tags (!...) are not supported; remove it, or quote text with !."
+                self._fault(node, path, sentence)
                 return UNREAD
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
@@ -233,6 +259,7 @@ def _syntax_fault(error: yaml.MarkedYAMLError) -> Fault:
     detail = error.problem or error.context or "its structure is broken"
     if detail.startswith("but ") and error.context:
         detail = f"{error.context}, {detail}"
+    detail = _QUOTING.sub(r"\1", detail)
     advice = next(advice for symptom, advice in _ADVICE.items() if symptom in detail)
     sentence = f"not valid YAML: {shown(detail)}; {advice}."
     mark = error.problem_mark or error.context_mark

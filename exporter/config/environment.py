@@ -9,41 +9,38 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from exporter.config import document
-from exporter.config.problems import Problem, shown
-from exporter.config.settings import SECTIONS
+from exporter.config import advice, document
+from exporter.config.document import KeyPath
+from exporter.config.problems import Place, Problem, dotted, shown
+from exporter.config.tree import SETTINGS
 
 _PREFIX = "FLYTE_EXPORTER__"
 
 
-class Override(NamedTuple):
-    """The value that one variable gives to one setting."""
+class Supplied(NamedTuple):
+    """A value that does not come from the configuration file itself."""
 
-    variable: str
     value: object
+    place: Place
 
 
 class Overrides(NamedTuple):
     """What the environment says."""
 
-    values: dict[tuple[str, str], Override]
-    """By section and key."""
+    values: dict[KeyPath, Supplied]
+    """By the path of the setting."""
     problems: tuple[Problem, ...]
 
 
-def variable_for(section: str, key: str) -> str:
-    """Return the name of the variable that sets *key* of *section*."""
-    return f"{_PREFIX}{section.upper()}__{key.upper()}"
+def variable_for(path: KeyPath) -> str:
+    """Return the name of the variable that gives the setting at *path* its value."""
+    return _PREFIX + "__".join(str(part).upper() for part in path)
 
 
 def read(environ: Mapping[str, str]) -> Overrides:
     """Collect the variables with our prefix, each value read as YAML."""
-    settings = {
-        variable_for(section, key): (section, key)
-        for section, model in SECTIONS.items()
-        for key in model.model_fields
-    }
-    values: dict[tuple[str, str], Override] = {}
+    settings = {variable_for(path): path for path in SETTINGS}
+    values: dict[KeyPath, Supplied] = {}
     problems: list[Problem] = []
     for variable, text in environ.items():
         if not variable.startswith(_PREFIX):
@@ -52,9 +49,9 @@ def read(environ: Mapping[str, str]) -> Overrides:
             problems.append(_unknown(variable, list(settings)))
             continue
         value, sentences = _value(text)
-        values[settings[variable]] = Override(variable, value)
-        path = ".".join(settings[variable])
-        problems += [Problem(sentence=each, path=path, variable=variable) for each in sentences]
+        place = Place(path=dotted(settings[variable]), variable=variable)
+        values[settings[variable]] = Supplied(value, place)
+        problems += map(place.problem, sentences)
     return Overrides(values, tuple(problems))
 
 
@@ -68,7 +65,12 @@ def _value(text: str) -> tuple[object, list[str]]:
 
 def _unknown(variable: str, known: list[str]) -> Problem:
     # The prefix is left out, or every two names would look alike.
-    names = [name.removeprefix(_PREFIX) for name in known]
-    near = get_close_matches(variable.removeprefix(_PREFIX).upper(), names, n=1, cutoff=0.75)
-    advice = f"did you mean {_PREFIX}{near[0]}?" if near else f"the form is {_PREFIX}SECTION__KEY."
-    return Problem(sentence=f"unknown key; {advice}", variable=shown(variable))
+    name = variable.removeprefix(_PREFIX).upper()
+    near = get_close_matches(name, [each.removeprefix(_PREFIX) for each in known], n=1, cutoff=0.75)
+    if secret := advice.for_secret(name.rpartition("__")[2].lower()):
+        meant = secret
+    elif near:
+        meant = f"did you mean {_PREFIX}{near[0]}?"
+    else:
+        meant = f"the form is {_PREFIX}SECTION__KEY."
+    return Problem(sentence=f"unknown key; {meant}", variable=shown(variable))

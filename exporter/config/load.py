@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from exporter.config import document, environment, expectations
+from exporter.config import advice, document, environment, expectations, flyte_import
 from exporter.config.document import UNREAD, Document, KeyPath
-from exporter.config.environment import Overrides
-from exporter.config.problems import ConfigError, Problem, dotted, found
-from exporter.config.settings import SECTIONS, Settings
+from exporter.config.environment import Supplied
+from exporter.config.problems import ConfigError, Place, Problem, dotted, found
+from exporter.config.section import Section
+from exporter.config.settings import Settings
+from exporter.config.tree import SECTIONS, SETTINGS, confidential, known
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -22,7 +22,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 
     Args:
         path: The YAML file.
-        environ: Environment variables; those named `FLYTE_EXPORTER__SECTION__KEY` win over it.
+        environ: Environment variables; those named `FLYTE_EXPORTER__SECTION__KEY` win over it,
+            and what flytekit reads from there is heeded where neither says otherwise.
 
     Raises:
         ConfigError: It cannot be used; holds everything that is wrong.
@@ -38,7 +39,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
 
 def decode(content: bytes, *, file: Path, environ: Mapping[str, str]) -> Settings:
     """
-    Read the configuration from the *content* of a file.
+    Read the configuration from the *content* of a file, and from a file of flytectl that it names.
 
     Args:
         content: YAML in UTF-8.
@@ -48,23 +49,25 @@ def decode(content: bytes, *, file: Path, environ: Mapping[str, str]) -> Setting
     Raises:
         ConfigError: It cannot be used; holds everything that is wrong.
     """
-    text = _text(content, file)
     try:
-        written = document.read(text)
+        written = document.read(document.decoded(content))
     except document.MalformedError as error:
         raise ConfigError([_in_file(error.fault, file)]) from error
-    sources = _Sources(file, written, environment.read(environ))
+    overrides = environment.read(environ)
+    own = _Sources(file, written, overrides.values)
+    imported = flyte_import.read(own.of_admin(), environ)
+    sources = _Sources(file, written, {**imported.values, **overrides.values})
     tree, problems = sources.merged()
     problems += [_in_file(fault, file) for fault in written.faults]
-    problems += sources.overrides.problems
+    problems += (*imported.problems, *overrides.problems)
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems += [sources.problem(each) for each in details if _is_news(each)]
-        raise ConfigError(problems) from error
+        raise ConfigError(_own_first(problems, file)) from error
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(_own_first(problems, file))
     return settings
 
 
@@ -74,10 +77,27 @@ class _Sources:
 
     file: Path
     document: Document
-    overrides: Overrides
+    supplied: Mapping[KeyPath, Supplied]
+    """What does not come from the file, by the path of the setting."""
+
+    def of_admin(self) -> dict[KeyPath, Supplied]:
+        """Return what is set about Flyte Admin, and where."""
+        return {
+            path: Supplied(value, self._place(path))
+            for path in SETTINGS
+            if path[0] == "admin" and (value := self._value(path)) is not None
+        }
+
+    def _value(self, path: KeyPath) -> object:
+        if path in self.supplied:
+            return self.supplied[path].value
+        value = self.document.value
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
 
     def merged(self) -> tuple[dict[str, object], list[Problem]]:
-        """Lay the environment over the file."""
+        """Lay what is supplied over the file."""
         match self.document.value:
             case dict() as top:
                 pass
@@ -87,29 +107,36 @@ class _Sources:
             case document.Unread():
                 raise ConfigError(_in_file(fault, self.file) for fault in self.document.faults)
             case other:
-                sentence = f"expected a mapping of sections, got {found(other)}."
-                raise ConfigError([self._at((), sentence)])
+                # Somebody may have named the file that holds the secret.
+                what = found(other, confidential=True)
+                raise ConfigError([self._at((), f"expected a mapping of sections, got {what}.")])
         problems: list[Problem] = []
-        tree: dict[str, object] = dict(top)
-        for name, model in SECTIONS.items():
-            section: dict[str, object] = {}
-            match top.get(name):
-                case dict() as given:
-                    section.update(given)
-                # All keys of a section may be commented out.
-                case None:
-                    pass
-                case other:
-                    required = [key for key, it in model.model_fields.items() if it.is_required()]
-                    section.update(dict.fromkeys(required, UNREAD))
-                    if other is not UNREAD:
-                        sentence = f"expected a mapping of settings, got {found(other)}."
-                        problems.append(self._at((name,), sentence))
-            tree[name] = section
-            for key in model.model_fields:
-                if override := self.overrides.values.get((name, key)):
-                    section[key] = override.value
-        return tree, problems
+        return self._laid(top, (), Settings, problems), problems
+
+    def _laid(
+        self, given: object, path: KeyPath, model: type[Section], problems: list[Problem]
+    ) -> dict[str, object]:
+        """Return the section at *path* with what is supplied, for all the sections in it too."""
+        match given:
+            case dict():
+                section: dict[str, object] = dict(given)
+            # All keys of a section may be commented out.
+            case None:
+                section = {}
+            case other:
+                required = [key for key, it in model.model_fields.items() if it.is_required()]
+                section = dict.fromkeys(required, UNREAD)
+                if other is not UNREAD:
+                    what = found(other, confidential=confidential(path))
+                    sentence = f"expected a mapping of settings, got {what}."
+                    problems.append(self._at(path, sentence))
+        for key in model.model_fields:
+            here = (*path, key)
+            if here in SECTIONS:
+                section[key] = self._laid(section.get(key), here, SECTIONS[here], problems)
+            elif here in self.supplied:
+                section[key] = self.supplied[here].value
+        return section
 
     def problem(self, error: ErrorDetails) -> Problem:
         """Say what pydantic found, in our words and at its place."""
@@ -117,12 +144,12 @@ class _Sources:
         facts = error.get("ctx", {})
         match error["type"]:
             case "extra_forbidden":
-                return self._at(path, f"unknown key; {_known(path)}", of_key=True)
+                return self._at(path, f"unknown key; {advice.for_unknown(path)}", of_key=True)
             case "missing":
-                sentence = f"must be set to {expectations.of_field(_field(path))}."
+                sentence = f"must be set to {expectations.of_field(SETTINGS[path])}."
                 return self._at(path, sentence)
             case "conflict":
-                other = (path[0], facts["other"])
+                other = (*path[:-1], facts["other"])
                 return self._at(path if self._is_set(path) else other, facts["sentence"])
             case "unfit":
                 return self._unfit(path, error["input"], facts)
@@ -133,51 +160,41 @@ class _Sources:
         item = facts.get("item")
         if isinstance(item, int) and isinstance(value, list):
             path, value = (*path, item), value[item]
-        of_kind = expectations.of_item if path[2:] else expectations.of_field
-        advice = f"; {facts['advice']}" if facts.get("advice") else ""
-        expected = facts.get("expected") or of_kind(_field(path))
-        return self._at(path, f"expected {expected}, got {found(value)}{advice}.")
+        setting = _setting(path)
+        of_kind = expectations.of_field if path == setting else expectations.of_item
+        advised = f"; {facts['advice']}" if facts.get("advice") else ""
+        expected = facts.get("expected") or of_kind(SETTINGS[setting])
+        what = found(value, confidential=confidential(path))
+        return self._at(path, f"expected {expected}, got {what}{advised}.")
 
     def _is_set(self, path: KeyPath) -> bool:
-        return path[:2] in self.overrides.values or self.document.place(path) is not None
+        return path in self.supplied or self.document.place(path) is not None
 
     def _at(self, path: KeyPath, sentence: str, *, of_key: bool = False) -> Problem:
-        """Place *sentence* at the variable that holds the value, or else in the file."""
-        for setting, override in self.overrides.values.items():
-            if path[:2] == setting:
-                return Problem(sentence=sentence, path=dotted(path), variable=override.variable)
+        return self._place(path, of_key=of_key).problem(sentence)
+
+    def _place(self, path: KeyPath, *, of_key: bool = False) -> Place:
+        """Return where the value at *path* came from, or else where it is missing."""
+        if supplied := self.supplied.get(_setting(path)):
+            return supplied.place
         # What is not there is missed where its section is.
-        place = self.document.place(path, of_key=of_key) or self.document.place(
-            path[:1], of_key=True
-        )
+        sections = (path[:length] for length in range(len(path) - 1, 0, -1))
+        places = (self.document.place(section, of_key=True) for section in sections)
+        place = self.document.place(path, of_key=of_key) or next(filter(None, places), None)
         line, column = place or (None, None)
-        return Problem(
-            sentence=sentence, path=dotted(path), file=self.file, line=line, column=column
-        )
-
-
-def _text(content: bytes, file: Path) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        problem = Problem(
-            sentence="not UTF-8 text; save it in that encoding.",
-            file=file,
-            line=before.count(b"\n") + 1,
-            column=len(before) - before.rfind(b"\n"),
-        )
-        raise ConfigError([problem]) from error
+        return Place(path=dotted(path), file=self.file, line=line, column=column)
 
 
 def _in_file(fault: document.Fault, file: Path) -> Problem:
+    path = dotted(known(fault.path))
     return Problem(
-        sentence=fault.sentence,
-        path=dotted(fault.path),
-        file=file,
-        line=fault.line,
-        column=fault.column,
+        sentence=fault.sentence, path=path, file=file, line=fault.line, column=fault.column
     )
+
+
+def _own_first(problems: list[Problem], file: Path) -> list[Problem]:
+    """Put the problems of *file* before those of a file that it names."""
+    return sorted(problems, key=lambda problem: problem.file != file)
 
 
 def _is_news(error: ErrorDetails) -> bool:
@@ -185,14 +202,6 @@ def _is_news(error: ErrorDetails) -> bool:
     return error["input"] is not UNREAD or error["type"] == "extra_forbidden"
 
 
-def _field(path: KeyPath) -> FieldInfo:
-    section, key = path[:2]
-    return SECTIONS[str(section)].model_fields[str(key)]
-
-
-def _known(path: KeyPath) -> str:
-    """Say which key may have been meant by the last one of *path*."""
-    known = sorted(SECTIONS[str(path[0])].model_fields if len(path) > 1 else SECTIONS)
-    if near := get_close_matches(str(path[-1]), known, n=1):
-        return f'did you mean "{near[0]}"?'
-    return f"known keys: {', '.join(known)}."
+def _setting(path: KeyPath) -> KeyPath:
+    """Return the path of the setting that *path* leads to or into."""
+    return next((path[:end] for end in range(1, len(path)) if path[:end] in SETTINGS), path)

@@ -1,5 +1,6 @@
 """A configuration is refused with everything that is wrong with it, each fault where it stands."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,9 @@ _LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One thing that is wrong, where it stands, and what to do about it."""
+class Place:
+    """Where a value stands."""
 
-    sentence: str
     path: str = ""
     """The setting, such as `scrape.interval`; empty when it concerns the whole file."""
     file: Path | None = None
@@ -21,6 +21,24 @@ class Problem:
     column: int | None = None
     variable: str | None = None
     """The environment variable that holds the value, when the file does not."""
+
+    def problem(self, sentence: str) -> "Problem":
+        """Return what is wrong with the value that stands here."""
+        return Problem(
+            sentence=sentence,
+            path=self.path,
+            file=self.file,
+            line=self.line,
+            column=self.column,
+            variable=self.variable,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem(Place):
+    """One thing that is wrong, where it stands, and what to do about it."""
+
+    sentence: str
 
     def __str__(self) -> str:
         if self.variable is not None:
@@ -34,11 +52,16 @@ class ConfigError(Exception):
     The configuration cannot be used; its text is ready to be shown to a person.
 
     Attributes:
-        problems: Everything that is wrong: the file from top to bottom, then the environment.
+        problems: Everything that is wrong: each file from top to bottom, in the order in which
+            they come; then the environment.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=_reading_order))
+        told = list(problems)
+        files = list(dict.fromkeys(problem.file for problem in told))
+        self.problems = tuple(
+            sorted(told, key=lambda each: _reading_order(each, files.index(each.file)))
+        )
         super().__init__(self.problems)
 
     def __str__(self) -> str:
@@ -55,20 +78,38 @@ def shown(text: str) -> str:
     return printable
 
 
-def found(value: object) -> str:
+def without_credentials(text: str) -> str:
+    """Return *text* with `***` for the user information and the query of a URL in it."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "", text
+    _, at, address = rest.rpartition("@")
+    if at:
+        rest = f"***@{address}"
+    if separator:
+        rest = re.sub(r"([?#]).*", r"\1***", rest, flags=re.DOTALL)
+    return f"{scheme}{separator}{rest}"
+
+
+def found(value: object, *, confidential: bool = False) -> str:
     """
     Name *value* the way a person would who looks at the file.
 
     Args:
         value: What YAML held.
+        confidential: Whether it may be a secret, so that only its kind is told.
     """
     match value:
         case None:
             name = "nothing"
         case bool():
             name = str(value).lower()
+        case str() if confidential:
+            name = "text that is not shown here" if value else "empty text"
         case str():
-            name = f'"{shown(value)}"'
+            name = f'"{shown(without_credentials(value))}"'
+        case int() | float() if confidential:
+            name = "a number"
         case list():
             name = f"a list of {len(value)}" if value else "an empty list"
         case dict():
@@ -90,9 +131,10 @@ def dotted(path: tuple[str | int, ...]) -> str:
     return text
 
 
-def _reading_order(problem: Problem) -> tuple[bool, int, int, str]:
+def _reading_order(problem: Problem, of_file: int) -> tuple[bool, int, int, int, str]:
     return (
         problem.variable is not None,
+        of_file,
         problem.line or 0,
         problem.column or 0,
         problem.variable or problem.path,

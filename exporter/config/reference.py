@@ -1,22 +1,20 @@
 """The reference page of all settings, written from the settings themselves."""
 
-from datetime import timedelta
-from pathlib import Path
-
-from pydantic.fields import FieldInfo
+from inspect import cleandoc
 
 from exporter.config import expectations
+from exporter.config.document import KeyPath
+from exporter.config.effective import plain
 from exporter.config.environment import variable_for
-from exporter.config.settings import SECTIONS, Section
-from exporter.config.values import ListenAddress
-from exporter.model.time import format_duration
+from exporter.config.problems import dotted
+from exporter.config.tree import SECTIONS, SETTINGS
 
 _INTRODUCTION = """\
 <!-- Written by: make docs -->
 
 # Configuration
 
-One YAML file. Only `admin.endpoint` must be set:
+One YAML file. Only `admin.endpoint` must be set, or `admin.config_file`, which may name it:
 
 ```yaml
 admin:
@@ -25,11 +23,15 @@ admin:
 ```
 
 `flyte-exporter check-config FILE` lists every problem with its line and column, and starts nothing.
-Unknown keys are refused.
+Unknown keys are refused. [Authentication](authentication.md) shows how to reach each kind of Flyte
+Admin.
 
 - **Durations** carry their unit: `250ms`, `30s`, `1h30m`, `2d`. A bare number is refused.
 - **Environment variables** win over the file. Each setting has one, named in the tables. Its value
   is read as YAML, and a list replaces the whole list: `["*/production", "*/staging"]`.
+- **Secrets** never stand in the file: settings name the file or the variable that holds one. What
+  stands where a secret might be put by mistake is not repeated in messages.
+- `null` leaves a setting unset.
 - YAML is read by the rules of version 1.2: `yes`, `off`, `010` and `1:30` are text. Quote text that
   begins with `*`, `[`, `&` or `!`: `"*/*"`, `"[::]:9942"`.
 """
@@ -42,41 +44,44 @@ _HEAD = """\
 
 def reference() -> str:
     """Return the page as Markdown: one table for each section."""
-    return "\n".join([_INTRODUCTION, *(_section(*each) for each in SECTIONS.items())])
+    return "\n".join([_INTRODUCTION, *map(_section, SECTIONS)])
 
 
-def _section(name: str, model: type[Section]) -> str:
-    rows = "".join(_row(name, key, field) for key, field in model.model_fields.items())
-    return f"## `{name}`\n\n{_one_line(model.__doc__)}\n\n{_HEAD}{rows}"
+def _section(path: KeyPath) -> str:
+    rows = "".join(_row(each) for each in SETTINGS if each[:-1] == path)
+    return f"## `{dotted(path)}`\n\n{_paragraphs(SECTIONS[path].__doc__)}\n\n{_HEAD}{rows}"
 
 
-def _row(section: str, key: str, field: FieldInfo) -> str:
+def _row(path: KeyPath) -> str:
+    field = SETTINGS[path]
     kind = expectations.of_field(field)
     cells = (
-        f"`{section}.{key}`",
+        f"`{dotted(path)}`",
         kind[0].upper() + kind[1:],
-        "**required**" if field.is_required() else f"`{_written(field.default)}`",
+        "**required**" if field.is_required() else f"`{_written(plain(field.default, field))}`",
         _one_line(field.description),
-        f"`{variable_for(section, key)}`",
+        f"`{variable_for(path)}`",
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 
 def _written(value: object) -> str:
-    """Return *value* as it would stand in the file."""
+    """Return a plain *value* as it would stand in the file."""
     match value:
+        case None:
+            return "null"
         case bool():
             return str(value).lower()
-        case timedelta():
-            return format_duration(value)
-        case ListenAddress() | Path():
-            return str(value)
         case str() if value.startswith("*"):
             return f'"{value}"'
-        case tuple():
+        case list():
             return f"[{', '.join(map(_written, value))}]"
         case _:
             return str(value)
+
+
+def _paragraphs(text: str | None) -> str:
+    return "\n\n".join(map(_one_line, cleandoc(text or "").split("\n\n")))
 
 
 def _one_line(text: str | None) -> str:

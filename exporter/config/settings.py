@@ -8,23 +8,36 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from exporter.config.admin import AdminSettings, AuthSettings
+from exporter.config.section import Section
+from exporter.config.text import CollectorUrl
 from exporter.config.values import (
     Buckets,
     Duration,
-    Endpoint,
-    FilePath,
+    LedgerPath,
     Listen,
     ListenAddress,
     Patterns,
     PositiveDuration,
-    Rate,
     SomePatterns,
-    Words,
     conflict,
 )
 from exporter.model.time import format_duration, parse_duration
+
+__all__ = [
+    "AdminSettings",
+    "AuthSettings",
+    "DiscoverySettings",
+    "LedgerSettings",
+    "LogSettings",
+    "MetricsSettings",
+    "ScrapeSettings",
+    "Settings",
+    "TracingSettings",
+    "WebSettings",
+]
 
 
 def _durations(text: str) -> tuple[timedelta, ...]:
@@ -43,128 +56,34 @@ def _at_least(other: str, value: timedelta, info: ValidationInfo) -> timedelta:
     return value
 
 
-class Section(BaseModel):
-    """A group of settings: read once, never changed, and closed to unknown names."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        validate_default=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class AuthSettings(Section):
-    """How we prove to Flyte Admin, and to a proxy before it, who we are."""
-
-    type: Literal["none", "client_secret", "external_command", "token_file"] = "none"
-    """
-    Where the access token comes from.
-
-    `client_secret` asks an identity provider by OAuth2 client credentials; `external_command` runs
-    a program that prints one; `token_file` reads one that somebody else keeps fresh.
-    """
-    client_id: str | None = None
-    """OAuth2 client, for `client_secret`."""
-    client_secret_file: FilePath | None = None
-    """File with the client's secret; read again for every token."""
-    client_secret_env: str | None = None
-    """Name of the environment variable with the client's secret."""
-    token_url: str | None = None
-    """Token endpoint of the identity provider; by default the one that Flyte Admin names."""
-    scopes: Words = ()
-    """Scopes to ask for; by default those that Flyte Admin names."""
-    audience: str | None = None
-    """Audience to ask for, where the identity provider wants one."""
-    command: Words = ()
-    """Program and arguments that print an access token, run without a shell."""
-    token_file: FilePath | None = None
-    """File with an access token; read again when it changes."""
-    proxy_command: Words = ()
-    """
-    Program and arguments that print a token for an identity-aware proxy before Flyte Admin.
-
-    It is sent as `proxy-authorization`, beside whatever `type` says.
-    """
-    header: str | None = None
-    """Metadata key that carries the access token; by default the one that Flyte Admin names."""
-    http_proxy_url: str | None = None
-    """Proxy for the requests to the token endpoint; gRPC honours the usual variables instead."""
-
-
-class AdminSettings(Section):
-    """How Flyte Admin is reached."""
-
-    endpoint: Endpoint
-    """
-    gRPC address of Flyte Admin, with its port.
-
-    The port is required because gRPC dials 443 when none is given. With the prefix `dns:///` the
-    name is resolved again when a connection breaks, so that a moved Admin is found.
-    """
-    insecure: bool = False
-    """
-    Whether to connect without TLS.
-
-    Off by default, so that nobody sends anything in the clear without having said so.
-    """
-    timeout: PositiveDuration = timedelta(seconds=15)
-    """
-    Deadline of each call to Flyte Admin.
-
-    A page takes milliseconds on a healthy Admin; one that takes longer than this is in trouble,
-    and is better asked again at the next poll.
-    """
-    config_file: FilePath | None = None
-    """
-    A flytectl or flytekit configuration whose `admin` section is used too.
-
-    What is set here wins over it.
-    """
-    insecure_skip_verify: bool = False
-    """
-    Whether to trust whatever certificate Flyte Admin shows first.
-
-    Python's gRPC cannot skip verification; this trusts the certificate of the first connection.
-    """
-    ca_file: FilePath | None = None
-    """Certificates (PEM) of the authorities that may vouch for Flyte Admin; else the system's."""
-    client_cert_file: FilePath | None = None
-    """Our own certificate (PEM), where Flyte Admin or a mesh wants one; read again on rotation."""
-    client_key_file: FilePath | None = None
-    """Private key (PEM) of `client_cert_file`."""
-    server_name: str | None = None
-    """Name to look for in Flyte Admin's certificate, when it is not that of the endpoint."""
-    rate_limit: Rate = 50.0
-    """
-    How many calls to Flyte Admin may begin in a second, retries included.
-
-    Each idle target costs two calls an interval.
-    """
-    burst: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """How many calls may begin at once before `rate_limit` slows them down."""
-    max_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
-    """How many calls may be under way at the same time."""
-    auth: AuthSettings = AuthSettings()
-    """How we prove who we are."""
-
-
 class TracingSettings(Section):
-    """Where spans of polls and of calls to Flyte Admin go."""
+    """
+    Where spans of polls and of calls to Flyte Admin go.
+
+    OpenTelemetry's own variables, such as `OTEL_EXPORTER_OTLP_HEADERS`, say what is not set here.
+    """
 
     exporter: Literal["none", "otlp", "console"] = "none"
     """
-    Where spans are sent; the variable `OTEL_TRACES_EXPORTER` says it where this is not set.
+    Where spans are sent; where this is not set, the variable `OTEL_TRACES_EXPORTER` says it.
 
-    Off by default, because there is a collector only where somebody runs one.
+    Off by default, because there is a collector only where somebody runs one. `console` writes
+    spans to stdout, to look at them without a collector.
     """
     protocol: Literal["grpc", "http/protobuf"] = "grpc"
-    """How spans travel to an OTLP collector."""
-    endpoint: str | None = None
+    """
+    How spans travel to an OTLP collector: `grpc` (usually port 4317) or `http/protobuf` (4318).
+
+    Where this is not set, the variable `OTEL_EXPORTER_OTLP_PROTOCOL` says it.
+    """
+    endpoint: CollectorUrl | None = None
     """URL of the OTLP collector; by default the one that OpenTelemetry's variables name."""
     sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Part of all polls that is traced, from 0 to 1."""
+    """
+    Part of all polls that is traced.
+
+    A poll makes a handful of spans, so all of them by default.
+    """
 
 
 class DiscoverySettings(Section):
@@ -283,7 +202,7 @@ class MetricsSettings(Section):
 class LedgerSettings(Section):
     """Where counts are kept so that they survive a restart."""
 
-    path: FilePath = Path("/var/lib/flyte-exporter/ledger.db")
+    path: LedgerPath = Path("/var/lib/flyte-exporter/ledger.db")
     """
     The SQLite file that holds counts and cursors.
 
@@ -326,11 +245,3 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
-
-
-SECTIONS: dict[str, type[Section]] = {
-    name: field.annotation
-    for name, field in Settings.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-}
-"""Every section by the name it has in the file, in the order in which it is documented."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, Strict
 from pydantic_core import PydanticCustomError
@@ -37,6 +37,21 @@ class Expected:
     """What a value should have been, to follow "expected"."""
 
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confidential:
+    """Marks where a secret may stand, by mistake at least: what is wrong there is not repeated."""
+
+    masked: Callable[[Any], object] = lambda value: value
+    """What may be shown of a value that is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a value stands in the file, where its type alone does not say it."""
+
+    by: Callable[[Any], object]
 
 
 class ListenAddress(NamedTuple):
@@ -93,7 +108,7 @@ def read_endpoint(value: object) -> str:
         raise unfit()
     scheme, separator, rest = value.partition("://")
     if separator and scheme.lower() in {"http", "https"}:
-        host = rest.partition("/")[0] or "flyteadmin"
+        host = rest.rpartition("@")[2].partition("/")[0] or "flyteadmin"
         port = "" if ":" in host else ":443" if scheme.lower() == "https" else ":80"
         advice = (
             f'write "dns:///{shown(host)}{port}" and let admin.insecure say whether TLS is used'
@@ -127,23 +142,32 @@ def read_pattern(value: str) -> str:
 
 
 def read_path(value: object) -> Path:
-    """Read the path of a file that outlives the process."""
+    """Read the path of a file; a leading `~` is the home directory."""
     match value:
         case Path():
             return value
-        case ":memory:":
-            raise unfit(advice="a ledger in memory would forget every count at a restart")
         case str() if value and value.isprintable():
-            return Path(value)
+            try:
+                return Path(value).expanduser()
+            except RuntimeError as error:
+                advice = "nobody knows that home directory; write the path without ~"
+                raise unfit(advice=advice) from error
         case _:
             raise unfit()
+
+
+def read_ledger_path(value: object) -> Path:
+    """Read the path of a file that outlives the process."""
+    if value == ":memory:":
+        raise unfit(advice="a ledger in memory would forget every count at a restart")
+    return read_path(value)
 
 
 def read_rate(value: object) -> float:
     """Read how often something may happen, such as `50/s` or `600/m`, as times in a second."""
     match value:
         case float():
-            return value
+            often = value
         case str() if parts := _RATE.fullmatch(value):
             often = float(parts[1]) / _UNITS_OF_RATE[parts[2]]
         case _:
@@ -151,6 +175,15 @@ def read_rate(value: object) -> float:
     if not _LEAST_OFTEN <= often <= _MOST_OFTEN:
         raise unfit(expected='a rate from "1/m" to "10000/s"')
     return often
+
+
+def format_rate(often: float) -> str:
+    """Return *often*, in times a second, as `read_rate` reads it."""
+    for unit, scale in _UNITS_OF_RATE.items():
+        text = f"{often * scale:.3f}".rstrip("0").rstrip(".") + f"/{unit}"
+        if _RATE.fullmatch(text) and read_rate(text) == often:
+            break
+    return text
 
 
 def increasing(most: int) -> Callable[[tuple[timedelta, ...]], tuple[timedelta, ...]]:
@@ -216,7 +249,12 @@ Duration = Annotated[
     timedelta, BeforeValidator(read_duration), Expected('a duration such as "30s"')
 ]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
-Rate = Annotated[float, BeforeValidator(read_rate), Expected('a rate such as "50/s"')]
+Rate = Annotated[
+    float,
+    BeforeValidator(read_rate),
+    Expected('a rate such as "50/s"'),
+    Written(format_rate),
+]
 Endpoint = Annotated[
     str,
     BeforeValidator(read_endpoint),
@@ -228,6 +266,7 @@ Listen = Annotated[
     Expected('HOST:PORT, such as "0.0.0.0:9942" or "[::]:9942"'),
 ]
 FilePath = Annotated[Path, BeforeValidator(read_path), Expected("the path of a file")]
+LedgerPath = Annotated[Path, BeforeValidator(read_ledger_path), Expected("the path of a file")]
 Pattern = Annotated[
     str, AfterValidator(read_pattern), Expected('a pattern PROJECT/DOMAIN, such as "*/production"')
 ]
@@ -237,7 +276,6 @@ Patterns = Annotated[
     Strict(strict=False),
     Expected('a list of patterns PROJECT/DOMAIN, such as ["*/production"]'),
 ]
-Words = Annotated[tuple[str, ...], Strict(strict=False), Expected('a list such as ["all"]')]
 SomePatterns = Annotated[Patterns, AfterValidator(_not_empty)]
 Buckets = Annotated[
     tuple[Duration, ...],

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from exporter.model.executions import Execution
-from exporter.model.time import Micros
+from exporter.model.time import SECOND, Micros
 
 
 class Fleet:
@@ -18,6 +18,7 @@ class Fleet:
     def __init__(self, newest: Micros | None = None) -> None:
         """Begin with the *newest* creation time that an earlier process has seen."""
         self._newest = newest
+        self._lead: int | None = None
 
     @property
     def newest_seen(self) -> Micros | None:
@@ -28,9 +29,27 @@ class Fleet:
         """Return the newest creation time seen so far, or *otherwise* when there was none."""
         return otherwise if self._newest is None else self._newest
 
-    def note(self, rows: Iterable[Execution], now: Micros) -> None:
-        """Take note of *rows*, read when our clock showed *now*."""
+    def note(self, rows: Iterable[Execution], now: Micros, monotonic: float) -> None:
+        """Take note of *rows*, read when our clocks showed *now* and *monotonic*."""
         self._newest = newest(rows, now, self._newest)
+        self._set_clock(monotonic)
+
+    def clock(self, now: Micros, monotonic: float) -> Micros | None:
+        """
+        Return what Admin's clock shows at least, when ours show *now* and *monotonic*.
+
+        Whoever has a row knows that the clock had come so far, and how long ago that was. It may
+        show more, by as long as rows take to be seen. None when there never was a row.
+        """
+        self._set_clock(monotonic)
+        if self._lead is None:
+            return None
+        return min(now, Micros(self._lead + round(monotonic * SECOND)))
+
+    def _set_clock(self, monotonic: float) -> None:
+        if self._newest is not None:
+            lead = self._newest - round(monotonic * SECOND)
+            self._lead = lead if self._lead is None else max(self._lead, lead)
 
 
 def newest(rows: Iterable[Execution], now: Micros, otherwise: Micros | None) -> Micros | None:

@@ -11,7 +11,7 @@ instant, in order of insertion, where a new row can only come last.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from exporter.admin import query
 from exporter.admin.client import Page
@@ -31,6 +31,11 @@ class Position(NamedTuple):
     inclusive: bool = True
     """Whether rows of that very instant are still wanted."""
 
+    @property
+    def earliest(self) -> Micros:
+        """The earliest creation time of a row that is still wanted."""
+        return self.instant if self.inclusive else Micros(self.instant + 1)
+
 
 BEGINNING = Position(EPOCH)
 
@@ -40,6 +45,45 @@ class Slice(NamedTuple):
 
     rows: list[Execution]
     following: Position | None
+    as_of: Micros = EPOCH
+    """What Admin's clock showed at least when this was read."""
+
+
+class Frontier(NamedTuple):
+    """
+    How far a list of what is new has come, over as many polls as it takes.
+
+    Rows come late, by up to the overlap. So there are two ends: what was listed, and what was
+    listed when it was older than the overlap. Between them a row may still come; and when the list
+    took longer than the overlap, no later list would begin there by itself.
+    """
+
+    position: Position | None
+    """Where the list goes on; None when it is over."""
+    settled: Micros
+    """All that was created before this has been listed late enough."""
+    again: bool = False
+    """Whether the list, once at its end, goes back to what was not settled."""
+
+    @classmethod
+    def at(cls, instant: Micros) -> Self:
+        """Begin a list at *instant*, before which nothing is awaited."""
+        return cls(Position(instant), instant)
+
+    def resumed(self) -> Self:
+        """Return the frontier of a poll that goes on where an earlier one was cut off."""
+        behind = self.position is not None and self.settled < self.position.earliest
+        return self._replace(again=behind)
+
+    def after(self, part: Slice, overlap: int) -> Self:
+        """Return the frontier once *part* is read, which began at this one's position."""
+        settled = self.settled
+        if self.position is not None and self.position.earliest <= settled:
+            old = max(settled, Micros(part.as_of - overlap))
+            settled = old if part.following is None else min(old, part.following.earliest)
+        if part.following is None and self.again:
+            return self._replace(position=Position(settled), settled=settled, again=False)
+        return self._replace(position=part.following, settled=settled)
 
 
 async def read_slice(

@@ -11,8 +11,9 @@ poll's time still gets shorter with every poll; and of a slice that was cut off,
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
@@ -20,9 +21,8 @@ from opentelemetry.trace import Tracer
 
 from exporter import pipeline
 from exporter.admin import query
-from exporter.admin.client import AdminClient, Page
-from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
-from exporter.admin.query import Query
+from exporter.admin.client import AdminClient
+from exporter.admin.errors import AdminError, RowTooLarge
 from exporter.config.settings import ScrapeSettings
 from exporter.ledger.journal import Journal
 from exporter.ledger.records import Commit
@@ -35,7 +35,8 @@ from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
 from exporter.scrape.fleet import Fleet, newest
-from exporter.scrape.listing import BEGINNING, Position, Slice, read_slice, slices
+from exporter.scrape.inquiry import Inquiry, PollTimeout
+from exporter.scrape.listing import BEGINNING, Frontier, Position, Slice, slices
 from exporter.scrape.memory import Memory
 from exporter.telemetry.log import get_logger
 from exporter.track.executions import levels as levels_of
@@ -49,14 +50,10 @@ _MOST_ROWS_AT_ONCE = 5_000
 _NEW_SHARE = 0.5
 """Part of a poll's time that may go to what is new, before the live set has its turn."""
 
-_LEAST_TIMEOUT = timedelta(milliseconds=50).total_seconds()
-"""A call that has less time than this is not worth beginning."""
+_HOPELESS = frozenset({"DEADLINE_EXCEEDED", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNAVAILABLE"})
+"""What a list fails with when the next question would fail likewise, after as long a wait."""
 
 log = get_logger(__name__)
-
-
-class PollTimeout(Exception):
-    """The poll used up its time; what was committed until then stays, the next poll goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,31 +81,66 @@ class _Sweep:
     position: Position = BEGINNING
 
 
+@dataclass(slots=True)
+class _New:
+    """
+    What the list of what is new came to.
+
+    Attributes:
+        progress: How far the target has come with it.
+        rows: The last of its rows, which are not committed yet.
+        seen: All executions that it showed.
+        problem: Why it was cut off; None when it came to its end.
+    """
+
+    progress: Progress
+    rows: list[Execution] = field(default_factory=list)
+    seen: set[ExecutionId] = field(default_factory=set)
+    problem: AdminError | PollTimeout | None = None
+
+
 class Poller:
     """
     Polls one target; one poll at a time.
 
     Attributes:
         target: Which one.
-        active_at: When it last did something, by the monotonic clock.
     """
 
     def __init__(self, target: Target, services: Services, *, reconcile_at: float) -> None:
         """Prepare; *reconcile_at* is when the reconcile after the first is due (monotonic)."""
         self.target = target
-        self.active_at = services.clock.monotonic()
+        self._active_at = services.clock.monotonic()
         self._services = services
+        self._inquiry = Inquiry(
+            target,
+            admin=services.admin,
+            fleet=services.fleet,
+            clock=services.clock,
+            process=services.process,
+            settings=services.settings,
+            call_timeout=services.call_timeout,
+        )
+        self._overlap = micros(services.settings.overlap)
         self._memory: Memory | None = None
         self._levels_shown = False
-        self._page_size = services.settings.page_size
-        self._deadline = float("inf")
-        self._resume: tuple[Position, float] | None = None
+        self._frontier: Frontier | None = None
         self._asked: dict[ExecutionId, int] = {}
         self._sweep: _Sweep | None = None
         self._swept = False
         self._reconcile_at = reconcile_at
         self._absent: set[ExecutionId] = set()
+        self._too_large: dict[ExecutionId, RowTooLarge] = {}
         self._touched: set[str] = set()
+
+    @property
+    def active_at(self) -> float:
+        """When it last did something, by the monotonic clock."""
+        return max(self._active_at, self._inquiry.heard_at)
+
+    @active_at.setter
+    def active_at(self, at: float) -> None:
+        self._active_at = at
 
     @property
     def live(self) -> int:
@@ -133,23 +165,23 @@ class Poller:
                 lambda ledger: Memory(ledger.target(self.target))
             )
             self._warn_of_the_future(self._memory.progress)
+        began = self._services.clock.monotonic()
         try:
             if self._memory.progress is None:
                 await self._prime(self._memory)
             else:
-                self._start_clock()
                 await self._follow(self._memory, self._memory.progress)
-        except Exception as error:
-            if not isinstance(error, AdminError | PollTimeout):
-                # What is in the ledger is the truth: read it before anything is built on it again.
-                self._memory = None
-                self._levels_shown = False
-                self._resume = None
+        except (AdminError, PollTimeout):
+            # What Admin did answer is committed, and no less true.
+            if self._inquiry.heard_at >= began:
+                self._show_levels(self._memory)
             raise
-        if not self._levels_shown:
-            self._touched.update(self._services.book.plans(self.target))
-            self._touched.update(self._memory.launch_plans())
-            self._levels_shown = True
+        except Exception:
+            # What is in the ledger is the truth: read it before anything is built on it again.
+            self._memory = None
+            self._levels_shown = False
+            self._frontier = None
+            raise
         self._show_levels(self._memory)
 
     def _warn_of_the_future(self, progress: Progress | None) -> None:
@@ -174,17 +206,23 @@ class Poller:
         # A whole window back: our clock may be ahead of Admin's, and the cursor must not be.
         start = Micros(now - micros(settings.reconcile_window))
         reach = max(settings.overlap, settings.reconcile_window)
-        floor = self._bound(start, reach)
-        cursor = max(start, min(self._services.fleet.newest(start), now))
+        horizon = min(self._services.fleet.newest(start), now)
+        progress = Progress(start, start, self._bound(start, reach))
         # As long as it takes: cut off, it would have to begin again, and it may never be in time.
-        self._deadline = float("inf")
+        self._inquiry.begin(hurry=False)
+        frontier = Frontier.at(progress.retained_from)
         rows: list[Execution] = []
-        for position, live_only in ((Position(floor), False), (BEGINNING, True)):
-            read = partial(self._read, step="reconcile", live_only=live_only)
-            async with aclosing(slices(read, position)) as parts:
-                async for part in parts:
-                    rows += part.rows
-        cursor = newest(rows, now, cursor) or cursor
+        async with aclosing(self._slices(frontier, step="reconcile")) as parts:
+            async for part, following in parts:
+                frontier = following
+                rows += part.rows
+                progress = self._advanced(progress, self._newest(part), frontier)
+        progress = self._advanced(progress, horizon, frontier)
+        read = partial(self._inquiry.slice, step="reconcile", live_only=True)
+        async with aclosing(slices(read, BEGINNING)) as live:
+            async for part in live:
+                rows += part.rows
+        cursor = progress.cursor
         progress = Progress(cursor, cursor, self._bound(cursor, reach))
         await self._commit(
             memory, Batch(target=self.target, rows=rows, step=Step.PRIME), progress, lasting=True
@@ -193,96 +231,108 @@ class Poller:
         self._swept = True
 
     async def _follow(self, memory: Memory, progress: Progress) -> None:
+        self._inquiry.begin()
         now = self._services.clock.now()
         horizon = min(self._services.fleet.newest(progress.cursor), now)
         reconciling = not self._swept or self._services.clock.monotonic() >= self._reconcile_at
-        fresh: set[ExecutionId] = set()
-        rows, progress, cut_off = await self._list_new(memory, progress, fresh)
-        if not cut_off:
-            progress = progress._replace(cursor=max(progress.cursor, horizon))
-        stale = [key for key in memory.live() if key not in fresh]
         beginning = reconciling and self._sweep is None
+        new = await self._list_new(memory, progress, horizon)
+        rows, problem = new.rows, new.problem
+        if isinstance(problem, AdminError) and problem.code in _HOPELESS:
+            await self._commit(memory, Batch(target=self.target, rows=rows), new.progress)
+            raise problem
+        stale = [key for key in memory.live() if key not in new.seen]
         try:
             absent = await self._refresh(
-                memory, stale, into=rows, progress=progress, thorough=beginning
+                memory, stale, into=rows, progress=new.progress, thorough=beginning
             )
-        except (AdminError, PollTimeout):
+        except (AdminError, PollTimeout) as error:
             # What was answered until then is no less true.
-            await self._commit(memory, Batch(target=self.target, rows=rows), progress)
-            raise
+            await self._commit(memory, Batch(target=self.target, rows=rows), new.progress)
+            if problem is None:
+                raise
+            raise problem from error
         batch = Batch(target=self.target, rows=rows, absent=absent if beginning else ())
-        await self._commit(memory, batch, progress)
+        await self._commit(memory, batch, new.progress)
         if reconciling:
             await self._reconcile(memory)
-        if cut_off:
-            raise PollTimeout(self._late())
+        problem = problem or next(iter(self._too_large.values()), None)
+        if problem is not None:
+            raise problem
 
-    async def _list_new(
-        self, memory: Memory, progress: Progress, fresh: set[ExecutionId]
-    ) -> tuple[list[Execution], Progress, bool]:
+    async def _list_new(self, memory: Memory, progress: Progress, horizon: Micros) -> _New:
         """
         List what is new, and commit all of it but the last part, whose rows can share a commit.
 
-        While the disk is busy with one part, the next ones are read and gather.
-
-        Returns:
-            The rows that are not committed yet, how far the target has come with them, and whether
-            the list was cut off for lack of time. All that was seen is added to *fresh*.
+        While the disk is busy with one part, the next ones are read and gather. A list that is cut
+        off, by an error or for lack of time, is gone on with by the next poll.
         """
-        rows: list[Execution] = []
-        cut_off = False
+        new = _New(progress)
         writing: asyncio.Future[None] | None = None
+        frontier, self._frontier = self._begin(progress), None
         try:
-            async with aclosing(slices(self._read_new, self._begin(progress))) as parts:
-                async for part in parts:
-                    rows += part.rows
-                    fresh.update(row.id for row in part.rows)
-                    cursor = newest(part.rows, self._services.clock.now(), progress.cursor)
-                    progress = progress._replace(cursor=cursor or progress.cursor)
-                    busy = writing is not None and not writing.done()
-                    if part.following is None or (busy and len(rows) < _MOST_ROWS_AT_ONCE):
-                        continue
-                    if writing is not None:
-                        await writing
-                    batch, rows = Batch(target=self.target, rows=rows), []
-                    writing = asyncio.ensure_future(self._commit(memory, batch, progress))
-                    if self._remaining() < self._budget() * (1 - _NEW_SHARE):
-                        cut_off = True
-                        self._resume = (part.following, self._services.clock.monotonic())
-                        break
+            try:
+                async with aclosing(self._slices(frontier, step="new")) as parts:
+                    async for part, following in parts:
+                        frontier = following
+                        new.rows += part.rows
+                        new.seen.update(row.id for row in part.rows)
+                        new.progress = self._advanced(new.progress, self._newest(part), frontier)
+                        busy = writing is not None and not writing.done()
+                        few = len(new.rows) < _MOST_ROWS_AT_ONCE
+                        if frontier.position is None or (busy and few):
+                            continue
+                        if writing is not None:
+                            await writing
+                        batch, new.rows = Batch(target=self.target, rows=new.rows), []
+                        writing = asyncio.ensure_future(self._commit(memory, batch, new.progress))
+                        if self._inquiry.remaining < 1 - _NEW_SHARE:
+                            raise self._inquiry.late()
+                new.progress = self._advanced(new.progress, horizon, frontier)
+            except (AdminError, PollTimeout) as problem:
+                # What had gathered is complete up to the frontier.
+                self._frontier, new.problem = frontier, problem
             if writing is not None:
                 await writing
-        except (AdminError, PollTimeout):
-            # What had gathered is complete up to where the reading ended and will go on.
-            if writing is not None:
-                await writing
-            await self._commit(memory, Batch(target=self.target, rows=rows), progress)
-            raise
         finally:
             if writing is not None:
                 # Only where this poll is being cancelled; the journal finishes what it began.
                 writing.cancel()
-        return rows, progress, cut_off
+        return new
 
-    def _begin(self, progress: Progress) -> Position:
+    def _begin(self, progress: Progress) -> Frontier:
         """Return where the list of what is new begins."""
-        overlap = self._services.settings.overlap
-        resume, self._resume = self._resume, None
-        if resume is not None:
-            # Not after a longer pause: rows that came late behind that position would be missed.
-            position, at = resume
-            if self._services.clock.monotonic() - at < overlap.total_seconds():
-                return position
-        return Position(max(self._bound(progress.cursor, overlap), progress.retained_from))
-
-    async def _read_new(self, position: Position) -> Slice:
-        """Read one slice of what is new; cut off, the next poll goes on from *position*."""
-        try:
-            return await self._read(position, "new")
-        except (AdminError, PollTimeout):
+        if self._frontier is not None:
             # From the cursor less the overlap, a burst that fills the overlap would never end.
-            self._resume = (position, self._services.clock.monotonic())
-            raise
+            return self._frontier.resumed()
+        bound = self._bound(progress.cursor, self._services.settings.overlap)
+        return Frontier.at(max(bound, progress.retained_from))
+
+    async def _slices(
+        self, frontier: Frontier, *, step: str
+    ) -> AsyncGenerator[tuple[Slice, Frontier], None]:
+        """Yield what is listed from *frontier* on, each slice with the frontier after it."""
+        read = partial(self._inquiry.slice, step=step)
+        while frontier.position is not None:
+            async with aclosing(slices(read, frontier.position)) as parts:
+                async for part in parts:
+                    frontier = frontier.after(part, self._overlap)
+                    yield part, frontier
+
+    def _newest(self, part: Slice) -> Micros | None:
+        return newest(part.rows, self._services.clock.now(), None)
+
+    def _advanced(self, progress: Progress, upto: Micros | None, frontier: Frontier) -> Progress:
+        """
+        Return *progress* once all that was created *upto* then is listed.
+
+        No further than that the next list, which begins an overlap before the cursor, begins where
+        nothing is awaited any more: also in another process, which knows no frontier.
+        """
+        if upto is None:
+            return progress
+        cursor = min(upto, Micros(frontier.settled + self._overlap))
+        return progress._replace(cursor=max(progress.cursor, cursor))
 
     async def _refresh(
         self,
@@ -301,8 +351,11 @@ class Poller:
 
         Returns:
             The executions that Admin answered NOT_FOUND for. They are asked for one by one only
-            once, and again when *thorough*.
+            once, and again when *thorough*; those that are too large to be received, likewise.
         """
+        if thorough:
+            self._too_large.clear()
+        keys = [key for key in keys if key not in self._too_large]
         # Those first that were asked about the longest ago: the last polls may have had no time.
         self._asked = {key: self._asked[key] for key in keys if key in self._asked}
         turn = max(self._asked.values(), default=0) + 1
@@ -310,21 +363,19 @@ class Poller:
         missing = {key for key in keys if not query.is_speakable(key.name)}
         listed = [key for key in keys if key not in missing]
         missing.update(listed)
-        start, size = 0, self._page_size
+        start = 0
         while start < len(listed):
-            chunk = listed[start : start + size]
             try:
-                page = await self._call(
-                    query.named(key.name for key in chunk), "", "live", limit=len(chunk)
-                )
-            except MessageTooLarge:
-                # Of this chunk alone: these are not the rows that the pages of lists are made of.
-                size = self._half(len(chunk))
-                continue
-            into += page.executions
-            missing.difference_update(row.id for row in page.executions)
-            self._asked.update(dict.fromkeys(chunk, turn))
-            start += len(chunk)
+                count, rows = await self._inquiry.named([key.name for key in listed[start:]])
+            except RowTooLarge as error:
+                # Of this one alone: the others are owed an answer.
+                count, rows = 1, ()
+                self._too_large[listed[start]] = error
+                missing.discard(listed[start])
+            into += rows
+            missing.difference_update(row.id for row in rows)
+            self._asked.update(dict.fromkeys(listed[start : start + count], turn))
+            start += count
             if len(into) > _MOST_ROWS_AT_ONCE:
                 batch = Batch(target=self.target, rows=[*into])
                 into.clear()
@@ -339,9 +390,13 @@ class Poller:
         self._absent.intersection_update(missing)
         absent: list[ExecutionId] = []
         for key in missing:
-            if (key in self._absent and not thorough) or self._remaining() < _LEAST_TIMEOUT:
+            if (key in self._absent and not thorough) or self._inquiry.is_over:
                 continue
-            row = await self._get(key)
+            try:
+                row = await self._inquiry.get(key.name)
+            except RowTooLarge as error:
+                self._too_large[key] = error
+                continue
             if row is not None:
                 into.append(row)
             if row is None or row.id != key:
@@ -359,7 +414,7 @@ class Poller:
         settled = self._bound(progress.cursor, settings.overlap)
         while True:
             live_only = sweep.step is Step.MISSED
-            part = await self._read(sweep.position, "reconcile", live_only=live_only)
+            part = await self._inquiry.slice(sweep.position, step="reconcile", live_only=live_only)
             done = part.following is None and not live_only
             if done:
                 reach = max(settings.overlap, settings.reconcile_window)
@@ -381,8 +436,6 @@ class Poller:
             else:
                 break
         self._sweep = None
-        # The rows that made pages too large may be behind us.
-        self._page_size = min(self._page_size * 2, settings.page_size)
         interval = settings.reconcile_interval.total_seconds()
         now = self._services.clock.monotonic()
         while self._reconcile_at <= now:
@@ -399,7 +452,7 @@ class Poller:
         now = services.clock.now()
         digest = pipeline.digest(memory, batch, now)
         posting = services.book.post(self.target, digest.increments, now)
-        self.active_at = services.clock.monotonic()
+        self._active_at = services.clock.monotonic()
         if posting.is_empty and not digest.rows and not lasting:
             # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.
             memory.remember({}, progress)
@@ -442,99 +495,16 @@ class Poller:
 
     def _show_levels(self, memory: Memory) -> None:
         """Show the levels of the launch plans whose part of the live set changed."""
+        if memory.progress is None:
+            return
+        if not self._levels_shown:
+            self._touched.update(self._services.book.plans(self.target))
+            self._touched.update(memory.launch_plans())
+            self._levels_shown = True
         for launch_plan in self._touched:
             levels = levels_of(memory.live_of(launch_plan))
             self._services.book.set_levels(self.target, launch_plan, levels)
         self._touched.clear()
-
-    # Asking
-
-    async def _read(self, position: Position, step: str, *, live_only: bool = False) -> Slice:
-        part = await read_slice(
-            partial(self._ask, step=step),
-            position,
-            subject=str(self.target),
-            live_only=live_only,
-        )
-        self._services.fleet.note(part.rows, self._services.clock.now())
-        return part
-
-    async def _ask(self, asked: Query, token: str, *, step: str) -> Page:
-        """Ask for one page, a smaller one where a page is more than we can receive."""
-        while True:
-            try:
-                return await self._call(asked, token, step, limit=self._page_size)
-            except MessageTooLarge:
-                self._page_size = self._half(self._page_size)
-                log.info(
-                    "page too large, halved", target=str(self.target), page_size=self._page_size
-                )
-
-    async def _call(self, asked: Query, token: str, step: str, *, limit: int) -> Page:
-        try:
-            page = await self._services.admin.list_executions(
-                self.target, asked, limit=limit, timeout=self._timeout(), token=token
-            )
-        except AdminError as error:
-            self._insist_on_time(error)
-            raise
-        self._services.process.rows_read(step=step, rows=len(page.executions))
-        self.active_at = self._services.clock.monotonic()
-        return page
-
-    async def _get(self, key: ExecutionId) -> Execution | None:
-        try:
-            row = await self._services.admin.get_execution(
-                self.target, key.name, timeout=self._timeout()
-            )
-        except NotFound:
-            return None
-        except AdminError as error:
-            self._insist_on_time(error)
-            raise
-        self._services.process.rows_read(step="live", rows=1)
-        self.active_at = self._services.clock.monotonic()
-        return row
-
-    def _half(self, size: int) -> int:
-        """Return half of *size* rows; a single row that is too large is an error."""
-        if size <= 1:
-            raise AdminError(
-                method="ListExecutions",
-                code="RESOURCE_EXHAUSTED",
-                details="a single execution is larger than we can receive",
-                subject=str(self.target),
-            )
-        return max(1, size // 2)
-
-    # Time
-
-    def _budget(self) -> float:
-        return self._services.settings.poll_timeout.total_seconds()
-
-    def _start_clock(self) -> None:
-        self._deadline = self._services.clock.monotonic() + self._budget()
-
-    def _remaining(self) -> float:
-        return self._deadline - self._services.clock.monotonic()
-
-    def _timeout(self) -> float:
-        remaining = self._remaining()
-        if remaining < _LEAST_TIMEOUT:
-            raise PollTimeout(self._late())
-        return min(remaining, self._services.call_timeout.total_seconds())
-
-    def _insist_on_time(self, error: AdminError) -> None:
-        """Say so where a call ended because the poll's time did."""
-        if error.code == "DEADLINE_EXCEEDED" and self._remaining() < _LEAST_TIMEOUT:
-            raise PollTimeout(self._late()) from error
-
-    def _late(self) -> str:
-        budget = self._services.settings.poll_timeout
-        return (
-            f"Poll of {self.target} took longer than scrape.poll_timeout ({budget}); the next one"
-            " goes on where it ended."
-        )
 
     @staticmethod
     def _bound(instant: Micros, back: timedelta) -> Micros:

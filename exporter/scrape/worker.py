@@ -19,7 +19,8 @@ from exporter.metrics.exposition import Exposition
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
 from exporter.model.time import Micros, seconds
-from exporter.scrape.poll import Poller, PollTimeout, Services
+from exporter.scrape.inquiry import PollTimeout
+from exporter.scrape.poll import Poller, Services
 from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)

@@ -45,8 +45,8 @@ def _register_task(api: AdminApi, plan: Plan) -> None:
     api.registry.create_task(
         task_pb2.TaskCreateRequest(id=identifier, spec=task_pb2.TaskSpec(template=template))
     )
-    _, workflow, row = api.registry.single_task_workflow(identifier)
-    api.launch_plans.ensure_single_task_plan(workflow, row)
+    _, workflow, _ = api.registry.single_task_workflow(identifier)
+    api.launch_plans.single_task_plan(identifier, workflow)
 
 
 def _register_launch_plan(api: AdminApi, plan: Plan, *, speed: float) -> None:

@@ -127,7 +127,12 @@ NAMED_ENTITY_METADATA = Entity(
 
 _NOT_KEPT = tuple(
     Entity(code, prefix, "", {})
-    for code, prefix in (("ne", "node_execution"), ("te", "task_execution"), ("s", "signal"))
+    for code, prefix in (
+        ("ne", "node_execution"),
+        ("te", "task_execution"),
+        ("s", "signal"),
+        ("eat", "execution_admin_tag"),
+    )
 )
 """Entities that filters may name but none of our lists may join."""
 

@@ -26,6 +26,10 @@ from exporter.sim.store import Store
 __all__ = ["ErrorSeen", "ExecutionKey", "Executions", "Finish", "Stored"]
 
 
+_LONGEST = 2**63 - 1
+"""Nanoseconds in Go's longest duration, at which it stops counting."""
+
+
 class Executions:
     """All executions of the simulated Admin."""
 
@@ -37,18 +41,26 @@ class Executions:
         self.finishes: list[Finish] = []
 
     def find(self, key: ExecutionKey, *, hidden_too: bool = False) -> Stored | None:
-        """Return the execution, or None if there is none that a client could see."""
+        """
+        Return the execution, or None if there is none that a client could see.
+
+        What *key* leaves empty matches anything, as it does in Admin's queries: with an empty key
+        some execution is found, whichever the database comes upon.
+        """
+        given = {f"execution_{name}": value for name, value in key._asdict().items() if value}
+        where = " AND ".join(f"{column} = ?" for column in given) or "TRUE"
+        visible = "" if hidden_too else " AND id IS NOT NULL"
         row = self._store.row(
-            "SELECT place, spec, closure, started_at, abort_cause, cluster, inputs, id"
-            " FROM executions"
-            " WHERE execution_project = ? AND execution_domain = ? AND execution_name = ?",
-            key,
+            "SELECT place, spec, closure, started_at, abort_cause, cluster, inputs, id,"  # noqa: S608 - our own names
+            " execution_project, execution_domain, execution_name"
+            f" FROM executions WHERE {where}{visible} LIMIT 1",
+            list(given.values()),
         )
-        if row is None or (row[-1] is None and not hidden_too):
+        if row is None:
             return None
         return Stored(
             place=row[0],
-            key=key,
+            key=ExecutionKey(*row[8:]),
             spec=execution_pb2.ExecutionSpec.FromString(row[1]),
             closure=execution_pb2.ExecutionClosure.FromString(row[2]),
             started_at=None if row[3] is None else Micros(row[3]),
@@ -117,6 +129,8 @@ class Executions:
         )
         spec.metadata.system_metadata.namespace = f"{key.project}-{key.domain}"
         single_task = spec.launch_plan.resource_type == identifier_pb2.TASK
+        # Admin writes tags first, and past its transaction: they stay where the row is refused.
+        self._tag(key, spec, written_at)
         try:
             place = self._store.insert(
                 "executions",
@@ -149,7 +163,6 @@ class Executions:
             inputs=inputs,
             id=None,
         )
-        self._tag(stored, written_at)
         if visible_at is None or visible_at <= written_at:
             self._show(place)
         else:
@@ -315,7 +328,8 @@ class Executions:
             closure.started_at.CopyFrom(wire.timestamp(occurred_ns))
             stored.started_at = wire.micros_of(occurred_ns)
         elif phase.is_terminal and stored.started_at is not None:
-            closure.duration.FromNanoseconds(occurred_ns - wire.nanos_of(stored.started_at))
+            lasted = occurred_ns - wire.nanos_of(stored.started_at)
+            closure.duration.FromNanoseconds(max(-_LONGEST, min(_LONGEST, lasted)))
         if output_uri:
             closure.outputs.uri = output_uri
         elif error is not None:
@@ -401,19 +415,16 @@ class Executions:
         mode = Mode(stored.spec.metadata.mode)
         self.finishes.append(Finish(known_at, stored.key, stored.launch_plan, mode, stored.phase))
 
-    def _tag(self, stored: Stored, written_at: Micros) -> None:
-        if stored.spec.launch_plan.resource_type == identifier_pb2.TASK:
+    def _tag(self, key: ExecutionKey, spec: Any, written_at: Micros) -> None:
+        tags = [*spec.labels.values.items(), *((tag, "") for tag in spec.tags)]
+        if not tags or spec.launch_plan.resource_type == identifier_pb2.TASK:
             return
-        tags = [*stored.spec.labels.values.items(), *((tag, "") for tag in stored.spec.tags)]
-        project, domain, name = stored.key
-        for key, value in tags:
-            self._store.insert(
+        tagged = {f"execution_{name}": value for name, value in key._asdict().items()}
+        times = {"created_at": written_at, "updated_at": written_at}
+        try:
+            self._store.insert_all(
                 "execution_tags",
-                created_at=written_at,
-                updated_at=written_at,
-                execution_project=project,
-                execution_domain=domain,
-                execution_name=name,
-                key=key,
-                value=value,
+                [{**times, **tagged, "key": tag, "value": value} for tag, value in tags],
             )
+        except sqlite3.IntegrityError as conflict:
+            raise already_exists("execution_tags_pkey") from conflict

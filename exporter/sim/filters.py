@@ -20,22 +20,27 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import isinf, isnan
 from typing import NamedTuple, TypeAlias
 
 from exporter.model.time import from_datetime
 from exporter.sim.entities import ADMIN_TAG, BY_PREFIX, JOINABLE, Entity, Kind
-from exporter.sim.refusal import Refusal, database_fault, invalid
+from exporter.sim.refusal import database_fault, invalid
 
 Value: TypeAlias = str | int | bytes
+
+BYTES_LIKE = "bytes_like"
+"""The SQL function by which columns of bytes are matched: SQLite's LIKE reads them as text."""
 
 _EXPRESSION = re.compile(r"(.+)\((.+),[\t\n\f\r ]?(.+)\)")
 _COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "eq": "=", "ne": "<>"}
 _PATTERNS = {"contains": ("LIKE", "~~"), "not_like": ("NOT LIKE", "!~~")}
 _MEMBERSHIPS = {"value_in": "IN", "value_not_in": "NOT IN"}
 _FUNCTIONS = {*_COMPARISONS, *_PATTERNS, *_MEMBERSHIPS}
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_GO_DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+")
-_GO_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_GO_DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
+_GO_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_PLAIN_EXPONENTS = range(-4, 6)
+"""Powers of ten at which Go prints a number without an exponent."""
 _NANOSECONDS = {
     "ns": 1,
     "us": 1_000,
@@ -46,14 +51,19 @@ _NANOSECONDS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-_INTEGER = re.compile(r"\s*[+-]?\d+\s*")
+_INTEGER = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 _INTEGER_LIMITS = {Kind.INTEGER: 2**31, Kind.BIGINT: 2**63}
 _TIMESTAMP = re.compile(
     r"\s*(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:[T ](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d*))?)?)?"
-    r"\s*(?:(Z|UTC)|([+-])(\d{2}):?(\d{2})?)?\s*",
-    re.IGNORECASE,
+    r"\s*(?:(Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)?\s*",
+    re.ASCII | re.IGNORECASE,
 )
+_LAST_HOUR = 24
+_LAST_SECOND = 60
+"""PostgreSQL takes the end of a day and of a minute for the beginning of the next."""
+_ZONE_LIMIT = timedelta(hours=16)
+_BYTEA_ESCAPE = re.compile(r"\\(\\|[0-3][0-7]{2})")
 
 
 class Condition(NamedTuple):
@@ -113,15 +123,39 @@ def _referenced(reference: str, primary: Entity) -> tuple[Entity, str]:
 
 def _nanoseconds(text: str) -> int:
     """Read a number of seconds or Go's own notation, as nanoseconds."""
-    if _NUMBER.fullmatch(text):
-        return int(Decimal(text) * _NANOSECONDS["s"])
-    if not _GO_DURATION.fullmatch(text):
-        raise invalid(f"Failed to parse duration [{text}]")
-    sign = -1 if text.startswith("-") else 1
-    return sign * sum(
+    text = _with_unit(text)
+    nanoseconds = sum(
         int(Decimal(number) * _NANOSECONDS[unit])
         for number, unit in _GO_DURATION_PART.findall(text)
     )
+    if text.startswith("-"):
+        nanoseconds = -nanoseconds
+    limit = _INTEGER_LIMITS[Kind.BIGINT]
+    if not _GO_DURATION.fullmatch(text) or not -limit <= nanoseconds < limit:
+        raise invalid(f"Failed to parse duration [{text}]")
+    return nanoseconds
+
+
+def _with_unit(text: str) -> str:
+    """
+    Return a plain number as Go prints it, with the unit that Admin appends; other text as it is.
+
+    From a million on, and below a ten-thousandth, Go prints an exponent, which its own parser of
+    durations refuses: such numbers of seconds cannot be asked for without a unit.
+    """
+    try:
+        # Python takes the same numbers as Go, and blanks and the digits of other scripts too.
+        value = float(text) if text.isascii() and text == text.strip() else None
+    except ValueError:
+        return text
+    if value is None or (isinf(value) and "inf" not in text.lower()):
+        return text
+    if isinf(value) or isnan(value):
+        return "NaNs" if isnan(value) else f"{'-' if value < 0 else '+'}Infs"
+    number = Decimal(repr(value)).normalize()
+    if number.adjusted() in _PLAIN_EXPONENTS or not value:
+        return f"{number:f}s"
+    return f"{value:.{len(number.as_tuple().digits) - 1}e}s"
 
 
 def where(condition: Condition) -> Where:
@@ -153,15 +187,17 @@ def _column(condition: Condition) -> str:
 
 def _pattern(condition: Condition, column: str, kind: Kind) -> Where:
     operator, symbol = _PATTERNS[condition.function]
-    if kind is not Kind.TEXT:
-        raise database_fault(f"operator does not exist: {kind.value} {symbol} unknown")
     values = [str(value) for value in condition.values]
     if condition.function == "contains":
         # A list is printed by Go before it becomes a pattern.
-        pattern = values[0] if len(values) == 1 else f"[{' '.join(values)}]"
-        return Where(f"{column} {operator} ? ESCAPE '\\'", [f"%{pattern}%"])
+        values = [f"%{values[0]}%" if len(values) == 1 else f"%[{' '.join(values)}]%"]
     if len(values) > 1:
         raise database_fault(f"operator does not exist: {kind.value} {symbol} record")
+    if kind is Kind.BYTES:
+        negation = "NOT " if operator == "NOT LIKE" else ""
+        return Where(f"{negation}{BYTES_LIKE}({column}, ?)", [_bytes(values[0])])
+    if kind is not Kind.TEXT:
+        raise database_fault(f"operator does not exist: {kind.value} {symbol} unknown")
     return Where(f"{column} {operator} ? ESCAPE '\\'", [values[0]])
 
 
@@ -173,7 +209,7 @@ def _stored(value: Value, kind: Kind) -> Value:
         case Kind.TEXT:
             return value
         case Kind.BYTES:
-            return value.encode()
+            return _bytes(value)
         case Kind.TIME:
             return _instant(value)
         case Kind.INTEGER | Kind.BIGINT:
@@ -190,26 +226,36 @@ def _whole_number(text: str, kind: Kind) -> int:
     return number
 
 
+def _bytes(text: str) -> bytes:
+    """Read a bytea in PostgreSQL's escape format."""
+    if "\\" in _BYTEA_ESCAPE.sub("", text):
+        raise database_fault(f"invalid input syntax for type {Kind.BYTES.value}")
+    return b"".join(
+        # Every second part is what an escape stands for.
+        part.encode() if index % 2 == 0 else b"\\" if part == "\\" else bytes([int(part, 8)])
+        for index, part in enumerate(_BYTEA_ESCAPE.split(text))
+    )
+
+
 def _instant(text: str) -> int:
     """Read a timestamp as PostgreSQL does: UTC where no zone is given, microseconds rounded."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
-        raise _no_timestamp(text)
+        raise database_fault(f'invalid input syntax for type {Kind.TIME.value}: "{text}"')
     year, month, day, hour, minute, second, fraction, _, sign, hours, minutes = match.groups()
-    try:
-        moment = datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0),
-            tzinfo=UTC,
-        )  # fmt: skip
-    except ValueError as error:
-        raise _no_timestamp(text) from error
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    if offset >= _ZONE_LIMIT:
+        raise database_fault(f'time zone displacement out of range: "{text}"')
+    time = timedelta(hours=int(hour or 0), minutes=int(minute or 0), seconds=int(second or 0))
+    in_range = int(minute or 0) < _LAST_SECOND and int(second or 0) <= _LAST_SECOND
+    try:
+        moment = datetime(int(year), int(month), int(day), tzinfo=UTC) + time
+    except ValueError:
+        in_range = False
+    if not in_range or time > timedelta(hours=_LAST_HOUR):
+        raise database_fault(f'date/time field value out of range: "{text}"')
     moment -= -offset if sign == "-" else offset
     return from_datetime(moment) + round(Decimal(f"0.{fraction or 0}") * 1_000_000)
-
-
-def _no_timestamp(text: str) -> Refusal:
-    return database_fault(f'invalid input syntax for type {Kind.TIME.value}: "{text}"')
 
 
 def conjunction(conditions: Iterable[Condition]) -> Where:

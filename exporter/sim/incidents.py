@@ -30,6 +30,16 @@ class Trouble(StrEnum):
     """A share of calls ends in an UNKNOWN database fault."""
     ADMIN_HANG = "admin-hang"
     """No call is answered before the client gives up."""
+    ADMIN_PANIC = "admin-panic"
+    """Every call that gets as far as Admin has it panic: INTERNAL, without a text."""
+    THROTTLED = "throttled"
+    """A proxy refuses every call as one too many: RESOURCE_EXHAUSTED."""
+    PROXY_DENIED = "proxy-denied"
+    """A proxy forbids every call: PERMISSION_DENIED."""
+    TOKENS_REVOKED = "tokens-revoked"
+    """At its start, all access tokens become worthless; new ones are good."""
+    IDENTITY_DOWN = "identity-down"
+    """No new access tokens are to be had; the old ones are good until they expire."""
     PAGE_SHIFT = "page-shift"
     """Rows leave and come between two pages of one list."""
     LATE_ROWS = "late-rows"
@@ -44,6 +54,10 @@ class Trouble(StrEnum):
     """One row is dated a day ahead."""
     OVERSIZED_PAGE = "oversized-page"
     """Rows are so large that a page of 500 exceeds what a client receives."""
+
+
+OF_AUTHENTICATION = frozenset({Trouble.TOKENS_REVOKED, Trouble.IDENTITY_DOWN})
+"""They concern nobody where no tokens are asked for."""
 
 
 class Incident(NamedTuple):

@@ -9,10 +9,11 @@ from typing import Any
 
 import grpc
 from flyteidl.admin import launch_plan_pb2
-from flyteidl.core import identifier_pb2, interface_pb2
+from flyteidl.core import identifier_pb2, interface_pb2, types_pb2
 
 from exporter.model.time import Micros
 from exporter.sim import wire
+from exporter.sim.cron import refuse_bad_cron
 from exporter.sim.entities import LAUNCH_PLAN
 from exporter.sim.filters import Value
 from exporter.sim.listing import (
@@ -20,19 +21,18 @@ from exporter.sim.listing import (
     checked,
     offset_of,
     require,
-    require_id,
     require_limit,
     selected,
     sort_of,
 )
+from exporter.sim.names import refuse_bad_labels
 from exporter.sim.projects import ProjectsApi
-from exporter.sim.refusal import Refusal, invalid
+from exporter.sim.refusal import Refusal, invalid, printed_message
 from exporter.sim.registry import (
     RegistryApi,
     known_version,
     missing_version,
     require_identifier,
-    require_version,
 )
 from exporter.sim.store import Store
 
@@ -64,10 +64,11 @@ class LaunchPlansApi:
 
     def create_launch_plan(self, request: Any) -> Any:
         """Answer CreateLaunchPlan: new versions are inactive."""
-        require_version(request.spec.workflow_id, identifier_pb2.WORKFLOW)
+        require_identifier(request.spec, identifier_pb2.WORKFLOW, field="workflow_id")
         workflow_id, interface = self._registry.workflow(request.spec.workflow_id)
         require_identifier(request, identifier_pb2.LAUNCH_PLAN)
         self._projects.require_project_and_domain(request.id.project, request.id.domain)
+        refuse_bad_labels(request.spec.labels)
         expected = _expected_inputs(interface, request.spec)
         _check_schedule(request.spec.entity_metadata.schedule, expected)
         row = self._row(request.id)
@@ -99,11 +100,16 @@ class LaunchPlansApi:
 
     def update_launch_plan(self, request: Any) -> Any:
         """Answer UpdateLaunchPlan."""
-        require_identifier(request, identifier_pb2.LAUNCH_PLAN)
-        if self._row(request.id) is None:
-            raise missing_version("LAUNCH_PLAN", request.id)
-        key = (request.id.project, request.id.domain, request.id.name, request.id.version)
+        if request.state != ACTIVE:
+            require_identifier(request, identifier_pb2.LAUNCH_PLAN)
+        _, plan = self.launch_plan(request.id)
+        key = (plan.id.project, plan.id.domain, plan.id.name, plan.id.version)
         if request.state == ACTIVE:
+            if cron := plan.spec.entity_metadata.schedule.cron_expression:
+                raise Refusal(
+                    grpc.StatusCode.INTERNAL,
+                    f"failed adding schedule for unknown schedule expression type &{{{cron}}}",
+                )
             # Admin writes these columns past its ORM, so that updated_at stays where it was.
             self._store.execute(
                 "UPDATE launch_plans SET state = version = ?"
@@ -122,9 +128,9 @@ class LaunchPlansApi:
         require_identifier(request, identifier_pb2.LAUNCH_PLAN)
         return self.launch_plan(request.id)[1]
 
-    def launch_plan(self, identifier: Any) -> tuple[int, Any, int]:
+    def launch_plan(self, identifier: Any) -> tuple[int, Any]:
         """
-        Return row, message and workflow row of one version.
+        Return row and message of one version; of any that matches, where *identifier* has gaps.
 
         Raises:
             Refusal: NOT_FOUND.
@@ -132,11 +138,11 @@ class LaunchPlansApi:
         row = self._row(identifier)
         if row is None:
             raise missing_version("LAUNCH_PLAN", identifier)
-        return row[-2], _message(row[:-2]), row[-1]
+        return row[-1], _message(row[:-1])
 
     def get_active_launch_plan(self, request: Any) -> Any:
         """Answer GetActiveLaunchPlan."""
-        require_id(request, "project", "domain", "name")
+        require(request.id, "project", "domain", "name")
         key = (request.id.project, request.id.domain, request.id.name)
         row = self._store.row(
             f"SELECT {_COLUMNS} FROM launch_plans"  # noqa: S608 - our own names
@@ -188,18 +194,32 @@ class LaunchPlansApi:
         )
 
     def _row(self, identifier: Any) -> Any:
+        given = {
+            column: value
+            for column in ("project", "domain", "name", "version")
+            if (value := getattr(identifier, column))
+        }
+        where = " AND ".join(f"{column} = ?" for column in given) or "TRUE"
         return self._store.row(
-            f"SELECT {_COLUMNS}, id, workflow_id FROM launch_plans WHERE {_VERSION}",  # noqa: S608 - our own text
-            (identifier.project, identifier.domain, identifier.name, identifier.version),
+            f"SELECT {_COLUMNS}, id FROM launch_plans WHERE {where} LIMIT 1",  # noqa: S608 - our own text
+            list(given.values()),
         )
 
-    def ensure_single_task_plan(self, workflow: Any, workflow_id: int) -> None:
-        """Register the launch plan that Admin makes up beside a single task's workflow."""
+    def single_task_plan(self, task: Any, workflow: Any) -> Any:
+        """Return the launch plan that Admin makes up for *task*, beside *workflow*."""
         identifier = identifier_pb2.Identifier()
         identifier.CopyFrom(workflow)
         if self._row(identifier) is None:
-            spec = launch_plan_pb2.LaunchPlanSpec(workflow_id=workflow)
-            self._add(identifier, spec, workflow_id, launch_plan_pb2.LaunchPlanClosure())
+            workflow_id, interface = self._registry.workflow(workflow)
+            spec = launch_plan_pb2.LaunchPlanSpec(workflow_id=task)
+            # Admin forgets the prefix here, so that this plan cannot be launched by itself.
+            spec.workflow_id.resource_type = identifier_pb2.WORKFLOW
+            closure = launch_plan_pb2.LaunchPlanClosure(
+                expected_inputs=_expected_inputs(interface, spec),
+                expected_outputs=interface.outputs,
+            )
+            self._add(identifier, spec, workflow_id, closure)
+        return self.launch_plan(identifier)[1]
 
 
 def _message(row: Any) -> Any:
@@ -250,19 +270,30 @@ def _expected_inputs(interface: Any, spec: Any) -> Any:
 
 def _check_schedule(schedule: Any, expected: Any) -> None:
     expression = schedule.WhichOneof("ScheduleExpression")
-    if expression is None:
+    if expression is None or (expression == "cron_expression" and not schedule.cron_expression):
         return
+    kickoff = schedule.kickoff_time_input_arg
     for name, parameter in expected.parameters.items():
-        if parameter.required and name != schedule.kickoff_time_input_arg:
+        if parameter.required and name != kickoff:
             raise invalid(
                 "Cannot create a launch plan with a schedule if there is an unbound required"
                 f" input. [{name}] is required"
             )
-    if expression == "cron_schedule" and not _is_standard_cron(schedule.cron_schedule.schedule):
-        raise invalid("Invalid cron expression")
+    if kickoff:
+        _check_kickoff(kickoff, expected)
+    if cron := schedule.cron_expression or schedule.cron_schedule.schedule:
+        refuse_bad_cron(cron)
 
 
-def _is_standard_cron(text: str) -> bool:
-    """Whether *text* has the shape of a standard cron line; its fields are not read."""
-    fields = [part for part in text.split() if not part.startswith(("TZ=", "CRON_TZ="))]
-    return len(fields) == 5 or text.startswith("@")  # noqa: PLR2004 - minute to day of week
+def _check_kickoff(name: str, expected: Any) -> None:
+    if name not in expected.parameters:
+        raise invalid(
+            "Cannot create a schedule with a KickoffTimeInputArg that does not point to a free"
+            f" input. [{name}] is not free or does not exist."
+        )
+    kind = expected.parameters[name].var.type
+    if kind.simple != types_pb2.DATETIME:
+        raise invalid(
+            "KickoffTimeInputArg must reference a datetime input."
+            f" [{name}] is a [{printed_message(kind)}]"
+        )

@@ -23,10 +23,11 @@ from exporter.sim.executions import Executions
 from exporter.sim.filters import Value, names_state
 from exporter.sim.launch_plans import LaunchPlansApi
 from exporter.sim.listing import checked, require, require_id, selected
-from exporter.sim.phases import already_over
+from exporter.sim.names import refuse_bad_labels
+from exporter.sim.phases import already_over, refuse_phase_change
 from exporter.sim.projects import ProjectsApi
-from exporter.sim.refusal import Refusal, invalid, missing
-from exporter.sim.registry import RegistryApi
+from exporter.sim.refusal import Refusal, invalid, missing, printed_message
+from exporter.sim.registry import RegistryApi, kind_of
 from exporter.sim.store import Store
 
 DEFAULT_PRODUCER = "propeller"
@@ -83,38 +84,33 @@ class LifecycleApi:
 
     def create_execution(self, request: Any) -> Any:
         """Answer CreateExecution."""
+        inputs = request.inputs if request.inputs.literals else request.spec.inputs
+        return self._launched(request, inputs)
+
+    def _launched(self, request: Any, inputs: Any, *, source_id: int = 0) -> Any:
         require(request, "project", "domain")
-        name = request.name.lower()
-        if name:
-            _check_name(name)
+        if request.name:
+            _check_name(request.name)
         self._projects.require_project_and_domain(request.project, request.domain)
         if not request.HasField("spec"):
             raise missing("spec")
-        inputs = request.inputs if request.inputs.literals else request.spec.inputs
-        spec = execution_pb2.ExecutionSpec()
-        spec.CopyFrom(request.spec)
-        return self._launched(ExecutionKey(request.project, request.domain, name), spec, inputs)
-
-    def _launched(self, key: ExecutionKey, spec: Any, inputs: Any, *, source_id: int = 0) -> Any:
-        launched = spec.launch_plan
-        require(launched, "project", "domain", "name", "version")
+        launched = request.spec.launch_plan
+        _check_launched(request.spec)
+        refuse_bad_labels(request.spec.labels)
+        plan_id = task_id = 0
         if launched.resource_type == identifier_pb2.TASK:
             task_id, workflow, workflow_id = self._registry.single_task_workflow(launched)
-            self._launch_plans.ensure_single_task_plan(workflow, workflow_id)
-            plan_id = 0
-        elif launched.resource_type == identifier_pb2.LAUNCH_PLAN:
-            task_id = 0
-            plan_id, plan, workflow_id = self._launch_plans.launch_plan(launched)
+            _check_inputs(inputs, self._launch_plans.single_task_plan(launched, workflow))
+        else:
+            plan_id, plan = self._launch_plans.launch_plan(launched)
             _check_inputs(inputs, plan)
             workflow = plan.spec.workflow_id
-        else:
-            kind = identifier_pb2.ResourceType.Name(launched.resource_type)
-            raise invalid(
-                f"Invalid reference entity resource type [{kind}],"
-                " only [map[LAUNCH_PLAN:<nil> TASK:<nil>]] allowed"
-            )
-        if not key.name:
-            key = key._replace(name=self._made_up_name())
+            workflow_id, _ = self._registry.workflow(workflow)
+        key = ExecutionKey(request.project, request.domain, request.name or self._made_up_name())
+        spec = execution_pb2.ExecutionSpec()
+        spec.CopyFrom(request.spec)
+        # Whoever calls is the principal, whatever the request says; here everybody is nobody.
+        spec.metadata.principal = ""
         now = self._now()
         self._executions.insert(
             key,
@@ -145,20 +141,19 @@ class LifecycleApi:
         return self._repeated(request, Mode.RECOVERED)
 
     def _repeated(self, request: Any, mode: Mode) -> Any:
-        if not request.HasField("id"):
-            # Admin dereferences the id unchecked; its recovery hides the panic.
-            raise Refusal(grpc.StatusCode.INTERNAL, "")
         original = self._executions.get(_key(request.id))
         spec = original.spec
         spec.metadata.mode = mode
-        spec.metadata.reference_execution.CopyFrom(request.id)
-        if mode is Mode.RECOVERED and request.metadata.HasField("parent_node_execution"):
-            spec.metadata.parent_node_execution.CopyFrom(request.metadata.parent_node_execution)
-        if request.name:
-            _check_name(request.name.lower())
+        spec.metadata.reference_execution.CopyFrom(original.key.message())
+        if mode is Mode.RECOVERED and request.HasField("metadata"):
+            spec.metadata.ClearField("parent_node_execution")
+            if request.metadata.HasField("parent_node_execution"):
+                spec.metadata.parent_node_execution.CopyFrom(request.metadata.parent_node_execution)
+        again = execution_pb2.ExecutionCreateRequest(
+            project=request.id.project, domain=request.id.domain, name=request.name, spec=spec
+        )
         inputs = literals_pb2.LiteralMap.FromString(original.inputs)
-        key = original.key._replace(name=request.name.lower())
-        return self._launched(key, spec, inputs, source_id=original.id or 0)
+        return self._launched(again, inputs, source_id=original.id or 0)
 
     def terminate_execution(self, request: Any) -> Any:
         """Answer TerminateExecution: ABORTING at once, the end is propeller's."""
@@ -224,14 +219,19 @@ class LifecycleApi:
         if not event.HasField("execution_id"):
             raise invalid(
                 "Workflow event handler request event doesn't have an execution id -"
-                f" {str(event).strip()}"
+                f" {printed_message(event)}"
             )
         stored = self._executions.get(_key(event.execution_id))
         _accept_producer(stored, event)
+        if not event.HasField("occurred_at"):
+            refuse_phase_change(stored.phase, Phase(event.phase), **stored.key._asdict())
+            raise Refusal(
+                grpc.StatusCode.INTERNAL, "Failed to parse OccurredAt: timestamp: nil Timestamp"
+            )
         output_uri = event.output_uri
         if event.HasField("output_data"):
             # Admin's default is to move data to blob storage and keep the address.
-            output_uri = "s3://flyte/metadata/" + "/".join((*stored.key, "outputs"))
+            output_uri = "s3://flyte/metadata/" + "/".join((*stored.key, "offloaded_outputs"))
         self._executions.record(
             stored,
             Phase(event.phase),
@@ -247,11 +247,25 @@ def _key(identifier: Any) -> ExecutionKey:
     return ExecutionKey(identifier.project, identifier.domain, identifier.name)
 
 
-def _check_name(name: str) -> None:
+def _check_name(given: str) -> None:
+    # Capitals pass and are kept: Admin lowers a copy, to check it and to print it.
+    name = given.lower()
     if len(name) > _NAME_LENGTH:
         raise invalid(f"size of name exceeded length {_NAME_LENGTH} : {name}")
     if not _NAME.fullmatch(name):
         raise invalid(f"invalid name format: {name}, does not match regex '^{_NAME.pattern}$'")
+
+
+def _check_launched(spec: Any) -> None:
+    if not spec.HasField("launch_plan"):
+        raise missing("id")
+    launched = spec.launch_plan
+    require(launched, "project", "domain", "name", "version")
+    if launched.resource_type not in {identifier_pb2.TASK, identifier_pb2.LAUNCH_PLAN}:
+        raise invalid(
+            f"Invalid reference entity resource type [{kind_of(launched)}],"
+            " only [map[TASK:<nil> LAUNCH_PLAN:<nil>]] allowed"
+        )
 
 
 def _check_inputs(given: Any, plan: Any) -> None:

@@ -11,10 +11,10 @@ from flyteidl.admin import common_pb2
 
 from exporter.sim.entities import Entity
 from exporter.sim.filters import Condition, Value, conjunction, parsed
-from exporter.sim.refusal import invalid, missing
+from exporter.sim.refusal import invalid, missing, printed_message
 from exporter.sim.store import Store
 
-_WHOLE = re.compile(r"[+-]?\d+")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _INT64 = 2**63
 _FEW = frozenset({"execution_name", "phase"})
 """Columns by which a client asks for a handful of rows out of all history."""
@@ -80,13 +80,16 @@ def sort_of(request: Any, entity: Entity) -> Sort | None:
     Return how the request wants *entity* sorted, None where it does not say.
 
     Raises:
-        Refusal: INVALID_ARGUMENT, for a key that is no raw column, the empty one included.
+        Refusal: INVALID_ARGUMENT, for a key that is no raw column, the empty one included, and
+            for a direction that there is not.
     """
     if not request.HasField("sort_by"):
         return None
     key = request.sort_by.key
     if key not in entity.columns:
         raise invalid(f"invalid sort key '{key}'")
+    if request.sort_by.direction not in common_pb2.Sort.Direction.values():
+        raise invalid(f"invalid sort order specified: {printed_message(request.sort_by)}")
     return Sort(key, request.sort_by.direction == common_pb2.Sort.ASCENDING)
 
 

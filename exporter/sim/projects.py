@@ -4,7 +4,6 @@ Projects are rows, domains are configuration.
 Source: flyteadmin `project_manager.go`, `project_validator.go`, `project_repo.go`.
 """
 
-import re
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +15,13 @@ from exporter.model.time import Micros
 from exporter.sim.entities import PROJECT
 from exporter.sim.filters import parsed
 from exporter.sim.listing import ListRequest, Sort, offset_of, selected, sort_of
+from exporter.sim.names import refuse_bad_labels, refuse_bad_project_id
 from exporter.sim.refusal import Refusal, already_exists, invalid, missing
 from exporter.sim.store import Store
 
 DOMAINS = ("development", "staging", "production")
 VERSION = "v1.16.8"
 
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_DNS_LABEL_LENGTH = 63
 _NAME_LENGTH = 64
 _DESCRIPTION_LENGTH = 300
 _COLUMNS = "identifier, name, description, labels, state"
@@ -68,6 +66,8 @@ class ProjectsApi:
 
     def get_project(self, request: Any) -> Any:
         """Answer GetProject."""
+        if not request.id:
+            raise missing("project_id")
         return _message(self._project(request.id))
 
     def list_projects(self, request: Any) -> Any:
@@ -121,16 +121,11 @@ def _check(request: Any) -> None:
         raise missing("project_name")
     if not project.id:
         raise missing("project_id")
-    if len(project.id) > _DNS_LABEL_LENGTH or not _DNS_LABEL.fullmatch(project.id):
-        raise invalid(
-            f"invalid project id [{project.id}]: [a lowercase RFC 1123 label must consist of lower"
-            " case alphanumeric characters or '-', and must start and end with an alphanumeric"
-            " character (e.g. 'my-name',  or '123-abc', regex used for validation is"
-            " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')]"
-        )
-    if len(project.name) > _NAME_LENGTH:
+    refuse_bad_labels(project.labels)
+    refuse_bad_project_id(project.id)
+    if len(project.name.encode()) > _NAME_LENGTH:
         raise invalid(f"project_name cannot exceed {_NAME_LENGTH} characters")
-    if len(project.description) > _DESCRIPTION_LENGTH:
+    if len(project.description.encode()) > _DESCRIPTION_LENGTH:
         raise invalid(f"project_description cannot exceed {_DESCRIPTION_LENGTH} characters")
     if project.domains:
         raise invalid(

@@ -1,8 +1,10 @@
 """Admin says no with a status and a sentence; a client may get details to act upon."""
 
 import json
+from typing import Any
 
 import grpc
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 
@@ -63,6 +65,26 @@ def already_exists(constraint: str) -> Refusal:
 
 def printed(**fields: str) -> str:
     """Return the set *fields* as Go prints a protobuf message on one line."""
+    return " ".join(f"{name}:{_quoted(value)}" for name, value in fields.items() if value)
+
+
+def printed_message(message: Message) -> str:
+    """Return *message* as Go prints it on one line; it holds no maps."""
     return " ".join(
-        f"{name}:{json.dumps(value, ensure_ascii=False)}" for name, value in fields.items() if value
+        f"{field.name}:{_printed_value(field, item)}"
+        for field, value in message.ListFields()
+        for item in (value if field.is_repeated else [value])
     )
+
+
+def _printed_value(field: FieldDescriptor, value: Any) -> str:
+    if field.message_type is not None:
+        return f"{{{printed_message(value)}}}"
+    if field.enum_type is not None:
+        known = field.enum_type.values_by_number.get(value)
+        return known.name if known else str(value)
+    return _quoted(value) if isinstance(value, str) else str(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

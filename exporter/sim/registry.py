@@ -22,12 +22,18 @@ from exporter.sim.listing import (
     Sort,
     offset_of,
     require,
-    require_id,
     require_limit,
     sort_of,
 )
 from exporter.sim.projects import ProjectsApi
-from exporter.sim.refusal import Refusal, database_fault, invalid, not_found
+from exporter.sim.refusal import (
+    Refusal,
+    database_fault,
+    invalid,
+    missing,
+    not_found,
+    printed_message,
+)
 from exporter.sim.store import Store
 
 GENERATED_PREFIX = ".flytegen."
@@ -38,6 +44,7 @@ _TABLES = {
     identifier_pb2.WORKFLOW: WORKFLOW,
     identifier_pb2.LAUNCH_PLAN: LAUNCH_PLAN,
 }
+_GENERATED = common_pb2.SYSTEM_GENERATED
 _SORTABLE_NAMES = ("project", "domain", "name")
 
 
@@ -81,8 +88,8 @@ class RegistryApi:
     def _check(self, request: Any, resource_type: int) -> None:
         require_identifier(request, resource_type)
         self._projects.require_project_and_domain(request.id.project, request.id.domain)
-        if not request.HasField("spec"):
-            raise invalid("missing spec")
+        if not request.spec.HasField("template"):
+            raise missing("spec")
 
     def _known(self, entity: Entity, identifier: Any, message: Any) -> Any:
         # Admin keeps only a digest and the compiled form; the specification serves as both here.
@@ -157,15 +164,14 @@ class RegistryApi:
     def list_named_entities(self, request: Any) -> Any:
         """Answer ListNamedEntities: the page is cut *before* the filters, as Admin does."""
         require(request, "project", "domain")
-        if request.resource_type not in identifier_pb2.ResourceType.values()[1:]:
+        if request.resource_type == identifier_pb2.UNSPECIFIED:
             raise invalid("invalid value for resource_type")
         require_limit(request.limit)
         conditions = parsed(request.filters or "not_like(name,.flytegen%)", NAMED_ENTITY)
         sort = sort_of(request, NAMED_ENTITY)
         offset = offset_of(request.token, "ListNamedEntities")
         if request.resource_type not in _TABLES:
-            kind = identifier_pb2.ResourceType.Name(request.resource_type)
-            raise invalid(f"Cannot list entity names for resource type: {kind}")
+            raise invalid(f"Cannot list entity names for resource type: {kind_of(request)}")
         checked = ListRequest(conditions, sort, offset, request.limit)
         names = self._names(request, checked, conditions, sort)
         return common_pb2.NamedEntityList(
@@ -175,9 +181,9 @@ class RegistryApi:
                     id=common_pb2.NamedEntityIdentifier(
                         project=request.project, domain=request.domain, name=name
                     ),
-                    metadata=common_pb2.NamedEntityMetadata(),
+                    metadata=common_pb2.NamedEntityMetadata(state=state),
                 )
-                for name in names
+                for name, state in names
             ],
             token=checked.next_token(len(names)),
         )
@@ -188,14 +194,18 @@ class RegistryApi:
         checked: ListRequest,
         conditions: list[Condition],
         sort: Sort | None,
-    ) -> list[str]:
+    ) -> list[tuple[str, int]]:
         if sort is not None and sort.column not in _SORTABLE_NAMES:
             raise database_fault(f'column "{sort.column}" does not exist')
+        for condition in conditions:
+            if condition.entity is NAMED_ENTITY and condition.field == "resource_type":
+                raise database_fault("column entities.resource_type does not exist")
         keys = [f"{sort.column} {'ASC' if sort.ascending else 'DESC'}"] if sort else []
         filters = conjunction(conditions)
-        # No metadata is ever written, so every name has none: state 0, no description.
-        rows = self._store.rows(
-            "SELECT name FROM (SELECT project, domain, name, ? AS resource_type, 0 AS state,"  # noqa: S608 - our own names only
+        # Only Admin itself writes metadata here: it marks the names that it made up.
+        return self._store.rows(
+            "SELECT name, state FROM (SELECT project, domain, name, ? AS resource_type,"  # noqa: S608 - our own names only
+            f" CASE WHEN name LIKE '{GENERATED_PREFIX}%' THEN {_GENERATED} ELSE 0 END AS state,"
             " NULL AS description, NULL AS id, min(id) AS place"
             f" FROM {_TABLES[request.resource_type].table} WHERE project = ? AND domain = ?"
             " GROUP BY project, domain, name"
@@ -210,37 +220,31 @@ class RegistryApi:
                 *filters.parameters,
             ],
         )
-        return [name for (name,) in rows]
 
 
-def require_identifier(request: Any, resource_type: int) -> None:
+def require_identifier(request: Any, resource_type: int, *, field: str = "id") -> None:
     """
-    Check that the request names one version of a resource of that type.
+    Check that the *field* of the request names one version of a resource of that type.
 
     Raises:
         Refusal: INVALID_ARGUMENT.
     """
-    require_id(request)
-    require_version(request.id, resource_type)
-
-
-def require_version(identifier: Any, resource_type: int) -> None:
-    """
-    Check that *identifier* is complete and of that type.
-
-    Raises:
-        Refusal: INVALID_ARGUMENT.
-    """
+    if not request.HasField(field):
+        raise missing("id")
+    identifier = getattr(request, field)
     if identifier.resource_type != resource_type:
-        found, expected = (
-            identifier_pb2.ResourceType.Name(kind).lower()
-            for kind in (identifier.resource_type, resource_type)
-        )
         raise invalid(
-            f"unexpected resource type {found} for identifier"
-            f" [{str(identifier).strip()}], expected {expected} instead"
+            f"unexpected resource type {kind_of(identifier).lower()} for identifier"
+            f" [{printed_message(identifier)}],"
+            f" expected {identifier_pb2.ResourceType.Name(resource_type).lower()} instead"
         )
     require(identifier, "project", "domain", "name", "version")
+
+
+def kind_of(message: Any) -> str:
+    """Return the name of the resource type of *message*; its number if it has none."""
+    known = identifier_pb2.ResourceType.DESCRIPTOR.values_by_number.get(message.resource_type)
+    return known.name if known else str(message.resource_type)
 
 
 def missing_version(entity: str, identifier: Any) -> Refusal:

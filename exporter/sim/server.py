@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,22 +19,30 @@ import grpc.aio
 from flyteidl.admin import execution_pb2
 from flyteidl.service import admin_pb2
 from google.protobuf import message_factory
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import Message
 
 from exporter.model.clock import Clock
-from exporter.sim import mischief, wire
+from exporter.model.time import Micros
+from exporter.sim import auth_metadata, health, mischief
 from exporter.sim.api import SERVICE
-from exporter.sim.incidents import Incident, Trouble
+from exporter.sim.authority import Authority
+from exporter.sim.bearer import Doorkeeper
+from exporter.sim.front import Front
+from exporter.sim.incidents import Trouble
+from exporter.sim.interception import Gate, abort
 from exporter.sim.lifecycle import Page
 from exporter.sim.refusal import Refusal, database_fault
+from exporter.sim.tls import Tls
+from exporter.sim.token_endpoint import TokenEndpoint, serve_tokens
 from exporter.sim.world import World
 from exporter.telemetry.clock import SystemClock
 
-_STATUS_BYTES = 32_000
-"""Admin cuts its error texts here. Source: flyteadmin `pkg/common/constants.go`."""
+NEWER_CALLS = frozenset(
+    {"GetDomains", "GetDynamicNodeWorkflow", "GetExecutionMetrics"}
+    | {"GetDescriptionEntity", "ListDescriptionEntities"}
+)
+"""What AdminService has learned in the course of time: an old server has never heard of these."""
+
 _TICK_SECONDS = 0.25
-_SLOW_SECONDS = (1.0, 3.0)
 _FAULTY_SHARE = 0.3
 _NOTES_BYTES = 64 * 1024
 """Ballast of each row in oversized pages: 500 rows are 32 MiB, 250 pass a limit of 20 MiB."""
@@ -44,20 +53,39 @@ _BALLAST = execution_pb2.Execution(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """A server that is up."""
+    """
+    A server that is up.
+
+    Attributes:
+        token_endpoint: Where tokens come from, and what can be made to go wrong there; None when
+            no call needs one.
+    """
 
     host: str
     port: int
+    token_endpoint: TokenEndpoint | None = None
 
     @property
     def address(self) -> str:
         """Where clients find it."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def token_url(self) -> str | None:
+        """Where they get tokens, if they need any."""
+        return None if self.token_endpoint is None else self.token_endpoint.token_url
+
 
 @contextlib.asynccontextmanager
 async def serve(
-    world: World, *, listen: str = "127.0.0.1:0", clock: Clock | None = None
+    world: World,
+    *,
+    listen: str = "127.0.0.1:0",
+    clock: Clock | None = None,
+    authority: Authority | None = None,
+    http_listen: str = "127.0.0.1:0",
+    tls: Tls | None = None,
+    without: Collection[str] = (),
 ) -> AsyncIterator[Serving]:
     """
     Answer AdminService from *world* for as long as the block runs.
@@ -66,27 +94,70 @@ async def serve(
         world: Is advanced by the server alone while it serves.
         listen: Host and port; port 0 takes a free one.
         clock: What the world follows; the machine's by default.
+        authority: Whose tokens every call needs; without one, no call needs any.
+        http_listen: Host and port of the HTTP endpoint that hands out *authority*'s tokens.
+        tls: What the gRPC port proves itself with; plaintext without.
+        without: Calls of AdminService that this server does not know, such as `NEWER_CALLS`.
 
     Raises:
-        OSError: The address is not to be had.
+        OSError: An address is not to be had.
+        TlsError: A file of *tls* cannot be used.
     """
     clock = clock or SystemClock()
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers((_Answers(world, clock).handler(),))
-    host = listen.rpartition(":")[0]
-    try:
-        port = server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {listen}: {error}") from error
-    await server.start()
-    ticking = asyncio.create_task(_tick(world, clock), name="simulated world")
-    try:
-        yield Serving(host=host, port=port)
-    finally:
-        ticking.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ticking
-        await server.stop(grace=0)
+    credentials = None if tls is None else tls.credentials()
+    async with AsyncExitStack() as stack:
+        gates = [Gate(Front(world.agenda, clock).admit)]
+        handlers = [_Answers(world, clock).handler(without), health.handler()]
+        endpoint = None
+        if authority is not None:
+            now = _current(world, clock)
+            endpoint = await stack.enter_async_context(
+                serve_tokens(
+                    authority,
+                    listen=http_listen,
+                    now=now,
+                    is_down=lambda: world.agenda.is_on(Trouble.IDENTITY_DOWN, now()),
+                )
+            )
+            _schedule_revocations(world, authority)
+            gates.append(Gate(Doorkeeper(authority, now).admit))
+            handlers.append(auth_metadata.handler(authority))
+        server = grpc.aio.server(interceptors=gates, options=[("grpc.so_reuseport", 0)])
+        server.add_generic_rpc_handlers(handlers)
+        host = listen.rpartition(":")[0]
+        try:
+            if credentials is None:
+                port = server.add_insecure_port(listen)
+            else:
+                port = server.add_secure_port(listen, credentials)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {listen}: {error}") from error
+        await server.start()
+        ticking = asyncio.create_task(_tick(world, clock), name="simulated world")
+        try:
+            yield Serving(host=host, port=port, token_endpoint=endpoint)
+        finally:
+            ticking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticking
+            await server.stop(grace=0)
+
+
+def _current(world: World, clock: Clock) -> Callable[[], Micros]:
+    """Return a clock that first lets everything happen that is due."""
+
+    def now() -> Micros:
+        instant = clock.now()
+        world.advance(instant)
+        return instant
+
+    return now
+
+
+def _schedule_revocations(world: World, authority: Authority) -> None:
+    for window in world.agenda.windows:
+        if window.trouble is Trouble.TOKENS_REVOKED:
+            world.at(window.since, lambda _: authority.revoke_all())
 
 
 async def _tick(world: World, clock: Clock) -> None:
@@ -103,8 +174,12 @@ class _Answers:
         self._clock = clock
         self._random = random.Random("faults")
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """Return what grpc dispatches to; calls that are not simulated stay UNIMPLEMENTED."""
+    def handler(self, without: Collection[str]) -> grpc.GenericRpcHandler:
+        """
+        Return what grpc dispatches to.
+
+        Calls that are not simulated, and those *without* which it has to do, are UNIMPLEMENTED.
+        """
         methods = admin_pb2.DESCRIPTOR.services_by_name["AdminService"].methods_by_name
         calls = {**self._world.api.calls, "ListExecutions": self._list_executions}
         return grpc.method_handlers_generic_handler(
@@ -118,32 +193,25 @@ class _Answers:
                     response_serializer=_serialized,
                 )
                 for name, call in calls.items()
+                if name not in without
             },
         )
 
     def _answering(self, call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
         async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
-                await self._suffer()
+                self._suffer()
                 self._world.advance(self._clock.now())
                 return call(request)
             except Refusal as refusal:
-                if refusal.reason is not None:
-                    context.set_trailing_metadata(_status_details(refusal, refusal.reason))
-                text = refusal.details.encode()[:_STATUS_BYTES].decode(errors="ignore")
-                await context.abort(refusal.code, text)
+                await abort(context, refusal)
 
         return answer
 
-    async def _suffer(self) -> None:
+    def _suffer(self) -> None:
         now, agenda = self._clock.now(), self._world.agenda
-        if agenda.is_on(Trouble.ADMIN_HANG, now):
-            # Ends with the call: grpc cancels it at the client's deadline.
-            await asyncio.get_running_loop().create_future()
-        if agenda.is_on(Trouble.ADMIN_SLOW, now):
-            await self._clock.sleep(self._random.uniform(*_SLOW_SECONDS))
-        if agenda.is_on(Trouble.ADMIN_UNAVAILABLE, now):
-            raise Refusal(grpc.StatusCode.UNAVAILABLE, "no healthy upstream")
+        if agenda.is_on(Trouble.ADMIN_PANIC, now):
+            raise Refusal(grpc.StatusCode.INTERNAL, "")
         if agenda.is_on(Trouble.ADMIN_UNKNOWN, now) and self._random.random() < _FAULTY_SHARE:
             raise database_fault("canceling statement due to statement timeout")
 
@@ -162,38 +230,23 @@ def _serialized(response: Any) -> bytes:
     return response if isinstance(response, bytes) else bytes(response.SerializeToString())
 
 
-def _status_details(refusal: Refusal, reason: Message) -> tuple[tuple[str, bytes]]:
-    """Return the trailer in which gRPC carries a message beside the text: a google.rpc.Status."""
-    detail = AnyMessage()
-    detail.Pack(reason)
-    code = b"\x08" + bytes([refusal.code.value[0]])
-    text = wire.field(2, refusal.details.encode())
-    status = code + text + wire.field(3, detail.SerializeToString())
-    return (("grpc-status-details-bin", status),)
-
-
 async def run(
-    *,
-    listen: str = "127.0.0.1:8089",
-    seed: int = 0,
-    speed: float = 1,
-    drive: bool = False,
-    incidents: Sequence[Incident] = (),
+    serving: AbstractAsyncContextManager[Serving], *, started: Callable[[Serving], None]
 ) -> None:
     """
-    Serve a world that begins now, until the process is told to stop.
+    Serve until the process is told to stop.
 
-    Prints one line when clients may connect: `simulated Flyte Admin listening on HOST:PORT`.
+    Args:
+        serving: What `serve` returned.
+        started: Is called when clients may connect.
 
     Raises:
-        OSError: The address is not to be had.
+        OSError, TlsError: As `serve`.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopped.set)
-    clock = SystemClock()
-    world = World(seed=seed, start=clock.now(), speed=speed, drive=drive, incidents=incidents)
-    async with serve(world, listen=listen, clock=clock) as serving:
-        print(f"simulated Flyte Admin listening on {serving.address}", flush=True)  # noqa: T201 - the line that callers wait for
+    async with serving as server:
+        started(server)
         await stopped.wait()

@@ -7,11 +7,13 @@ forgets to sort, or trusts ties, fails here rather than in production.
 """
 
 import random
+import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from exporter.sim.filters import Value
+from exporter.sim.filters import BYTES_LIKE, Value
 
 _SCHEMA = """
 CREATE TABLE projects (
@@ -63,7 +65,8 @@ CREATE INDEX executions_by_creation ON executions (execution_created_at);
 CREATE TABLE execution_tags (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     created_at INTEGER, updated_at INTEGER, deleted_at INTEGER,
-    execution_project TEXT, execution_domain TEXT, execution_name TEXT, key TEXT, value TEXT
+    execution_project TEXT, execution_domain TEXT, execution_name TEXT, key TEXT, value TEXT,
+    UNIQUE (execution_project, execution_domain, execution_name, key, value)
 );
 CREATE INDEX execution_tags_by_name ON execution_tags (execution_name);
 """
@@ -80,6 +83,7 @@ class Store:
         self._database.executescript(_SCHEMA)
         # PostgreSQL's LIKE tells upper from lower case; SQLite's does not by itself.
         self._database.execute("PRAGMA case_sensitive_like = ON")
+        self._database.create_function(BYTES_LIKE, 2, _bytes_like, deterministic=True)
         self._random = random.Random(f"order {seed}")
 
     def execute(self, sql: str, parameters: Sequence[Value | None] = ()) -> sqlite3.Cursor:
@@ -101,11 +105,24 @@ class Store:
         Raises:
             sqlite3.IntegrityError: A unique key is taken.
         """
-        columns = ", ".join(f'"{name}"' for name in values)
-        marks = ", ".join("?" * len(values))
+        return self.insert_all(table, [values])
+
+    def insert_all(self, table: str, rows: Sequence[Mapping[str, Value | None]]) -> int:
+        """
+        Add all *rows* or none of them, and return the key of the last.
+
+        Args:
+            table: Where to.
+            rows: At least one, all with the same columns.
+
+        Raises:
+            sqlite3.IntegrityError: A unique key is taken.
+        """
+        columns = ", ".join(f'"{name}"' for name in rows[0])
+        marks = ", ".join("?" * len(rows[0]))
         cursor = self._database.execute(
-            f"INSERT INTO {table} ({columns}) VALUES ({marks})",  # noqa: S608 - our own names
-            list(values.values()),
+            f"INSERT INTO {table} ({columns}) VALUES {', '.join([f'({marks})'] * len(rows))}",  # noqa: S608 - our own names
+            [value for row in rows for value in row.values()],
         )
         return int(cursor.lastrowid or 0)
 
@@ -119,3 +136,16 @@ class Store:
         """
         factor = self._random.randrange(1, _SHUFFLE_PRIME)
         return ", ".join([*keys, f"({unique} * {factor}) % {_SHUFFLE_PRIME}"])
+
+
+def _bytes_like(value: bytes | None, pattern: bytes) -> bool | None:
+    return None if value is None else _compiled(pattern).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=16)
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Return a LIKE pattern over bytes as a regular expression."""
+    wildcards = {b"%": b".*", b"_": b"."}
+    parts = re.findall(rb"\\?.", pattern, re.DOTALL)
+    expression = b"".join(wildcards.get(part) or re.escape(part[-1:]) for part in parts)
+    return re.compile(expression, re.DOTALL)

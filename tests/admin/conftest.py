@@ -36,6 +36,8 @@ class ScriptedAdmin:
     port: int = 0
     answers: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    carried: list[dict[str, str]] = field(default_factory=list)
+    """The metadata of each call, in order."""
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any]":
         """Return the handler of one call."""
@@ -44,6 +46,7 @@ class ScriptedAdmin:
 
         async def answer(request: Any, context: Any) -> bytes:
             self.asked.append((method, request))
+            self.carried.append({key: str(value) for key, value in context.invocation_metadata()})
             try:
                 answered = self.answers[method](request)
             except Refused as refused:

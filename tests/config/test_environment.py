@@ -61,7 +61,9 @@ def test_other_variables_are_none_of_our_business() -> None:
         ("FLYTE_EXPORTER__SCRAPE__INTERVALL", "did you mean FLYTE_EXPORTER__SCRAPE__INTERVAL?"),
         ("FLYTE_EXPORTER__scrape__interval", "did you mean FLYTE_EXPORTER__SCRAPE__INTERVAL?"),
         ("FLYTE_EXPORTER__SCRAPE_INTERVAL", "did you mean FLYTE_EXPORTER__SCRAPE__INTERVAL?"),
-        ("FLYTE_EXPORTER__TRACING__ENDPOINT_URL", "the form is FLYTE_EXPORTER__SECTION__KEY."),
+        ("FLYTE_EXPORTER__ALERTING__RULES_FILE", "the form is FLYTE_EXPORTER__SECTION__KEY."),
+        ("FLYTE_EXPORTER__ADMIN__AUTH", "did you mean FLYTE_EXPORTER__ADMIN__AUTH__TYPE?"),
+        ("FLYTE_EXPORTER__ADMIN_AUTH_TYPE", "did you mean FLYTE_EXPORTER__ADMIN__AUTH__TYPE?"),
         ("FLYTE_EXPORTER__", "the form is FLYTE_EXPORTER__SECTION__KEY."),
         ("FLYTE_EXPORTER__SCRAPE__", "the form is FLYTE_EXPORTER__SECTION__KEY."),
     ],
@@ -125,8 +127,8 @@ def test_a_tag_in_a_variable_is_refused() -> None:
     name = "FLYTE_EXPORTER__LOG__LEVEL"
     assert _problems({name: "!!python/name:os.system x"}) == [
         (
-            f'environment variable {name}: the YAML tag "python/name:os.system" is not supported;'
-            " remove it."
+            f"environment variable {name}: YAML tags (!...) are not supported;"
+            " remove it, or quote text with !."
         )
     ]
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from exporter.config.environment import variable_for
 from exporter.config.load import decode
 from exporter.config.problems import ConfigError
-from exporter.config.settings import SECTIONS, Settings
+from exporter.config.settings import Settings
+from exporter.config.tree import SECTIONS, SETTINGS
 from exporter.model.time import format_duration
 
-_KEYS = [(section, key) for section, model in SECTIONS.items() for key in model.model_fields]
 _FILE = Path("config.yaml")
 
 _words = st.sampled_from(
@@ -32,11 +32,22 @@ _values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
+_inner = st.dictionaries(
+    st.sampled_from([str(path[-1]) for path in (*SETTINGS, *SECTIONS)]) | st.text(),
+    _values,
+    max_size=5,
+)
 _sections = st.dictionaries(
-    st.sampled_from([key for _, key in _KEYS]) | st.text(), _values, max_size=5
+    st.sampled_from([str(path[-1]) for path in (*SETTINGS, *SECTIONS)]) | st.text(),
+    _values | _inner,
+    max_size=5,
 )
 _trees = (
-    st.dictionaries(st.sampled_from(list(SECTIONS)) | st.text(), _sections | _values, max_size=5)
+    st.dictionaries(
+        st.sampled_from([str(path[0]) for path in SECTIONS]) | st.text(),
+        _sections | _values,
+        max_size=5,
+    )
     | _values
 )
 _snippets = st.lists(
@@ -51,7 +62,7 @@ _snippets = st.lists(
     max_size=25,
 ).map("".join)
 _environs = st.dictionaries(
-    st.sampled_from([variable_for(*path) for path in _KEYS])
+    st.sampled_from([variable_for(path) for path in SETTINGS])
     | st.text(max_size=5).map(lambda rest: f"FLYTE_EXPORTER__{rest}"),
     _words | _snippets | st.text(),
     max_size=4,
@@ -128,7 +139,7 @@ def test_the_environment_says_the_same_as_the_file(tree: dict[str, dict[str, Any
     """The same values give the same settings whether they stand in the file or in variables."""
     from_file = _decode_or_refuse(yaml.safe_dump(tree).encode(), {})
     environ = {
-        variable_for(section, key): yaml.safe_dump(value, default_flow_style=True)
+        variable_for((section, key)): yaml.safe_dump(value, default_flow_style=True)
         for section, values in tree.items()
         for key, value in values.items()
     }

@@ -1,24 +1,29 @@
 """What `load` accepts, and the exact words in which it refuses."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from exporter.config.document import KeyPath
 from exporter.config.load import decode, load
 from exporter.config.problems import ConfigError
 from exporter.config.settings import (
-    SECTIONS,
     AdminSettings,
+    AuthSettings,
     DiscoverySettings,
     LedgerSettings,
     LogSettings,
     MetricsSettings,
     ScrapeSettings,
     Settings,
+    TracingSettings,
     WebSettings,
 )
+from exporter.config.tree import SETTINGS
 from exporter.config.values import ListenAddress
 
 _DATA = Path(__file__).parent / "testdata"
@@ -51,7 +56,26 @@ def test_every_key_can_be_set() -> None:
     settings = load(_DATA / "valid-every-key.yml", {})
     assert settings == Settings(
         admin=AdminSettings(
-            endpoint="flyteadmin.flyte.svc:81", insecure=True, timeout=timedelta(seconds=90)
+            endpoint="flyteadmin.flyte.svc:81",
+            timeout=timedelta(seconds=90),
+            ca_file=Path("tls/ca.pem"),
+            client_cert_file=Path("tls/client.pem"),
+            client_key_file=Path("tls/client.key"),
+            server_name="flyte.example.com",
+            rate_limit=0.5,
+            burst=1,
+            max_concurrency=64,
+            auth=AuthSettings(
+                type="client_secret",
+                client_id="exporter",
+                client_secret_file=Path("secrets/flyte"),
+                token_url="https://idp.example.com/token?tenant=1",
+                scopes=("all", "offline"),
+                audience="https://flyte.example.com",
+                proxy_command=("iap-token", "--audience", "x"),
+                header="x-flyte",
+                http_proxy_url="http://proxy:3128",
+            ),
         ),
         discovery=DiscoverySettings(
             include=("flytesnacks/*", "*/production"),
@@ -76,15 +100,29 @@ def test_every_key_can_be_set() -> None:
         ledger=LedgerSettings(path=Path("data/ledger.db")),
         web=WebSettings(listen=ListenAddress("::1", 0)),
         log=LogSettings(level="debug", format="json"),
+        tracing=TracingSettings(
+            exporter="otlp",
+            protocol="http/protobuf",
+            endpoint="http://collector:4318",
+            sample_ratio=0.25,
+        ),
     )
 
 
 def test_the_valid_example_leaves_no_key_out() -> None:
-    """The file that claims to set every setting does, so a new one cannot go untried."""
-    written = yaml.safe_load((_DATA / "valid-every-key.yml").read_text(encoding="utf-8"))
-    assert {(section, key) for section in written for key in written[section]} == {
-        (section, key) for section, model in SECTIONS.items() for key in model.model_fields
-    }
+    """The files that claim to set every setting do, so a new one cannot go untried."""
+    written: set[KeyPath] = set()
+    for path in _DATA.glob("valid-*.yml"):
+        written |= set(_leaves(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    assert written - {("admin", "config_file")} == set(SETTINGS) - {("admin", "config_file")}
+
+
+def _leaves(tree: dict[str, Any]) -> Iterator[KeyPath]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from ((key, *path) for path in _leaves(value))
+        else:
+            yield (key,)
 
 
 def test_the_endpoint_alone_is_enough() -> None:
@@ -170,8 +208,8 @@ def test_an_unknown_key_with_an_unreadable_value_is_reported_for_both() -> None:
     """Mending the value first would otherwise bring the next complaint."""
     error = _refusal(_MINIMAL + b"alerts: !include alerts.yaml\n")
     assert [problem.sentence for problem in error.problems] == [
-        "unknown key; known keys: admin, discovery, ledger, log, metrics, scrape, web.",
-        'the YAML tag "!include" is not supported; remove it.',
+        "unknown key; known keys: admin, discovery, ledger, log, metrics, scrape, tracing, web.",
+        "YAML tags (!...) are not supported; remove it, or quote text with !.",
     ]
 
 
@@ -179,7 +217,7 @@ def test_a_document_behind_an_unsupported_tag_is_refused() -> None:
     """A tag on the whole file is told like any other."""
     error = _refusal(b"!vault\nadmin: {endpoint: flyteadmin:81}\n")
     assert [str(problem) for problem in error.problems] == [
-        'config.yaml:1:1: the YAML tag "!vault" is not supported; remove it.'
+        "config.yaml:1:1: YAML tags (!...) are not supported; remove it, or quote text with !."
     ]
 
 

@@ -8,29 +8,25 @@ import pytest
 from pydantic import ValidationError
 
 from exporter.config import expectations
+from exporter.config.document import KeyPath
+from exporter.config.problems import dotted
+from exporter.config.section import Section
 from exporter.config.settings import (
-    SECTIONS,
     AdminSettings,
     LedgerSettings,
     MetricsSettings,
     ScrapeSettings,
-    Section,
     Settings,
     WebSettings,
 )
+from exporter.config.tree import SETTINGS
 from exporter.config.values import ListenAddress
 
-_KEYS = [
-    pytest.param(model, key, id=f"{section}.{key}")
-    for section, model in SECTIONS.items()
-    for key in model.model_fields
-]
 
-
-@pytest.mark.parametrize(("model", "key"), _KEYS)
-def test_every_setting_explains_itself(model: type[Section], key: str) -> None:
+@pytest.mark.parametrize("path", SETTINGS, ids=dotted)
+def test_every_setting_explains_itself(path: KeyPath) -> None:
     """Each setting has a meaning to document and words for what it takes."""
-    field = model.model_fields[key]
+    field = SETTINGS[path]
     assert (field.description or "").endswith(".")
     assert expectations.of_field(field)
     if get_origin(field.annotation) is tuple:

@@ -1,8 +1,9 @@
 """
-A recording of what one Admin answered, held against what another answers.
+Recordings of what one Admin answered, held against what another answers.
 
-Times are never the same twice, so the recording has them as offsets from the creation of named
-executions; they are filled in with those of the Admin under test.
+Times are never the same twice, so a recording has them as offsets from the creation of named
+executions; they are filled in with those of the Admin under test. So is the name of the project, in
+which all of a recording happens.
 """
 
 import json
@@ -18,11 +19,14 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-RECORDING = Path(__file__).parents[1] / "sim" / "flyte-admin-1.16.8.jsonl"
+_FOLDER = Path(__file__).parents[1] / "sim"
+LIFE = _FOLDER / "flyte-admin-1.16.8.jsonl"
+"""What clients and propeller do, from registration to the end."""
+CORNERS = _FOLDER / "flyte-admin-1.16.8-corners.jsonl"
+"""Where Admin is more particular, or less, than one would think."""
 
 PROJECT = "contract"
-DOMAIN = "development"
-"""All of the recording happens here."""
+"""The project of every recording; the word stands for nothing else in them."""
 
 NOT_SIMULATED = frozenset(
     {
@@ -70,9 +74,10 @@ Call = Callable[[str, Message], Awaitable[Answer]]
 Pause = Callable[[], Awaitable[None]]
 
 
-def lines() -> Iterator[dict[str, Any]]:
-    """Yield the recorded calls, in order."""
-    yield from map(json.loads, RECORDING.read_text(encoding="utf-8").splitlines())
+def lines(recording: Path = LIFE, *, project: str = PROJECT) -> Iterator[dict[str, Any]]:
+    """Yield the calls of *recording* in order, as if it had happened in *project*."""
+    text = recording.read_text(encoding="utf-8").replace(PROJECT, project)
+    yield from map(json.loads, text.splitlines())
 
 
 def request(method: str, content: dict[str, Any]) -> Message:
@@ -81,17 +86,21 @@ def request(method: str, content: dict[str, Any]) -> Message:
     return json_format.ParseDict(content, message)
 
 
-async def disagreements(call: Call, pause: Pause) -> list[str]:
+async def disagreements(
+    recording: Path, call: Call, pause: Pause, *, project: str = PROJECT
+) -> list[str]:
     """
-    Replay the recording; return where the Admin under test answers otherwise.
+    Replay *recording*; return where the Admin under test answers otherwise.
 
     Args:
+        recording: What to replay.
         call: Sends one request.
         pause: Lets time pass between two creations, as it did when the recording was made.
+        project: Where to replay it; must not be registered yet.
     """
     replay = _Replay(call, pause)
     found = []
-    for number, line in enumerate(lines(), start=1):
+    for number, line in enumerate(lines(recording, project=project), start=1):
         if line["method"] in NOT_SIMULATED:
             continue
         if difference := await replay.disagreement(line):
@@ -101,7 +110,7 @@ async def disagreements(call: Call, pause: Pause) -> list[str]:
 
 @dataclass
 class _Replay:
-    """One run of the recording against *call*."""
+    """One run of a recording against *call*."""
 
     call: Call
     pause: Pause

@@ -1,18 +1,19 @@
 """One poll: what it asks, what it counts, and what it does when it is cut off."""
 
 import contextlib
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import grpc
 import pytest
 
-from exporter.admin.errors import AdminError
+from exporter.admin.errors import AdminError, RowTooLarge
 from exporter.ledger.errors import LedgerError
 from exporter.model.executions import Mode, Phase
 from exporter.model.targets import Target
-from exporter.model.time import SECOND, Micros, from_datetime
-from exporter.scrape.poll import PollTimeout
+from exporter.model.time import SECOND, Micros, from_datetime, rfc3339
+from exporter.scrape.inquiry import PollTimeout
 from tests.rig import Rig, failure
 
 T = Target("etl", "production")
@@ -182,6 +183,156 @@ async def test_backlog_longer_than_the_deadline(make_rig: Callable[..., Rig]) ->
         counted.append(rig.totals()[LAUNCHED, *T, "plan", MANUAL])
         assert counted[-1] > counted[-2], "every poll makes progress"
     assert len(counted) > 3
+
+
+async def test_row_late_behind_a_list_that_took_long_is_no_correction(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """Late by less than the overlap, it is counted once the list ends, however many polls later."""
+    rig = make_rig(
+        page_size=6, poll_timeout=timedelta(seconds=10), reconcile_interval=timedelta(hours=1)
+    )
+    await primed(rig)
+    rig.launch(T, "late", visible_at=Micros(rig.clock.now() + 90 * SECOND))
+    for number in range(40):
+        run_to_end(rig, f"run-{number}")
+        rig.clock.advance(1)
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(4)
+
+    rig.at_await = slow
+    cut_off = 0
+    for _ in range(30):
+        rig.clock.advance(25)
+        try:
+            await rig.poll(T)
+        except PollTimeout:
+            cut_off += 1
+        else:
+            break
+    assert 5 < cut_off < 25, "longer than the overlap"
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 41
+    rig.at_await = rig.nothing_happens
+    rig.clock.advance(3600)
+    await rig.poll(T)
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="late"}') == 0
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="missed"}') == 0
+
+
+async def test_row_late_behind_a_list_that_a_crash_ended_is_no_correction(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """The cursor goes no further than what is settled, so that the next process looks again."""
+    rig = make_rig(page_size=6, poll_timeout=timedelta(seconds=10))
+    await primed(rig)
+    rig.launch(T, "late", visible_at=Micros(rig.clock.now() + 90 * SECOND))
+    for number in range(10):
+        run_to_end(rig, f"run-{number}")
+        rig.clock.advance(1)
+
+    asked = 0
+
+    async def slow(what: str) -> None:
+        nonlocal asked
+        if what == "ListExecutions":
+            asked += 1
+            run_to_end(rig, f"a-{rig.clock.now()}")
+            rig.clock.advance(2)
+            run_to_end(rig, f"b-{rig.clock.now()}")
+            rig.clock.advance(2)
+
+    rig.at_await = slow
+    for _ in range(7):
+        with pytest.raises(PollTimeout):
+            await rig.poll(T)
+        rig.clock.advance(25)
+    rig.at_await = rig.nothing_happens
+    rig.restart()
+    await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 11 + 2 * asked
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="late"}') == 0
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="missed"}') == 0
+
+
+async def test_row_late_behind_a_long_priming_is_no_correction(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """The first list of all may take longer than the overlap, too."""
+    rig = make_rig(page_size=5)
+    await rig.poll(OTHER)
+    late = rig.launch(T, "late", visible_at=Micros(rig.clock.now() + 100 * SECOND))
+    rig.admin.executions.move(late, Phase.SUCCEEDED, at=rig.clock.now())
+    for number in range(50):
+        rig.launch(T, f"run-{number}")
+        rig.clock.advance(1)
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            rig.launch(T, f"meanwhile-{rig.clock.now()}")
+            rig.clock.advance(30)
+
+    rig.at_await = slow
+    await rig.poll(T)
+    rig.at_await = rig.nothing_happens
+    for _ in range(3):
+        await rig.poll(T)
+        rig.clock.advance(700)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="late"}') == 0
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="missed"}') == 0
+
+
+async def test_levels_are_shown_while_a_backlog_is_worked_off(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """What is active is seen poll by poll, also when none of them comes to its end."""
+    rig = make_rig(page_size=5, poll_timeout=timedelta(seconds=10))
+    await primed(rig)
+    for number in range(60):
+        rig.launch(T, f"run-{number}")
+        rig.clock.advance(1)
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(3)
+
+    active = (
+        'flyte_executions_active{project="etl",domain="production",launch_plan="plan",'
+        'phase="UNDEFINED"}'
+    )
+    rig.at_await = slow
+    shown: list[float] = [0]
+    for turn in range(4):
+        if turn == 2:
+            rig.restart()
+        with pytest.raises(PollTimeout):
+            await rig.poll(T)
+        shown.append(rig.metric(active) or 0)
+        assert shown[-1] == rig.totals()[LAUNCHED, *T, "plan", MANUAL]
+    assert 0 < shown[1] < shown[2] == shown[3] <= shown[4]
+
+
+async def test_levels_are_not_shown_before_admin_said_anything(rig: Rig) -> None:
+    """After a start, what was once active is not shown as if it were known to be so now."""
+    await primed(rig)
+    rig.launch(T, "running")
+    await rig.poll(T)
+    rig.restart()
+
+    async def down(what: str) -> None:
+        if what == "ListExecutions":
+            raise failure(grpc.StatusCode.UNAVAILABLE)
+
+    rig.at_await = down
+    with pytest.raises(AdminError):
+        await rig.poll(T)
+    active = (
+        'flyte_executions_active{project="etl",domain="production",launch_plan="plan",'
+        'phase="UNDEFINED"}'
+    )
+    assert rig.metric(active) is None
 
 
 async def test_live_set_larger_than_the_deadline(make_rig: Callable[..., Rig]) -> None:
@@ -393,17 +544,147 @@ async def test_page_too_large_is_halved_until_it_fits(make_rig: Callable[..., Ri
     assert max(request.limit for _, request in rig.calls[-3:]) == 64, "it is tried again"
 
 
-async def test_one_row_too_large_is_an_error_that_says_so(make_rig: Callable[..., Rig]) -> None:
-    """Where halving cannot help, it ends."""
-    rig = make_rig(page_size=4)
+async def test_page_size_is_remembered_across_polls(make_rig: Callable[..., Rig]) -> None:
+    """A page that was too large is not asked for again by the next poll; in time, it is."""
+    rig = make_rig(page_size=16, reconcile_interval=timedelta(hours=9))
+    await primed(rig)
+    refused = 0
 
-    async def refuse(what: str) -> None:
-        if what == "ListExecutions":
+    async def refuse_large(what: str) -> None:
+        nonlocal refused
+        if what == "ListExecutions" and rig.calls[-1][1].limit > 4:
+            refused += 1
             raise failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "message larger than max (3 vs. 2)")
 
-    rig.at_await = refuse
-    with pytest.raises(AdminError, match="a single execution is larger than we can receive"):
+    rig.at_await = refuse_large
+    for turn in range(3):
+        rig.clock.advance(600)
+        for number in range(12):
+            run_to_end(rig, f"run-{turn}-{number}")
+            rig.clock.advance(1)
         await rig.poll(T)
+    # Down to 4 in two steps; eight full pages later 8 is tried, once.
+    assert refused == 3
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 36
+    rig.at_await = rig.nothing_happens
+    for turn in range(3, 20):
+        rig.clock.advance(600)
+        for number in range(12):
+            run_to_end(rig, f"run-{turn}-{number}")
+            rig.clock.advance(1)
+        await rig.poll(T)
+    assert rig.calls[-1][1].limit == 16
+
+
+def outgrow(rig: Rig, name: str) -> None:
+    """Make *name* a row that no client can receive."""
+    original = rig.admin.calls
+
+    def listed(request: object) -> object:
+        answer = original["ListExecutions"](request)
+        if any(row.id.name == name for row in answer.executions):
+            raise failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "message larger than max (3 vs. 2)")
+        return answer
+
+    rig.admin.calls = {**original, "ListExecutions": listed}
+
+
+async def test_one_row_too_large_does_not_keep_the_rest_from_being_followed(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """The live set is asked about and reconciled; the error says which row it is."""
+    rig = make_rig(page_size=8)
+    await primed(rig)
+    live = [rig.launch(T, f"live-{number}") for number in range(20)]
+    await rig.poll(T)
+    rig.clock.advance(300)
+    before = rig.clock.now()
+    rig.launch(T, "before")
+    rig.clock.advance(60)
+    rig.launch(T, "giant")
+    outgrow(rig, "giant")
+    for key in live[:-1]:
+        rig.admin.executions.move(key, Phase.SUCCEEDED, at=rig.clock.now())
+    which = f"the first execution created at or after {rfc3339(before)} is larger than we can"
+    with pytest.raises(RowTooLarge, match=re.escape(which)):
+        await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 21
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 19
+    rig.clock.advance(30)
+    rig.calls.clear()
+    rig.admin.executions.move(live[-1], Phase.SUCCEEDED, at=rig.clock.now())
+    with pytest.raises(RowTooLarge):
+        await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 20
+    assert len(rig.calls) == 2, "the page that was too large is not halved anew"
+    rig.clock.advance(700)
+    rig.launch(T, "after")
+    with pytest.raises(RowTooLarge):
+        await rig.poll(T)
+    assert rows_read(rig, "reconcile") > 0
+
+
+async def test_one_live_row_too_large_does_not_keep_the_others_from_being_followed(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """One that nobody can receive any more is left out, and named, until the next reconcile."""
+    rig = make_rig(page_size=8)
+    await primed(rig)
+    live = [rig.launch(T, f"live-{number}") for number in range(20)]
+    await rig.poll(T)
+    rig.clock.advance(300)
+    rig.launch(OTHER, "elsewhere")
+    await rig.poll(OTHER)
+    await rig.poll(T)
+    outgrow(rig, "live-3")
+    for key in live:
+        rig.admin.executions.move(key, Phase.SUCCEEDED, at=rig.clock.now())
+    with pytest.raises(RowTooLarge, match="the execution 'live-3' is larger than we can"):
+        await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 19
+    rig.calls.clear()
+    with pytest.raises(RowTooLarge, match="live-3"):
+        await rig.poll(T)
+    assert len(rig.calls) == 1, "it is not asked for again so soon"
+
+
+async def test_admin_that_is_down_is_asked_once(rig: Rig) -> None:
+    """Where the next question would fail as well, it is not asked."""
+    await primed(rig)
+    rig.launch(T, "live")
+    await rig.poll(T)
+    rig.clock.advance(300)
+    rig.calls.clear()
+
+    async def down(what: str) -> None:
+        if what == "ListExecutions":
+            raise failure(grpc.StatusCode.UNAVAILABLE)
+
+    rig.at_await = down
+    with pytest.raises(AdminError, match="UNAVAILABLE"):
+        await rig.poll(T)
+    assert len(rig.calls) == 1
+
+
+async def test_list_that_fails_does_not_keep_the_live_set_from_being_followed(rig: Rig) -> None:
+    """A fault of one query, such as of one row that is nonsense, is not the others'."""
+    await primed(rig, T, OTHER)
+    key = rig.launch(T, "live")
+    await rig.poll(T)
+    rig.clock.advance(300)
+    rig.launch(OTHER, "elsewhere")
+    await rig.poll(OTHER)
+    await rig.poll(T)
+    rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
+
+    async def window_fails(what: str) -> None:
+        if what == "ListExecutions" and "execution_created_at" in rig.calls[-1][1].filters:
+            raise failure(grpc.StatusCode.UNKNOWN, "failed database operation")
+
+    rig.at_await = window_fails
+    with pytest.raises(AdminError, match="UNKNOWN"):
+        await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "FAILED"] == 1
 
 
 async def test_row_dated_in_the_future_does_not_blind_us(rig: Rig) -> None:

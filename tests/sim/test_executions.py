@@ -13,6 +13,7 @@ from exporter.model.time import Micros
 from exporter.sim.execution import ErrorSeen
 from exporter.sim.phases import refuse_phase_change
 from exporter.sim.refusal import Refusal
+from exporter.sim.wire import nanos_of, timestamp
 
 START = Micros(1_790_000_000_000_000)
 PHASES = [phase for phase in Phase if phase is not Phase.UNRECOGNIZED]
@@ -143,7 +144,12 @@ def test_events_of_another_cluster_are_refused(admin: Any) -> None:
     def send(phase: Phase, producer: str) -> None:
         admin.api.lifecycle.create_workflow_event(
             event_pb2.WorkflowExecutionEventRequest(
-                event={"execution_id": key._asdict(), "phase": phase, "producer_id": producer}
+                event={
+                    "execution_id": key._asdict(),
+                    "phase": phase,
+                    "producer_id": producer,
+                    "occurred_at": timestamp(nanos_of(START)),
+                }
             )
         )
 

@@ -1,0 +1,36 @@
+"""What to write instead of a key that does not exist."""
+
+from difflib import get_close_matches
+
+from exporter.config.document import KeyPath
+from exporter.config.settings import Settings
+from exporter.config.tree import SECTIONS
+
+_SECRETS = {
+    **dict.fromkeys(
+        ("client_secret", "clientsecret", "secret", "password"),
+        "the file that holds it in admin.auth.client_secret_file, or the variable in "
+        "admin.auth.client_secret_env",
+    ),
+    **dict.fromkeys(
+        ("access_token", "bearer_token", "token"), "the file that holds it in admin.auth.token_file"
+    ),
+}
+"""Keys that people try for a secret, and what to name instead."""
+
+
+def for_secret(key: str) -> str | None:
+    """Say where a secret belongs, if that is what *key* is meant for."""
+    named = _SECRETS.get(key.lower())
+    return f"a secret does not stand in the configuration: name {named}." if named else None
+
+
+def for_unknown(path: KeyPath) -> str:
+    """Say which key may have been meant by the last one of *path*."""
+    if path[0] == "admin" and (secret := for_secret(str(path[-1]))):
+        return secret
+    model = SECTIONS.get(path[:-1], Settings)
+    known = sorted(model.model_fields)
+    if near := get_close_matches(str(path[-1]), known, n=1):
+        return f'did you mean "{near[0]}"?'
+    return f"known keys: {', '.join(known)}."

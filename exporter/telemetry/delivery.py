@@ -1,0 +1,193 @@
+"""
+Spans on their way to a collector, which may be slow, or gone.
+
+A bounded queue and one thread of its own keep that from everybody else: what does not fit is
+dropped, what is refused is lost, and either is counted. The log says when it begins to fail and
+when it is well again, and nothing in between.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from exporter.telemetry.log import get_logger
+from exporter.telemetry.outcomes import DROPPED, EXPORTED, FAILED, SpanObserver
+from exporter.telemetry.plan import masked
+
+log = get_logger(__name__)
+
+_REASON_LENGTH = 500
+"""Characters of the reason that the log shows."""
+
+
+class Delivery:
+    """
+    Takes spans that have ended, and sees them off.
+
+    Args:
+        target: Sends them; its calls may take long.
+        place: Where it sends them, for the log.
+        observer: Is told what became of them.
+        queue_size: Spans that may wait, those under way included.
+        batch_size: Spans that are sent at once, at most.
+        delay_seconds: How long a span waits for others, at most.
+        secrets: Words that the log must not show.
+    """
+
+    def __init__(
+        self,
+        target: SpanExporter,
+        *,
+        place: str,
+        observer: SpanObserver,
+        queue_size: int,
+        batch_size: int,
+        delay_seconds: float,
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self._target = target
+        self._observer = observer
+        self._queue_size = queue_size
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._closed = False
+        self._given_up = False
+        _listen_to_the_sdk()
+        self._processor = BatchSpanProcessor(
+            _Outlet(target, place=place, left=self._left, secrets=secrets),
+            max_queue_size=queue_size,
+            max_export_batch_size=batch_size,
+            schedule_delay_millis=delay_seconds * 1000,
+        )
+
+    def take(self, span: ReadableSpan) -> None:
+        """Take one; never waits."""
+        # The SDK's queue would drop the oldest, and write a line to the log for each of them.
+        with self._lock:
+            room = self._waiting < self._queue_size and not self._closed
+            self._waiting += room
+        if room:
+            self._processor.on_end(span)
+        else:
+            self._observer.spans_left(outcome=DROPPED, spans=1)
+
+    async def close(self, *, seconds: float) -> None:
+        """Send what waits, within so many *seconds*; what is not sent by then is dropped."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def flush() -> None:
+            self._processor.shutdown()  # type: ignore[no-untyped-call]
+            with contextlib.suppress(RuntimeError):  # the loop did not wait for us, and is closed
+                loop.call_soon_threadsafe(done.set)
+
+        # Not the loop's own threads: it would wait for them when it ends, however long they hang.
+        threading.Thread(target=flush, name="flush spans", daemon=True).start()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await done.wait()
+        with self._lock:
+            self._given_up = True
+            lost, self._waiting = self._waiting, 0
+        if lost:
+            # Ends the call that hangs, if it can be ended.
+            threading.Thread(target=self._target.shutdown, name="drop spans", daemon=True).start()
+            self._observer.spans_left(outcome=DROPPED, spans=lost)
+            log.warning("spans lost at exit", spans=lost, waited_seconds=seconds)
+
+    def _left(self, outcome: str, spans: int) -> None:
+        with self._lock:
+            if self._given_up:
+                return  # they were counted as dropped
+            self._waiting -= spans
+        self._observer.spans_left(outcome=outcome, spans=spans)
+
+
+class _Outlet(SpanExporter):
+    """Sends by *target*, in the thread of the queue, and tells how that went."""
+
+    def __init__(
+        self,
+        target: SpanExporter,
+        *,
+        place: str,
+        left: Callable[[str, int], None],
+        secrets: Sequence[str],
+    ) -> None:
+        self._target = target
+        self._place = place
+        self._left = left
+        self._secrets = secrets
+        self._lost = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        _LAST_WORDS.forget()
+        try:
+            result = self._target.export(spans)
+            reason = _LAST_WORDS.said()
+        # The edge of somebody else's code: whatever goes wrong in it, the next batch may fare well.
+        except Exception as error:  # noqa: BLE001
+            result, reason = SpanExportResult.FAILURE, f"{type(error).__name__}: {error}"
+        if result is SpanExportResult.SUCCESS:
+            self._succeeded()
+            self._left(EXPORTED, len(spans))
+        else:
+            self._failed(reason, len(spans))
+            self._left(FAILED, len(spans))
+        return result
+
+    def shutdown(self) -> None:
+        self._target.shutdown()
+
+    def _succeeded(self) -> None:
+        if self._lost:
+            log.info("spans are exported again", to=self._place, lost=self._lost)
+        self._lost = 0
+
+    def _failed(self, reason: str, spans: int) -> None:
+        if not self._lost:
+            reason = masked(reason, self._secrets)[:_REASON_LENGTH]
+            log.warning("spans are not exported", to=self._place, reason=reason)
+        self._lost += spans
+
+
+class _LastWords(logging.Handler):
+    """What the SDK says while it exports, remembered per thread: it returns no reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._memory = threading.local()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._memory.messages = []
+
+    def said(self) -> str:
+        """Return the first that was said since, which is the cause, and the last, the end of it."""
+        messages: list[str] = self._memory.messages
+        return " ".join(dict.fromkeys(messages[:1] + messages[-1:]))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        messages: list[str] | None = getattr(self._memory, "messages", None)
+        if messages is not None:
+            messages.append(record.getMessage())
+
+
+_LAST_WORDS = _LastWords()
+
+
+def _listen_to_the_sdk() -> None:
+    """Keep the SDK's own log off standard error: it writes a line whenever an export fails."""
+    logger = logging.getLogger("opentelemetry")
+    if _LAST_WORDS not in logger.handlers:
+        logger.addHandler(_LAST_WORDS)
+        logger.propagate = False
