@@ -46,9 +46,9 @@ class Issued:
         """Return a certificate for *names*; negative *days* are those since it expired."""
         return self._make(name, by=self, days=days, authority=False, names=names)
 
-    def intermediate(self, name: str) -> "Issued":
+    def intermediate(self, name: str, *, days: float = 1) -> "Issued":
         """Return a certificate that may issue others in the name of this one."""
-        return self._make(name, by=self, days=1, authority=True, names=())
+        return self._make(name, by=self, days=days, authority=True, names=())
 
     @classmethod
     def _make(

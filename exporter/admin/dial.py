@@ -111,7 +111,10 @@ async def _connect(address: Address) -> Streams:
     proxy = proxy_for(address)
     if proxy is None:
         return await asyncio.open_connection(address.host, address.port)
-    reader, writer = await asyncio.open_connection(proxy.address.host, proxy.address.port)
+    try:
+        reader, writer = await asyncio.open_connection(proxy.address.host, proxy.address.port)
+    except OSError as error:
+        raise ProxyRefused(f"proxy {proxy.address} cannot be reached ({error})") from error
     try:
         await _tunnel(reader, writer, address, proxy)
     except BaseException:
@@ -145,8 +148,12 @@ async def resolve(address: Inet, *, seconds: float) -> tuple[str, ...]:
     Raises:
         OSError: It has none, or they were not found in *seconds*.
     """
-    async with asyncio.timeout(seconds):
-        found = await asyncio.get_running_loop().getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM
-        )
+    try:
+        async with asyncio.timeout(seconds):
+            found = await asyncio.get_running_loop().getaddrinfo(
+                address.host, address.port, type=socket.SOCK_STREAM
+            )
+    except UnicodeError as error:
+        # What no name may look like: an empty label, or one of more than 63 characters.
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from error
     return tuple(dict.fromkeys(str(place[4][0]) for place in found))
