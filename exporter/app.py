@@ -7,14 +7,14 @@ way, so that nothing is asked for what is already gone.
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from opentelemetry.trace import NoOpTracer
-
 import exporter
+from exporter.admin.auth.reports import TOKEN_OUTCOMES
 from exporter.admin.client import CODES, METHODS
 from exporter.admin.opening import open_client
 from exporter.admin.retry import REASONS
@@ -37,6 +37,8 @@ from exporter.scrape.upkeep import Upkeep
 from exporter.scrape.worker import Outcome
 from exporter.telemetry.clock import SystemClock
 from exporter.telemetry.log import get_logger
+from exporter.telemetry.outcomes import SPAN_OUTCOMES
+from exporter.telemetry.tracing import start_tracing
 from exporter.web.server import serve
 
 log = get_logger(__name__)
@@ -124,12 +126,16 @@ async def start(
             steps=STEPS,
             reasons=tuple(correction.value for correction in Correction),
             retries=REASONS,
+            token_outcomes=TOKEN_OUTCOMES,
+            span_outcomes=SPAN_OUTCOMES,
         )
         exposition = Exposition(process)
         book = _book(settings.metrics, ledger, exposition, process, clock)
         process.watch(budget=book.budget, ledger_size=ledger.size_bytes)
         journal = await stack.enter_async_context(Journal(ledger, clock=clock, observer=process))
-        tracer = NoOpTracer()
+        tracing = start_tracing(settings.tracing, os.environ, observer=process)
+        stack.push_async_callback(tracing.shutdown)
+        tracer = tracing.tracer(__name__)
         admin = await stack.enter_async_context(
             open_client(settings.admin, clock=clock, observer=process, tracer=tracer)
         )

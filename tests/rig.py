@@ -18,7 +18,6 @@ import grpc
 from grpc.aio import AioRpcError, Metadata
 from opentelemetry.trace import NoOpTracer
 
-from exporter.admin.auth.anonymous import Anonymous
 from exporter.admin.breaker import Breaker
 from exporter.admin.client import CODES, METHODS, AdminClient
 from exporter.admin.limits import Limits
@@ -108,6 +107,32 @@ class SimulatedStub:
         return call
 
 
+class SimulatedLine:
+    """A connection that is always there."""
+
+    def __init__(self, rig: "Rig") -> None:
+        self._stub = SimulatedStub(rig)
+
+    async def stub(self) -> SimulatedStub:
+        """Return the stub."""
+        return self._stub
+
+    def ended(self, *, answered: bool) -> None:
+        """Take note of nothing."""
+
+
+class Nothing:
+    """What a call carries to an Admin that wants no token."""
+
+    async def metadata(self) -> tuple[()]:
+        """Return nothing."""
+        return ()
+
+    async def refused(self, sent: Any, details: str) -> None:
+        """Refuse: nobody asks for a token here."""
+        raise AssertionError((sent, details))
+
+
 class InlineJournal:
     """`Journal` without its thread, so that a test decides what happens between its steps."""
 
@@ -179,12 +204,9 @@ class Rig:
         )
         journal: Any = InlineJournal(self, self.ledger)
 
-        async def stub() -> SimulatedStub:
-            return SimulatedStub(self)
-
         transport = Transport(
-            stub=stub,
-            tokens=Anonymous(),
+            line=SimulatedLine(self),
+            tokens=Nothing(),
             limits=Limits(rate=10_000, burst=10_000, concurrency=64, waited=lambda _: None),
             breaker=Breaker(),
             budget=RetryBudget(),

@@ -10,6 +10,7 @@ AdminError
 └── NotSent          we did not even ask
     ├── CircuitOpen  because Admin could not be reached the last times
     ├── HeldBack     because our own limits had no room within the call's time
+    ├── NoConnection because files that the configuration names cannot be used
     └── NoToken      because there is no token to ask with
 """
 
@@ -93,6 +94,10 @@ class CircuitOpen(NotSent):
 
 class HeldBack(NotSent):
     """`admin.rate_limit` or `admin.max_concurrency` left no room within the call's time."""
+
+
+class NoConnection(NotSent):
+    """A file of certificates that the configuration names cannot be used."""
 
 
 class NoToken(NotSent):

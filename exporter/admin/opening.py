@@ -2,17 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Protocol
 
-from flyteidl.service import admin_pb2_grpc
 from opentelemetry.trace import Tracer
 
 from exporter.admin import retry
-from exporter.admin.auth.anonymous import Anonymous
+from exporter.admin.auth.credentials import credentials_from
+from exporter.admin.auth.reports import AuthObserver
 from exporter.admin.breaker import Breaker
-from exporter.admin.channel import connect
 from exporter.admin.client import AdminClient
+from exporter.admin.connection import Connection
 from exporter.admin.limits import Limits
+from exporter.admin.line import Line
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
 from exporter.admin.transport import CallObserver, Transport
@@ -20,12 +21,16 @@ from exporter.config.settings import AdminSettings
 from exporter.model.clock import Clock
 
 
+class ClientObserver(CallObserver, AuthObserver, Protocol):
+    """Is told what becomes of calls and of tokens."""
+
+
 @asynccontextmanager
 async def open_client(
     settings: AdminSettings,
     *,
     clock: Clock,
-    observer: CallObserver,
+    observer: ClientObserver,
     tracer: Tracer,
     attempts: int = retry.ATTEMPTS,
 ) -> AsyncIterator[AdminClient]:
@@ -35,32 +40,29 @@ async def open_client(
     Args:
         settings: How Admin is reached, and how it is spared.
         clock: By which tokens expire, and pauses are slept.
-        observer: Is told what becomes of calls.
+        observer: Is told what becomes of calls and of tokens.
         tracer: Makes the spans of calls.
         attempts: How many attempts a call may have; 1 for somebody who wants to see each failure.
     """
-    async with connect(settings) as channel:
-        service = admin_pb2_grpc.AdminServiceStub(channel)
-
-        async def stub() -> Any:
-            return service
-
-        yield AdminClient(
-            Transport(
-                stub=stub,
-                tokens=Anonymous(),
-                limits=Limits(
-                    rate=settings.rate_limit,
-                    burst=settings.burst,
-                    concurrency=settings.max_concurrency,
-                    waited=observer.waited_for_rate,
-                ),
-                breaker=Breaker(),
-                budget=RetryBudget(),
-                spans=Spans(tracer),
-                observer=observer,
-                attempt_timeout=settings.timeout.total_seconds(),
-                attempts=attempts,
-                sleep=clock.sleep,
-            )
+    async with (
+        Connection(settings, clock=clock) as connection,
+        credentials_from(settings, connection, clock=clock, observer=observer) as credentials,
+    ):
+        transport = Transport(
+            line=Line(connection),
+            tokens=credentials,
+            limits=Limits(
+                rate=settings.rate_limit,
+                burst=settings.burst,
+                concurrency=settings.max_concurrency,
+                waited=observer.waited_for_rate,
+            ),
+            breaker=Breaker(),
+            budget=RetryBudget(),
+            spans=Spans(tracer),
+            observer=observer,
+            attempt_timeout=settings.timeout.total_seconds(),
+            attempts=attempts,
+            sleep=clock.sleep,
         )
+        yield AdminClient(transport)

@@ -35,10 +35,12 @@ from tenacity import (
 from exporter.admin import retry
 from exporter.admin.auth.errors import CredentialsError
 from exporter.admin.breaker import Breaker, Change
+from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.errors import (
     AdminError,
     CircuitOpen,
     HeldBack,
+    NoConnection,
     NoToken,
     NotSent,
     nonsense,
@@ -53,7 +55,7 @@ from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)
 
-_UNREACHED = "UNAVAILABLE"
+_UNREACHED, _HUNG = "UNAVAILABLE", "DEADLINE_EXCEEDED"
 
 
 class CallObserver(Protocol):
@@ -75,6 +77,16 @@ class CallObserver(Protocol):
         """Take note of the state of the circuit breaker."""
 
 
+class Line(Protocol):
+    """The connection to Admin."""
+
+    async def stub(self) -> Any:
+        """Return AdminService's stub for the next attempt; raises `ConnectionSettingsError`."""
+
+    def ended(self, *, answered: bool) -> None:
+        """Take note of an attempt that was *answered*, by whomever, or that hung."""
+
+
 class Tokens(Protocol):
     """Where access tokens come from."""
 
@@ -91,13 +103,12 @@ class Transport:
     Takes questions to Admin and brings answers back.
 
     Attributes:
-        stub: Returns AdminService's stub on the channel for the next attempt.
         attempt_timeout: Seconds that one attempt may take.
         attempts: How many attempts a call may have.
         sleep: How to pause between attempts.
     """
 
-    stub: Callable[[], Awaitable[Any]]
+    line: Line
     tokens: Tokens
     limits: Limits
     breaker: Breaker
@@ -171,7 +182,7 @@ class _Call:
             return True
         if not isinstance(error, AdminError):
             return False
-        self._hangs += error.code == "DEADLINE_EXCEEDED"
+        self._hangs += error.code == _HUNG
         if not retry.is_worth_retrying(error, hangs=self._hangs):
             return False
         budget = self._transport.budget
@@ -187,9 +198,10 @@ class _Call:
 
     async def _attempt(self, number: int) -> Any:
         self._at_once = False
+        stub = await self._stub()
         metadata = await self._metadata()
         try:
-            return await self._made_room_for(number, metadata)
+            return await self._made_room_for(number, stub, metadata)
         except AdminError as error:
             if error.code == "UNAUTHENTICATED" and not self._renewed:
                 self._renewed = True
@@ -197,25 +209,24 @@ class _Call:
                 self._at_once = True
             raise
 
-    async def _made_room_for(self, number: int, metadata: Metadata) -> Any:
+    async def _made_room_for(self, number: int, stub: Any, metadata: Metadata) -> Any:
         transport, question = self._transport, self._question
         try:
             async with transport.limits.room(within=self._remaining()):
                 if not transport.breaker.admits(time.monotonic()):
                     raise self._not_sent(CircuitOpen, _UNREACHED, _OPEN % transport.breaker.why)
                 with transport.spans.attempt(question, number=number) as span:
-                    return await self._sent(span, metadata)
+                    return await self._sent(span, stub, metadata)
         except TimeoutError as error:
-            raise self._not_sent(HeldBack, "DEADLINE_EXCEEDED", _NO_ROOM) from error
+            raise self._not_sent(HeldBack, _HUNG, _NO_ROOM) from error
 
-    async def _sent(self, span: Span, metadata: Metadata) -> Any:
+    async def _sent(self, span: Span, stub: Any, metadata: Metadata) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""
         transport, question = self._transport, self._question
         timeout = min(transport.attempt_timeout, self._remaining())
         began = time.monotonic()
         code, why = "", ""
         try:
-            stub = await transport.stub()
             answer = await getattr(stub, question.method)(
                 question.request, timeout=timeout, metadata=(*metadata, *propagated(span))
             )
@@ -236,6 +247,7 @@ class _Call:
             transport.breaker.abandoned()
             return
         transport.observer.attempt_finished(code=code, seconds=now - began)
+        transport.line.ended(answered=code != _HUNG)
         if code == "OK":
             transport.budget.succeeded()
         why = one_line(why) or code
@@ -254,7 +266,13 @@ class _Call:
             case Change.NONE:
                 pass
 
-    # Tokens
+    # What an attempt needs
+
+    async def _stub(self) -> Any:
+        try:
+            return await self._transport.line.stub()
+        except ConnectionSettingsError as error:
+            raise self._not_sent(NoConnection, _UNREACHED, str(error)) from error
 
     async def _metadata(self) -> Metadata:
         with self._token_errors():
@@ -282,7 +300,7 @@ class _Call:
         except TimeoutError as error:
             raise NoToken(
                 method=question.method,
-                code="DEADLINE_EXCEEDED",
+                code=_HUNG,
                 details="the access token did not come within the call's time",
                 subject=question.subject,
                 lasting=True,

@@ -247,6 +247,13 @@ SERIES_OVERFLOW = Family(
     "Increments that went to __overflow__, and gauges left out, because the limit was reached.",
     ("family",),
 )
+SPANS = Family(
+    "flyte_exporter_spans_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Spans that have ended, by what became of them: exported, dropped or failed.",
+    ("outcome",),
+)
 BUILD_INFO = Family(
     "flyte_exporter_build_info",
     Kind.GAUGE,

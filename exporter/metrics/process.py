@@ -65,6 +65,7 @@ class Process:
         self._last_commit = self._instant(catalog.LEDGER_LAST_COMMIT)
         self._commit_duration = self._histogram(catalog.LEDGER_COMMIT_DURATION)
         self._render_duration = self._histogram(catalog.RENDER_DURATION)
+        self._spans = self._counter(catalog.SPANS)
         self._gauge(catalog.BUILD_INFO).labels(exporter.__version__, platform.python_version()).set(
             1
         )
@@ -82,11 +83,13 @@ class Process:
         reasons: tuple[str, ...],
         retries: tuple[str, ...] = (),
         token_outcomes: tuple[str, ...] = (),
+        span_outcomes: tuple[str, ...] = (),
     ) -> None:
         """Show at 0 what polls and calls count."""
         for counter, values in (
             (self._retries, retries),
             (self._token_refreshes, token_outcomes),
+            (self._spans, span_outcomes),
             (self._polls, outcomes),
             (self._rows, steps),
             (self._corrections, reasons),
@@ -177,6 +180,10 @@ class Process:
     def corrected(self, *, reason: str, executions: int) -> None:
         """Count what a reconcile put right."""
         self._corrections.labels(reason).inc(executions)
+
+    def spans_left(self, *, outcome: str, spans: int) -> None:
+        """Count spans that have ended."""
+        self._spans.labels(outcome).inc(spans)
 
     def _counter(self, family: Family) -> Counter:
         return Counter(

@@ -11,8 +11,8 @@ from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
 from opentelemetry.trace import NoOpTracer
 
 from exporter.admin import query
-from exporter.admin.channel import RECEIVE_LIMIT
 from exporter.admin.client import CODES, METHODS, AdminClient, Version
+from exporter.admin.connection import RECEIVE_LIMIT
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
 from exporter.admin.opening import open_client
 from exporter.model.executions import ExecutionId
