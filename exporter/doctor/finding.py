@@ -17,7 +17,8 @@ class Status(Enum):
     """There is nothing to look at, or no way to look."""
 
 
-# Errors of ours are sentences: what failed and what was found, then what to do.
+# Errors of ours say what failed and what was found, and then, in the next sentence or after the
+# last semicolon, what to do.
 _NEXT_SENTENCE = re.compile(r"\.\s+(?=[A-Z])")
 
 
@@ -57,14 +58,13 @@ class Finding:
 
     @classmethod
     def of_error(cls, error: Exception) -> Self:
-        """Return the failure that *error* tells of: its first sentence, and then its advice."""
-        summary, *advice = _NEXT_SENTENCE.split(str(error), maxsplit=1)
-        fix = advice[0] if advice else ""
-        return cls(
-            status=Status.FAIL,
-            summary=summary.removesuffix("."),
-            fix=fix[:1].lower() + fix[1:].removesuffix("."),
-        )
+        """Return the failure that *error* tells of, apart from what it says to do about it."""
+        text = str(error).removesuffix(".")
+        summary, *advice = _NEXT_SENTENCE.split(text, maxsplit=1)
+        if not advice:
+            summary, semicolon, fix = text.rpartition("; ")
+            return cls.fail(summary, fix=fix) if semicolon else cls.fail(text, fix="")
+        return cls.fail(summary, fix=advice[0][:1].lower() + advice[0][1:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
 
 def length(seconds: float) -> str:
-    """Return a length of time as a person says it: `4 ms`, `0.2 s`, `58 min`, `3 h 5 min`, `12 d`."""
+    """Return a length of time as a person says it: `4 ms`, `0.2 s`, `58 min`, `3 h 5 min`."""
     if seconds < 0.1:  # noqa: PLR2004  # where a tenth says nothing
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:  # noqa: PLR2004  # where a tenth still matters

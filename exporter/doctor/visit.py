@@ -12,22 +12,30 @@ from pathlib import Path
 
 from opentelemetry.trace import NoOpTracer
 
+from exporter.admin.auth.credentials import credentials_from
+from exporter.admin.connection import Connection
 from exporter.admin.opening import open_client
 from exporter.config.load import load
 from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
-from exporter.doctor import local
+from exporter.doctor import local, network
 from exporter.doctor.admin import AdminChecks
 from exporter.doctor.examination import LIMIT, Check, Look, examine, not_tried
 from exporter.doctor.finding import Finding, Result
 from exporter.doctor.listener import Listener
+from exporter.doctor.token import token
+from exporter.doctor.tracing import tracing
 from exporter.model.clock import Clock
 
 CONFIGURATION = "configuration"
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     CONFIGURATION: (),
-    "version": (),
+    "dns": (),
+    "tcp": ("dns",),
+    "tls": ("tcp",),
+    "token": ("tls",),
+    "version": ("token",),
     "projects": ("version",),
     "executions": ("projects",),
     "clock": ("projects",),
@@ -35,6 +43,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "demand": ("projects",),
     "ledger": (),
     "web-port": (),
+    "tracing": (),
 }
 """Every check in its order, and those without which it makes no sense; all need the first."""
 
@@ -78,7 +87,7 @@ async def visit(
             yield Result(name=name, finding=not_tried(CONFIGURATION), seconds=0.0)
         return
     async with AsyncExitStack() as stack:
-        looks = await _looks(read[0], stack, clock=clock, patience=limit * _PATIENCE)
+        looks = await _looks(read[0], environ, stack, clock=clock, patience=limit * _PATIENCE)
         checks = [Check(name=name, look=looks[name], needs=NEEDS[name]) for name in rest]
         async for result in examine(checks, clock=clock, begins=begins, limit=limit):
             yield result
@@ -94,16 +103,31 @@ def of_configuration(config: Path, error: ConfigError) -> Finding:
 
 
 async def _looks(
-    settings: Settings, stack: AsyncExitStack, *, clock: Clock, patience: float
+    settings: Settings,
+    environ: Mapping[str, str],
+    stack: AsyncExitStack,
+    *,
+    clock: Clock,
+    patience: float,
 ) -> Mapping[str, Look]:
     """Return how to look at what is left to check, by the name of the check."""
+    listener = Listener()
     client = await stack.enter_async_context(
-        open_client(
-            settings.admin, clock=clock, observer=Listener(), tracer=NoOpTracer(), attempts=1
+        open_client(settings.admin, clock=clock, observer=listener, tracer=NoOpTracer(), attempts=1)
+    )
+    # Not those of the client: what it does with its own shows in its answers.
+    connection = await stack.enter_async_context(Connection(settings.admin, clock=clock))
+    credentials = await stack.enter_async_context(
+        credentials_from(
+            settings.admin, connection, clock=clock, observer=listener, environ=environ
         )
     )
     admin = AdminChecks(client, settings, clock=clock, patience=patience)
     return {
+        "dns": partial(network.dns, settings.admin, patience=patience),
+        "tcp": partial(network.tcp, settings.admin, patience=patience),
+        "tls": partial(network.tls, settings.admin, clock=clock, patience=patience),
+        "token": partial(token, credentials, settings.admin.auth, clock=clock),
         "version": admin.version,
         "projects": admin.projects,
         "executions": admin.executions,
@@ -112,4 +136,5 @@ async def _looks(
         "demand": admin.demand,
         "ledger": partial(local.ledger, settings, patience=patience),
         "web-port": partial(local.web_port, settings, patience=patience),
+        "tracing": partial(tracing, settings.tracing, environ, patience=patience),
     }

@@ -46,6 +46,10 @@ def test_an_error_is_split_into_what_failed_and_what_to_do() -> None:
     assert Finding.of_error(error) == Finding.fail(
         "Ledger /data/l.db is 1.5 s old", fix="run one replica, or set ledger.path"
     )
+    error = OSError("The file a; b.txt is empty; write a token there.")
+    assert Finding.of_error(error) == Finding.fail(
+        "The file a; b.txt is empty", fix="write a token there"
+    )
     assert Finding.of_error(OSError("Nobody knows.")) == Finding.fail("Nobody knows", fix="")
 
 
