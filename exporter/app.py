@@ -150,7 +150,11 @@ async def start(
             call_timeout=settings.scrape.poll_timeout,
         )
         scheduler = Scheduler(
-            services, exposition, settings=settings.discovery, before=ledger.discovery()
+            services,
+            exposition,
+            settings=settings.discovery,
+            admin=settings.admin,
+            before=ledger.discovery(),
         )
         upkeep = Upkeep(book=book, journal=journal, clock=clock, keep=scheduler.in_use)
         port = await stack.enter_async_context(

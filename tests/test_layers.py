@@ -17,7 +17,7 @@ _LAYERS = (
     {"track", "metrics"},
     {"pipeline"},
     {"scrape", "web", "sim"},
-    {"app"},
+    {"app", "doctor"},
     {"cli"},
 )
 """Lowest first; those that share a line do not import each other."""
@@ -32,6 +32,7 @@ _RESERVED = {
     "cryptography": {"admin", "sim"},
     "aiohttp": {"admin", "sim", "web"},
     "click": {"cli"},
+    "rich": {"cli"},
     "pydantic": {"config"},
     "yaml": {"config"},
 }

@@ -17,6 +17,7 @@ import exporter
 from exporter import app
 from exporter.cli.check_config import check_config
 from exporter.cli.demo import demo
+from exporter.cli.doctor import doctor
 from exporter.cli.sim import sim
 from exporter.config.load import load
 from exporter.config.problems import ConfigError
@@ -61,7 +62,7 @@ def version() -> None:
     click.echo(f"flyte-exporter {exporter.__version__}")
 
 
-for command in (check_config, demo, sim):
+for command in (check_config, demo, doctor, sim):
     cli.add_command(command)
 
 

@@ -54,15 +54,21 @@ def open_ledger(path: Path, *, endpoint: str, adopt: bool = False) -> Iterator[L
             connection = _connect(path)
         with closing(connection):
             with explained(path):
-                _check(connection, path)
-                _check_endpoint(connection, path, endpoint, adopt=adopt)
+                refuse_damaged(connection, path)
+                refuse_strange(connection, path)
+                refuse_another_admins(connection, path, endpoint, adopt=adopt)
             yield Ledger(connection, path)
+
+
+def lock_of(path: Path) -> Path:
+    """Return the file whose lock stands for the ledger at *path*; it names who holds it."""
+    return path.with_name(path.name + ".lock")
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the ledger for this process; a lock dies with its process, however that ends."""
-    lock = path.with_name(path.name + ".lock")
+    lock = lock_of(path)
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -122,11 +128,16 @@ def _create(path: Path, endpoint: str) -> None:
             os.close(directory)
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `LedgerError` for a file that SQLite finds damaged; reads all of it."""
     finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if finding != "ok":
         # SQLite puts a heading on a line of its own before what it found.
         raise corrupt(path, str(finding).splitlines()[-1])
+
+
+def refuse_strange(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `LedgerError` for a file that is no ledger, or one that we are too old for."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise LedgerError(
             f"{path} is a SQLite file, but not a ledger of flyte-exporter. Set ledger.path to"
@@ -140,9 +151,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _check_endpoint(
+def refuse_another_admins(
     connection: sqlite3.Connection, path: Path, endpoint: str, *, adopt: bool
 ) -> None:
+    """Raise `LedgerError` for a ledger of another endpoint; *adopt* it, and it is this one's."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'endpoint'").fetchone()
     if row is None:
         raise corrupt(path, "it does not say which Admin it belongs to")

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from exporter.admin.errors import AdminError
-from exporter.config.settings import DiscoverySettings
+from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit, Discovery
 from exporter.metrics.exposition import Exposition
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
-from exporter.scrape import discovery
+from exporter.scrape import demand, discovery
 from exporter.scrape.poll import Services
 from exporter.scrape.worker import Worker
 from exporter.telemetry.log import get_logger
@@ -43,17 +43,20 @@ class Scheduler:
         exposition: Exposition,
         *,
         settings: DiscoverySettings,
+        admin: AdminSettings,
         before: Discovery | None,
     ) -> None:
         """Prepare; *before* is the last complete discovery that the ledger knows of."""
         self._services = services
         self._exposition = exposition
         self._settings = settings
+        self._admin = admin
         self._before = before
         self._workers: dict[Target, Worker] = {}
         self._tasks: dict[Target, asyncio.Task[None]] = {}
         self._first_targets: tuple[Target, ...] | None = None
         self._discovery_problem = ""
+        self._demand_problem = ""
         self._version_unknown = False
         concurrency = services.settings.concurrency
         self._slots = asyncio.Semaphore(concurrency)
@@ -156,6 +159,16 @@ class Scheduler:
         if self._first_targets is None:
             self._first_targets = decision.targets
             log.info("discovered", targets=len(decision.targets))
+        self._warn_of_demand(len(decision.targets))
+
+    def _warn_of_demand(self, targets: int) -> None:
+        """Say so where more targets are to be polled than the limit on calls allows."""
+        scrape = self._services.settings
+        problem = demand.warning(targets, scrape, self._admin)
+        if problem and problem != self._demand_problem:
+            advice = demand.remedy(targets, scrape, self._admin)
+            log.warning("polls will be late", problem=problem, advice=advice)
+        self._demand_problem = problem
 
     def _start(self, target: Target, group: asyncio.TaskGroup) -> None:
         services = self._services

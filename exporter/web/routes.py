@@ -17,7 +17,7 @@ METRICS = "/metrics"
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
 
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
         f"default-src 'none'; style-src '{landing.STYLE_HASH}'; "
@@ -28,6 +28,7 @@ _HEADERS = {
     # aiohttp would tell its own version and Python's.
     "Server": "flyte-exporter",
 }
+"""Of every answer; the last one tells a running exporter from other servers."""
 _ELSEWHERE = (
     f"Look at {LANDING} for an overview, {METRICS} for the metrics, "
     f"{HEALTHY} and {READY} for the health checks.\n"
@@ -113,4 +114,4 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    response.headers.update(HEADERS)

@@ -88,13 +88,14 @@ async def serve(
         try:
             await site.start()
         except OSError as error:
-            raise ListenError(_advice(listen, error)) from error
+            raise ListenError(advice_for(listen, error)) from error
         yield site.port
     finally:
         await runner.cleanup()
 
 
-def _advice(listen: str, error: OSError) -> str:
+def advice_for(listen: str, error: OSError) -> str:
+    """Say why *listen* could not be opened, and what to do."""
     start = f'Cannot listen on "{listen}"'
     match error:
         case OSError(errno=errno.EADDRINUSE):

@@ -7,8 +7,9 @@ from typing import Any
 import grpc
 import pytest
 from flyteidl.admin import project_pb2
+from structlog.testing import capture_logs
 
-from exporter.config.settings import DiscoverySettings
+from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.metrics.formats import Format
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
@@ -63,7 +64,7 @@ async def quiet() -> None:
 class Stage:
     """A scheduler on a rig, with the clock in the test's hand."""
 
-    def __init__(self, rig: Rig, **discovery: Any) -> None:
+    def __init__(self, rig: Rig, *, rate_limit: float = 50.0, **discovery: Any) -> None:
         self.rig = rig
         self.clock = SteppedClock(rig)
         services = {
@@ -74,6 +75,7 @@ class Stage:
             type(rig.services)(**{**services, "clock": self.clock}),
             rig.exposition,
             settings=DiscoverySettings(include=("*/development",), **discovery),
+            admin=AdminSettings(endpoint="admin:81", rate_limit=rate_limit),
             before=rig.ledger.discovery(),
         )
 
@@ -242,6 +244,34 @@ async def test_project_created_between_discoveries_counts_from_its_first_run(
     await quiet()
     totals = stage.rig.totals()
     assert totals["flyte_executions_finished_total", *target, "plan", "MANUAL", "FAILED"] == 1
+
+
+async def test_more_targets_than_calls_is_said_once(make_rig: Callable[..., Rig]) -> None:
+    """At the first discovery, and again when there are others; not at every one."""
+    rig = make_rig()
+    for name in ("a", "b"):
+        register(rig, name)
+    stage = Stage(rig, rate_limit=0.1)
+    with capture_logs() as logs:
+        running = asyncio.create_task(stage.scheduler.run())
+        await quiet()
+        await stage.clock.advance(310)
+        await quiet()
+        register(rig, "c")
+        await stage.clock.advance(310)
+        await quiet()
+    running.cancel()
+    await asyncio.wait([running])
+    assert [(log["problem"], log["advice"]) for log in logs if log["log_level"] == "warning"] == [
+        (
+            "2 targets need 0.14 calls/s, but admin.rate_limit allows 0.1",
+            'set admin.rate_limit: "1/s", or scrape.interval: "43s"',
+        ),
+        (
+            "3 targets need 0.21 calls/s, but admin.rate_limit allows 0.1",
+            'set admin.rate_limit: "1/s", or scrape.interval: "1m7s"',
+        ),
+    ]
 
 
 async def test_a_bug_in_one_poll_does_not_stop_the_others(stage: Stage) -> None:

@@ -1,0 +1,82 @@
+"""What a check found, and what to do about it."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+
+class Status(Enum):
+    """How a check ended; the values are those of `--json`."""
+
+    OK = "ok"
+    WARN = "warn"
+    """It works, but not well, or not for long."""
+    FAIL = "fail"
+    SKIP = "skip"
+    """There is nothing to look at, or no way to look."""
+
+
+# Errors of ours say what failed and what was found, and then, in the next sentence or after the
+# last semicolon, what to do.
+_NEXT_SENTENCE = re.compile(r"\.\s+(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    What a check has to say.
+
+    Attributes:
+        summary: What was found; one line.
+        fix: What to do, a line for each thing; empty when there is nothing to do.
+    """
+
+    status: Status
+    summary: str
+    fix: str = ""
+
+    @classmethod
+    def ok(cls, summary: str) -> Self:
+        """Return that all is well."""
+        return cls(status=Status.OK, summary=summary)
+
+    @classmethod
+    def warn(cls, summary: str, *, fix: str) -> Self:
+        """Return that somebody should act, but need not."""
+        return cls(status=Status.WARN, summary=summary, fix=fix)
+
+    @classmethod
+    def fail(cls, summary: str, *, fix: str) -> Self:
+        """Return that somebody must act."""
+        return cls(status=Status.FAIL, summary=summary, fix=fix)
+
+    @classmethod
+    def skip(cls, reason: str) -> Self:
+        """Return why nothing was looked at."""
+        return cls(status=Status.SKIP, summary=reason)
+
+    @classmethod
+    def of_error(cls, error: Exception) -> Self:
+        """Return the failure that *error* tells of, apart from what it says to do about it."""
+        text = str(error).removesuffix(".")
+        summary, *advice = _NEXT_SENTENCE.split(text, maxsplit=1)
+        if not advice:
+            summary, semicolon, fix = text.rpartition("; ")
+            return cls.fail(summary, fix=fix) if semicolon else cls.fail(text, fix="")
+        return cls.fail(summary, fix=advice[0][:1].lower() + advice[0][1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """
+    A check that is over.
+
+    Attributes:
+        name: Of the check.
+        seconds: How long it took.
+    """
+
+    name: str
+    finding: Finding
+    seconds: float
