@@ -175,15 +175,9 @@ def read_pair(settings: AdminSettings) -> Pair | None:
         ConnectionSettingsError: They cannot be used, or not together.
     """
     cert_path, key_path = settings.client_cert_file, settings.client_key_file
-    if cert_path is None and key_path is None:
-        return None
+    # The configuration has both or neither.
     if cert_path is None or key_path is None:
-        there, missing = "client_cert_file", "client_key_file"
-        if cert_path is None:
-            there, missing = missing, there
-        raise ConnectionSettingsError(
-            f"admin.{there} is set and admin.{missing} is not. Set both; one file may hold both."
-        )
+        return None
     chain = _read(cert_path, "admin.client_cert_file")
     certificate = _certificates(chain, cert_path, "admin.client_cert_file")[0]
     key = _read(key_path, "admin.client_key_file")

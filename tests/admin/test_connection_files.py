@@ -146,15 +146,6 @@ async def test_what_cannot_be_used_is_said(
         error = error.__cause__
 
 
-@pytest.mark.parametrize("missing", ["client_cert_file", "client_key_file"])
-async def test_half_a_pair_is_none(files: Files, missing: str) -> None:
-    """A certificate without its key proves nothing, and a key without its certificate neither."""
-    settings = files.settings(**{missing: None})
-    async with Connection(settings, clock=SystemClock()) as connection:
-        with pytest.raises(ConnectionSettingsError, match=f"admin.{missing} is not. Set both"):
-            await connection.channel()
-
-
 async def test_one_file_may_hold_both(files: Files) -> None:
     """Some tools write key and certificate into one file."""
     both = files.directory / "both.pem"
