@@ -8,6 +8,8 @@ Rules:
 2. While it is open, calls are not sent, but for one probe when the pause is over.
 3. A probe that reaches Admin closes it; one that does not doubles the pause, to `_LONGEST_PAUSE` at
    most.
+4. In its first seconds a call may wait for the next probe: a restart of Admin is over by then, and
+   nobody's poll need fail for it. After that, calls fail at once.
 
 Pure: it is told the time, in seconds that never step back.
 """
@@ -21,6 +23,9 @@ _FAILURES = 5
 _FIRST_PAUSE = 1.0  # seconds: about what a restarted Admin needs
 _LONGEST_PAUSE = 10.0
 """Seconds; well below any scrape interval, so an Admin that is back is noticed by the next poll."""
+
+
+_YOUNG = 5.0  # seconds
 
 
 class Change(Enum):
@@ -39,6 +44,8 @@ class _State:
     """Seconds between two probes; 0 while closed."""
     probe_at: float = 0.0
     """When the next probe may leave, while open."""
+    opened_at: float = 0.0
+    """When it opened, while open."""
 
 
 class Breaker:
@@ -72,6 +79,12 @@ class Breaker:
         self._probing = True
         return True
 
+    def wait(self, now: float) -> float | None:
+        """Return how long a call that was not admitted at *now* should wait; None: not at all."""
+        if now - self._state.opened_at > _YOUNG:
+            return None
+        return max(0.0, self._state.probe_at - now)
+
     def ended(self, *, reached: bool, now: float, why: str = "") -> Change:
         """Take note of a call that ended at *now*, whether it *reached* Admin, or *why* not."""
         self._probing = False
@@ -87,7 +100,10 @@ class Breaker:
         # Calls that left before it opened tell nothing about how long to wait.
         if was_open and now < state.probe_at:
             return Change.NONE
-        pause = min(state.pause * 2, _LONGEST_PAUSE) if was_open else _FIRST_PAUSE
+        if was_open:
+            pause = min(state.pause * 2, _LONGEST_PAUSE)
+        else:
+            pause, state = _FIRST_PAUSE, replace(state, opened_at=now)
         self._state = replace(state, pause=pause, probe_at=now + pause)
         return Change.NONE if was_open else Change.OPENED
 

@@ -89,7 +89,21 @@ class NotSent(AdminError):
 
 
 class CircuitOpen(NotSent):
-    """Admin could not be reached the last times; one call at a time finds out if it is back."""
+    """
+    Admin could not be reached the last times; one call at a time finds out whether it is back.
+
+    Attributes:
+        wait: Seconds after which this call may have more luck; None when it should give up.
+    """
+
+    def __init__(
+        self, *, method: str, why: str, subject: str = "", wait: float | None = None
+    ) -> None:
+        self.wait = wait
+        details = (
+            f"Admin cannot be reached ({why}); one call at a time finds out whether it is back"
+        )
+        super().__init__(method=method, code="UNAVAILABLE", details=details, subject=subject)
 
 
 class HeldBack(NotSent):

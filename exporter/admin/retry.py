@@ -42,8 +42,10 @@ def is_worth_retrying(error: AdminError, *, hangs: int) -> bool:
         hangs: How many attempts of this call ended at their deadline, this one included.
     """
     match error:
-        case CircuitOpen() | Throttled():
+        case Throttled():
             return True
+        case CircuitOpen():
+            return error.wait is not None
         case NoToken():
             return not error.lasting
         case NotSent() | Nonsense():

@@ -28,6 +28,7 @@ from tenacity import (
     retry_if_exception,
     stop_after_attempt,
     stop_before_delay,
+    wait_random,
     wait_random_exponential,
 )
 
@@ -172,7 +173,7 @@ class _Call:
         transport = self._transport
         attempts = AsyncRetrying(
             stop=stop_after_attempt(transport.attempts) | stop_before_delay(self._question.timeout),
-            wait=lambda state: 0.0 if self._at_once else _PAUSE(state),
+            wait=self._pause,
             retry=retry_if_exception(self._is_worth_another),
             before_sleep=self._tell,
             sleep=transport.sleep,
@@ -182,6 +183,14 @@ class _Call:
             with attempt:
                 return await self._attempt(attempt.retry_state.attempt_number)
         raise AssertionError("tenacity ended without an answer or an error")
+
+    def _pause(self, state: RetryCallState) -> float:
+        if self._at_once:
+            return 0.0
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, CircuitOpen) and error.wait is not None:
+            return error.wait + _LITTLE(state)
+        return _PAUSE(state)
 
     def _is_worth_another(self, error: BaseException) -> bool:
         if self._at_once:
@@ -219,8 +228,14 @@ class _Call:
         transport, question = self._transport, self._question
         try:
             async with transport.limits.room(within=self._remaining()):
-                if not transport.breaker.admits(time.monotonic()):
-                    raise self._not_sent(CircuitOpen, _UNREACHED, _OPEN % transport.breaker.why)
+                now = time.monotonic()
+                if not transport.breaker.admits(now):
+                    raise CircuitOpen(
+                        method=question.method,
+                        why=transport.breaker.why,
+                        subject=question.subject,
+                        wait=transport.breaker.wait(now),
+                    )
                 with transport.spans.attempt(question, number=number):
                     return await self._sent(stub, metadata)
         except TimeoutError as error:
@@ -320,6 +335,6 @@ class _Call:
         return kind(method=question.method, code=code, details=details, subject=question.subject)
 
 
+_LITTLE = wait_random(0, retry.FIRST_PAUSE)
 _PAUSE = wait_random_exponential(multiplier=retry.FIRST_PAUSE, max=retry.LONGEST_PAUSE)
-_OPEN = "Admin cannot be reached (%s); one call at a time finds out whether it is back"
 _NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"

@@ -1,5 +1,6 @@
 """The breaker opens when nobody is there, lets probes through, and closes on an answer."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,17 @@ def test_a_probe_that_was_given_up_leaves_room_for_another() -> None:
     assert breaker.admits(1.0)
     breaker.abandoned()
     assert breaker.admits(1.0)
+
+
+def test_a_call_waits_for_the_next_probe_only_while_the_outage_is_young() -> None:
+    """A restart takes seconds; what lasts longer is not waited for by anybody."""
+    breaker = opened(now=100.0)
+    assert breaker.wait(100.2) == pytest.approx(0.8)
+    assert breaker.admits(101.0)
+    assert breaker.wait(101.0) == 0
+    breaker.ended(reached=False, now=101.0)
+    assert breaker.wait(101.0) == pytest.approx(2)
+    assert breaker.wait(105.1) is None
 
 
 def test_calls_that_left_before_it_opened_do_not_prolong_it() -> None:

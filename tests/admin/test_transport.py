@@ -191,19 +191,30 @@ async def test_an_admin_that_is_gone_opens_the_breaker(
     nobody: AdminClient, calls: Calls, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Then calls are not sent: their error says so, and it is shown and logged once."""
-    with pytest.raises(AdminError) as failed:
-        await nobody.get_version(timeout=_PATIENCE)
-    assert failed.value.code == "UNAVAILABLE"
-    with pytest.raises(CircuitOpen) as held_off:
-        await nobody.get_version(timeout=_PATIENCE)
+    for _ in range(2):
+        with pytest.raises(CircuitOpen) as held_off:
+            await nobody.get_version(timeout=_PATIENCE)
     assert re.fullmatch(
         r"GetVersion was not sent: Admin cannot be reached \(.*Connection refused.*\); one call at"
         " a time finds out whether it is back",
         str(held_off.value),
     )
     assert calls.attempts == ["UNAVAILABLE"] * 5
+    assert calls.finished == [("GetVersion", "UNAVAILABLE")] * 2
     assert calls.breaker == [True]
     assert capsys.readouterr().out.count("circuit breaker open") == 1
+
+
+async def test_a_call_waits_for_the_probe_of_a_short_outage(
+    nobody: AdminClient, clock: Impatient
+) -> None:
+    """Its pause is as long as the breaker's, and a little more that is drawn."""
+    for _ in range(2):
+        with pytest.raises(CircuitOpen):
+            await nobody.get_version(timeout=_PATIENCE)
+    waited = clock.pauses[5:]
+    assert waited
+    assert all(0.5 < pause < 1.3 for pause in waited)
 
 
 async def test_a_call_that_finds_no_room_says_why(
