@@ -75,8 +75,9 @@ def unfit(*, expected: str = "", advice: str = "", item: int | None = None) -> P
         advice: What to write instead.
         item: Index of the item at fault, when the value is a list.
     """
-    facts = {"expected": expected, "advice": advice, "item": item}
-    return PydanticCustomError("unfit", "expected {expected}; {advice}", facts)
+    told = f"expected {expected or 'another value'}" + (f"; {advice}" if advice else "")
+    facts = {"expected": expected, "advice": advice, "item": item, "told": told}
+    return PydanticCustomError("unfit", "{told}", facts)
 
 
 def conflict(sentence: str, *, other: str, at_other: bool = False) -> PydanticCustomError:
