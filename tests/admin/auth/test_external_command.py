@@ -53,8 +53,16 @@ async def test_arguments_go_through_no_shell(program: Program, clock: ManualCloc
 
 async def test_it_reads_nothing_from_us(program: Program, clock: ManualClock) -> None:
     """A program that asks for a password finds the end of its input, and does not hang."""
-    command = ExternalCommand((program("cat; echo t"),), setting="s", clock=clock)
-    assert (await command.fetch()).secret.reveal() == "t"
+    command = ExternalCommand((program("cat; echo t"),), setting="s", clock=clock, time_limit=5.0)
+    ours = os.dup(0)
+    reading_end, writing_end = os.pipe()
+    os.dup2(reading_end, 0)
+    try:
+        assert (await command.fetch()).secret.reveal() == "t"
+    finally:
+        os.dup2(ours, 0)
+        for descriptor in (ours, reading_end, writing_end):
+            os.close(descriptor)
 
 
 async def test_a_failing_program_shows_only_its_status(program: Program) -> None:

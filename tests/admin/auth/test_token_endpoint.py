@@ -292,6 +292,23 @@ async def test_a_provider_that_hangs_costs_the_time_limit(
     assert str(error) == f"The identity provider at {provider.url} did not answer within 0.2 s."
 
 
+async def test_an_answer_without_an_end_is_cut_off(endpoint: TokenEndpoint) -> None:
+    """It is neither waited for nor kept."""
+
+    async def flood(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await response.write(b"x" * 8192)
+        return response
+
+    async with serving(flood) as base:
+        error = await refusal(endpoint.token(f"{base}/token", _CLIENT))
+    assert error.code == "UNAVAILABLE"
+    assert "answered without an access_token: xxx" in str(error)
+
+
 async def test_nobody_there(endpoint: TokenEndpoint) -> None:
     """A refused connection says what to look at."""
     with socket.socket() as free:
