@@ -284,12 +284,12 @@ async def test_a_provider_that_hangs_costs_the_time_limit(
         return web.Response()
 
     provider.answer = hang
-    endpoint = TokenEndpoint(proxy=None, ca_file=None, time_limit=0.2, clock=clock)
+    endpoint = TokenEndpoint(proxy=None, ca_file=None, time_limit=1.0, clock=clock)
     error = await refusal(endpoint.token(provider.url, _CLIENT))
     assert arrived.is_set()
     assert error.code == "DEADLINE_EXCEEDED"
     assert not error.lasting
-    assert str(error) == f"The identity provider at {provider.url} did not answer within 0.2 s."
+    assert str(error) == f"The identity provider at {provider.url} did not answer within 1 s."
 
 
 async def test_an_answer_without_an_end_is_cut_off(endpoint: TokenEndpoint) -> None:
