@@ -139,32 +139,39 @@ class Credentials:
         )
         # A proxy answers with the same code, but never in Admin's words.
         by_proxy = PROXY_HEADER in carried and not is_admins(details)
+        admins = self._admins
+        announced = None if admins is None else await admins.announced.get()
+        bearer = None if announced is None else carried.get(announced.header)
         if by_proxy:
-            await self._proxy.refused(carried.pop(PROXY_HEADER), details)
-        if self._admins is not None:
-            await self._refused_by_admin(self._admins, carried, details)
-        elif not by_proxy:
+            try:
+                await self._proxy.refused(carried[PROXY_HEADER], details)
+            except TokenRejected:
+                # A gateway may have meant the other token, so that one is tried too.
+                if bearer is None:
+                    raise
+        if admins is not None and bearer is not None:
+            await self._renewed(admins, bearer, details)
+        elif by_proxy:
+            return
+        elif admins is None or announced is None:
             raise TokenRejected(
                 "This Admin wants a token, and none is configured: set admin.auth.type.",
                 lasting=False,
             )
-
-    @staticmethod
-    async def _refused_by_admin(admins: _Admins, carried: Mapping[str, str], details: str) -> None:
-        announced = await admins.announced.get()
-        bearer = carried.get(announced.header)
-        if bearer is not None:
-            try:
-                await admins.proof.refused(bearer, details)
-            except TokenRejected as error:
-                if not error.lasting:
-                    # Admin may have come to want it in another header.
-                    admins.announced.forget()
-                raise
         elif not announced.needed:
             # It said that it wants none, or something before it answered in its place.
             admins.discovery.proves_needed()
             admins.announced.forget()
+
+    @staticmethod
+    async def _renewed(admins: _Admins, bearer: str, details: str) -> None:
+        try:
+            await admins.proof.refused(bearer, details)
+        except TokenRejected as error:
+            if not error.lasting:
+                # Admin may have come to want it in another header.
+                admins.announced.forget()
+            raise
 
     @property
     def _announced(self) -> Announced | None:

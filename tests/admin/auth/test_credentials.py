@@ -554,6 +554,33 @@ async def test_who_refused_decides_what_is_renewed(
         assert len(provider.asked) == 3
 
 
+async def test_a_gateway_may_mean_either_token(bench: Bench, program: Callable[[str], str]) -> None:
+    """Where the proxy's program has no other token, Admin's is still got anew."""
+    proxied = program("echo the-same")
+    async with bench.credentials(**_CLIENT_SECRET, proxy_command=[proxied]) as credentials:
+        await credentials.refused(await credentials.metadata(), "Jwt is expired")
+        assert [value for _, value in await credentials.metadata()] == [
+            "Bearer the-same",
+            "Bearer token-2",
+        ]
+
+
+async def test_a_proxy_proves_nothing_about_admin(
+    bench: Bench,
+    admin: AdminServer,
+    provider: IdentityProvider,
+    program: Callable[[str], str],
+) -> None:
+    """Its refusal does not make an Admin without authentication one that wants tokens."""
+    admin.refuse_metadata = (grpc.StatusCode.UNIMPLEMENTED, "")
+    proxied = program("echo the-same")
+    async with bench.credentials(**_CLIENT_SECRET, proxy_command=[proxied]) as credentials:
+        sent = await credentials.metadata()
+        assert isinstance(await failure(credentials, refused=(sent, _BY_PROXY)), TokenRejected)
+        assert tuple(await credentials.metadata()) == tuple(sent)
+    assert provider.asked == []
+
+
 async def test_a_failing_program_for_the_proxy(
     bench: Bench, admin: AdminServer, program: Callable[[str], str]
 ) -> None:

@@ -284,12 +284,29 @@ async def test_a_provider_that_hangs_costs_the_time_limit(
         return web.Response()
 
     provider.answer = hang
-    endpoint = TokenEndpoint(proxy=None, ca_file=None, time_limit=0.2, clock=clock)
+    endpoint = TokenEndpoint(proxy=None, ca_file=None, time_limit=1.0, clock=clock)
     error = await refusal(endpoint.token(provider.url, _CLIENT))
     assert arrived.is_set()
     assert error.code == "DEADLINE_EXCEEDED"
     assert not error.lasting
-    assert str(error) == f"The identity provider at {provider.url} did not answer within 0.2 s."
+    assert str(error) == f"The identity provider at {provider.url} did not answer within 1 s."
+
+
+async def test_an_answer_without_an_end_is_cut_off(endpoint: TokenEndpoint) -> None:
+    """It is neither waited for nor kept."""
+
+    async def flood(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await response.write(b"x" * 8192)
+        return response
+
+    async with serving(flood) as base:
+        error = await refusal(endpoint.token(f"{base}/token", _CLIENT))
+    assert error.code == "UNAVAILABLE"
+    assert "answered without an access_token: xxx" in str(error)
 
 
 async def test_nobody_there(endpoint: TokenEndpoint) -> None:
