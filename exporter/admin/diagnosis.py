@@ -198,8 +198,10 @@ async def _greet_anybody(
         raise findings.unreached(error, address, seconds) from error
     if not answer:
         raise findings.no_welcome(address, material)
-    if not _is_http2(answer) or presented.protocol != "h2":
+    if not _is_http2(answer):
         raise findings.no_http2(answer, address)
+    if presented.protocol != "h2":
+        raise findings.no_alpn(address)
     return presented
 
 

@@ -66,6 +66,15 @@ def no_http2(answer: bytes, address: Address) -> Finding:
     )
 
 
+def no_alpn(address: Address) -> Finding:
+    """Say that *address* speaks HTTP/2, but does not agree on it in the handshake."""
+    return Finding(
+        Fault.NO_HTTP2,
+        f"{address} does not agree on HTTP/2 in the TLS handshake (ALPN), and gRPC insists on it",
+        advice="have the proxy before Admin offer h2 in ALPN",
+    )
+
+
 def out_of_date(certificate: x509.Certificate, now: datetime) -> Finding | None:
     """Say what is wrong with *certificate* at *now*, if anything is."""
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc

@@ -178,12 +178,12 @@ async def test_a_restart_is_noticed_within_seconds(connection: Connection, line:
 
 
 async def test_no_storm_while_admin_is_away(connection: Connection, line: Cable) -> None:
-    """However many calls fail, attempts to connect are few."""
+    """However many calls fail, attempts to connect are few; nor are they too few."""
     line.upstream, before = None, line.accepted
     line.cut()
     failed = 0
     async with asyncio.timeout(_SOON):
-        while line.accepted < before + 3:
+        while line.accepted < before + 5:
             with pytest.raises(grpc.aio.AioRpcError):
                 await ask(connection)
             failed += 1

@@ -13,6 +13,7 @@ from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.connection import Connection
 from exporter.config.settings import AdminSettings
 from tests.admin.answering import Answering, ask
+from tests.admin.test_connection import answered
 from tests.admin.test_connection_tls import Clock, authorities
 from tests.tls import Issued
 
@@ -110,6 +111,21 @@ async def test_an_admin_that_is_down_is_no_fault_of_settings() -> None:
         await server.start()
         clock.added += 6
         assert await ask(connection) == "one"
+
+
+async def test_a_certificate_that_comes_back_is_not_news() -> None:
+    """After a restart of Admin the same certificate is shown, and nobody is warned again."""
+    server = Answering(credentials=Issued.by_itself("admin").serving())
+    async with server, to(server) as (connection, clock):
+        assert await ask(connection) == "one"
+        await server.stop()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await ask(connection)
+        await server.start()
+        clock.added += 6
+        with capture_logs() as logs:
+            assert await answered(connection) == "one"
+    assert logs == []
 
 
 async def test_who_we_are_is_shown_all_the_same(tmp_path: Path) -> None:

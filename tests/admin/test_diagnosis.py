@@ -202,6 +202,12 @@ async def http1(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     await writer.wait_closed()
 
 
+async def settings_frame(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as an HTTP/2 server begins."""
+    writer.write(b"\0\0\0\x04\0\0\0\0\0")
+    await reader.read()
+
+
 async def silence(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     """Read, and say nothing."""
     await reader.read()
@@ -230,6 +236,17 @@ async def test_the_wrong_port(tmp_path: Path) -> None:
     issued.save(tmp_path / "ca.crt")
     async with listening(http1, serving_tls(issued, tmp_path)) as address:
         assert await agree(settings(address, ca_file=tmp_path / "ca.crt")) is Fault.NO_HTTP2
+
+
+async def test_http2_must_be_agreed_upon(tmp_path: Path) -> None:
+    """A proxy that speaks HTTP/2 without ALPN is no good to gRPC, and that is said."""
+    issued = Issued.by_itself("admin")
+    issued.save(tmp_path / "ca.crt")
+    async with listening(settings_frame, serving_tls(issued, tmp_path)) as address:
+        admin = settings(address, ca_file=tmp_path / "ca.crt")
+        assert await agree(admin) is Fault.NO_HTTP2
+        with pytest.raises(Finding, match=r"\(ALPN\), and gRPC insists on it"):
+            await greet(admin, now=datetime.now(UTC))
 
 
 @pytest.mark.parametrize("insecure", [True, False])
