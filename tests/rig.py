@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 from grpc.aio import AioRpcError, Metadata
 
+from exporter.admin import columns
 from exporter.admin.client import CODES, METHODS, AdminClient
 from exporter.config.settings import ScrapeSettings
 from exporter.ledger.opening import open_ledger
@@ -93,9 +94,12 @@ class SimulatedStub:
             await self._rig.at_await(method)
             self._rig.admin.executions.reveal(self._rig.clock.now())
             try:
-                return self._rig.admin.calls[method](request)
+                answer = self._rig.admin.calls[method](request)
             except Refusal as refusal:
                 raise failure(refusal.code, refusal.details) from refusal
+            if method == "ListExecutions":
+                return columns.decode(answer.SerializeToString())
+            return answer
 
         return call
 

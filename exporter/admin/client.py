@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import grpc
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
 from flyteidl.core import identifier_pb2
-from flyteidl.service import admin_pb2_grpc
 
-from exporter.admin import convert
+from exporter.admin import columns, convert
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound, nonsense
 from exporter.admin.query import Query
 from exporter.model.executions import Execution
@@ -63,7 +62,7 @@ class AdminClient:
         channel: grpc.aio.Channel,
         *,
         observer: CallObserver,
-        stub: Callable[[Any], Any] = admin_pb2_grpc.AdminServiceStub,
+        stub: Callable[[Any], Any] = columns.stub,
     ) -> None:
         self._stub = stub(channel)
         self._observer = observer
@@ -85,7 +84,7 @@ class AdminClient:
             subject=str(target),
         )
         try:
-            return Page([convert.execution(row) for row in answer.executions], answer.token)
+            return Page(*columns.page(answer))
         except ValueError as error:
             raise nonsense("ListExecutions", str(target), str(error)) from error
 

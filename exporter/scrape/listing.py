@@ -20,6 +20,8 @@ from exporter.admin.query import Query
 from exporter.model.executions import TERMINAL, Execution
 from exporter.model.time import EPOCH, Micros
 
+_TURNS_TO_LEAVE = 4
+
 Ask = Callable[[Query, str], Awaitable[Page]]
 """Asks Admin for one page of a query, from a token on."""
 
@@ -129,8 +131,10 @@ async def slices(
     while part.following is not None:
         ahead = asyncio.ensure_future(read(part.following))
         try:
-            # One turn of the loop: enough for the request to leave before the caller is busy.
-            await asyncio.sleep(0)
+            # A few turns of the loop, so that the request leaves before the caller is busy: each
+            # task on its way to the socket takes one.
+            for _ in range(_TURNS_TO_LEAVE):
+                await asyncio.sleep(0)
             yield part
             part = await ahead
         finally:
