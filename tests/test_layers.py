@@ -44,6 +44,7 @@ _HARMLESS = {
     "enum",
     "functools",
     "itertools",
+    "operator",
     "re",
     "typing",
 }

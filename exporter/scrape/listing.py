@@ -10,7 +10,7 @@ instant, in order of insertion, where a new row can only come last.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import NamedTuple, Self
 
 from exporter.admin import query
@@ -47,6 +47,8 @@ class Slice(NamedTuple):
 
     rows: list[Execution]
     following: Position | None
+    newest: Micros | None = None
+    """The newest creation time in it that is not in the future; None when there is none."""
     as_of: Micros = EPOCH
     """What Admin's clock showed at least when this was read."""
 
@@ -86,6 +88,11 @@ class Frontier(NamedTuple):
         if part.following is None and self.again:
             return self._replace(position=Position(settled), settled=settled, again=False)
         return self._replace(position=part.following, settled=settled)
+
+
+def newest(rows: Sequence[Execution], now: Micros) -> Micros | None:
+    """Return the newest creation time in *rows*, which are in order, that is not after *now*."""
+    return next((row.id.created_at for row in reversed(rows) if row.id.created_at <= now), None)
 
 
 async def read_slice(
