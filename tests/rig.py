@@ -18,6 +18,7 @@ import grpc
 from grpc.aio import AioRpcError, Metadata
 from opentelemetry.trace import NoOpTracer
 
+from exporter.admin import columns
 from exporter.admin.breaker import Breaker
 from exporter.admin.client import CODES, METHODS, AdminClient
 from exporter.admin.limits import Limits
@@ -100,9 +101,12 @@ class SimulatedStub:
             await self._rig.at_await(method)
             self._rig.admin.executions.reveal(self._rig.clock.now())
             try:
-                return self._rig.admin.calls[method](request)
+                answer = self._rig.admin.calls[method](request)
             except Refusal as refusal:
                 raise failure(refusal.code, refusal.details) from refusal
+            if method == "ListExecutions":
+                return columns.decode(answer.SerializeToString())
+            return answer
 
         return call
 

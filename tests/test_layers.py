@@ -46,6 +46,7 @@ _HARMLESS = {
     "enum",
     "functools",
     "itertools",
+    "operator",
     "re",
     "typing",
 }

@@ -14,7 +14,7 @@ import grpc
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
 from flyteidl.core import identifier_pb2
 
-from exporter.admin import convert
+from exporter.admin import columns, convert
 from exporter.admin.errors import AdminError, nonsense
 from exporter.admin.query import Query
 from exporter.admin.question import Question
@@ -96,7 +96,7 @@ class AdminClient:
             )
         )
         try:
-            return Page([convert.execution(row) for row in answer.executions], answer.token)
+            return Page(*columns.page(answer))
         except ValueError as error:
             raise nonsense("ListExecutions", str(target), str(error)) from error
 

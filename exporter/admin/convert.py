@@ -9,13 +9,15 @@ from exporter.model.executions import Execution, ExecutionId, Mode, Phase
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 
-_PHASES = {phase.value: phase for phase in Phase}
-_MODES = {mode.value: mode for mode in Mode}
+PHASES = {phase.value: phase for phase in Phase}
+"""Phases by Flyte's numbers; any other number is UNRECOGNIZED."""
+MODES = {mode.value: mode for mode in Mode}
+"""Modes likewise."""
 _TASK = identifier_pb2.TASK
 _new = tuple.__new__
-_END_OF_TIME = 253_402_300_800 * SECOND
+END_OF_TIME = 253_402_300_800 * SECOND
 """The year 10000, where RFC 3339 ends."""
-_LONGEST = 10_000 * 366 * 24 * 3600
+LONGEST = 10_000 * 366 * 24 * 3600
 """Seconds; a protobuf duration may be a little longer than all of time, a timedelta may not."""
 _GENERATED = ".flytegen."
 """How flyteadmin names the workflow it makes around a single task."""
@@ -36,31 +38,28 @@ def execution(message: Any) -> Execution:
     spec = message.spec
     plan = spec.launch_plan
     name = message.id.name
-    launch_plan = plan.name
-    if not name or "\0" in name or "\0" in launch_plan:
-        raise ValueError(f"an execution called {name!r} of launch plan {launch_plan!r}")
-    if plan.resource_type == _TASK:
-        launch_plan = _GENERATED + launch_plan
+    if not name or "\0" in name or "\0" in plan.name:
+        raise ValueError(f"an execution called {name!r} of launch plan {plan.name!r}")
     created, updated, started_at = closure.created_at, closure.updated_at, None
     created_at = created.seconds * SECOND + created.nanos // 1000
     updated_at = updated.seconds * SECOND + updated.nanos // 1000
-    if not 0 <= created_at < _END_OF_TIME:
+    if not 0 <= created_at < END_OF_TIME:
         raise ValueError(f"an execution called {name!r} from a time that no calendar has")
-    if not 0 <= updated_at < _END_OF_TIME:
+    if not 0 <= updated_at < END_OF_TIME:
         updated_at = created_at
     if closure.HasField("started_at"):
         started = closure.started_at
         started_at = started.seconds * SECOND + started.nanos // 1000
-        if not 0 <= started_at < _END_OF_TIME:
+        if not 0 <= started_at < END_OF_TIME:
             started_at = None
     # The plain constructors of named tuples would take a tenth of a poll's time.
     return _new(
         Execution,
         (
             _new(ExecutionId, (name, created_at)),
-            _PHASES.get(closure.phase, Phase.UNRECOGNIZED),
-            _MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED),
-            launch_plan,
+            PHASES.get(closure.phase, Phase.UNRECOGNIZED),
+            MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED),
+            launch_plan(plan),
             started_at,
             updated_at,
             _duration(closure.duration) if closure.HasField("duration") else None,
@@ -68,9 +67,15 @@ def execution(message: Any) -> Execution:
     )
 
 
+def launch_plan(identifier: Any) -> str:
+    """Return the name of a launch plan; for a single task's, the one that flyteadmin gives it."""
+    name: str = identifier.name
+    return _GENERATED + name if identifier.resource_type == _TASK else name
+
+
 def _duration(duration: Any) -> timedelta | None:
     whole = duration.seconds
-    if not -_LONGEST < whole < _LONGEST:
+    if not -LONGEST < whole < LONGEST:
         return None
     return timedelta(0, whole, duration.nanos // 1000)
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from flyteidl.service import admin_pb2_grpc
-
+from exporter.admin import columns
 from exporter.admin.connection import Connection
 
 _HANGS = 3
@@ -29,7 +28,7 @@ class Line:
         """
         channel = await self._connection.channel()
         if channel is not self._channel:
-            self._channel, self._stub = channel, admin_pb2_grpc.AdminServiceStub(channel)
+            self._channel, self._stub = channel, columns.stub(channel)
         return self._stub
 
     def ended(self, *, answered: bool) -> None:

@@ -210,9 +210,8 @@ class Book:
                 diverted[key[0]] += len(values)
             total, buckets = additions.get(series, (0.0, {}))
             bounds = self._bounds[series.family]
-            for value in values:
-                place = bisect_left(bounds, value)
-                buckets[place] = buckets.get(place, 0) + 1
+            for place, count in Counter(bisect_left(bounds, value) for value in values).items():
+                buckets[place] = buckets.get(place, 0) + count
             additions[series] = (total + sum(values), buckets)
         return Posting(
             [Addition(series, *added) for series, added in additions.items()],

@@ -6,10 +6,11 @@ series appears with: a launch gives birth to the launch plan's counters of succe
 to its histogram. Outcomes that are not near certain (ABORTED) are born when they first happen.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import attrgetter
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
@@ -22,6 +23,8 @@ SeriesKey = tuple[Family, tuple[str, ...]]
 """A series: its family and its label values, in the family's order."""
 
 _NOTHING = timedelta()
+_HOW = attrgetter("launch_plan", "mode")
+_HOW_AND_END = attrgetter("launch_plan", "mode", "phase")
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 
 
@@ -45,8 +48,8 @@ class Increments:
 
 def measure(target: Target, events: Events) -> Increments:
     """Work out what *events* of *target* add."""
-    launched = Counter((row.launch_plan, row.mode) for row in events.launched)
-    finished = Counter((row.launch_plan, row.mode, row.phase) for row in events.finished)
+    launched = Counter(map(_HOW, events.launched))
+    finished = Counter(map(_HOW_AND_END, events.finished))
     births: dict[SeriesKey, None] = dict.fromkeys(_births_of_target(target))
     # In the order in which they came: who is the last to fit the series limit is no matter of luck.
     primed = dict.fromkeys((row.launch_plan, row.mode) for row in events.primed)
@@ -61,8 +64,7 @@ def measure(target: Target, events: Events) -> Increments:
         counts[catalog.EXECUTIONS_FINISHED, labels] = count
     if events.started:
         counts[catalog.EXECUTIONS_STARTED, target] = len(events.started)
-        queued = [_queued_seconds(row) for row in events.started]
-        observations[catalog.EXECUTION_QUEUE_DURATION, target] = queued
+        observations[catalog.EXECUTION_QUEUE_DURATION, target] = _queued(events.started)
     for launch_plan, seconds in _durations(events.finished).items():
         observations[catalog.EXECUTION_DURATION, (*target, launch_plan)] = seconds
     plans = {launch_plan for launch_plan, _ in launched}
@@ -88,15 +90,18 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
 
 def _durations(finished: Iterable[Execution]) -> dict[str, list[float]]:
     """Return how long the successes ran, by launch plan."""
-    lasted: dict[str, list[float]] = {}
-    for row in finished:
+    lasted: defaultdict[str, list[float]] = defaultdict(list)
+    for _, phase, _, launch_plan, _, _, duration in finished:
         # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
-        if row.phase is Phase.SUCCEEDED and row.duration is not None and row.duration > _NOTHING:
-            lasted.setdefault(row.launch_plan, []).append(row.duration.total_seconds())
+        if phase is Phase.SUCCEEDED and duration is not None and duration > _NOTHING:
+            lasted[launch_plan].append(duration.total_seconds())
     return lasted
 
 
-def _queued_seconds(execution: Execution) -> float:
-    """Return the time from creation to start; the two clocks may disagree, so never below 0."""
-    started_at = execution.started_at or execution.id.created_at
-    return max(0, started_at - execution.id.created_at) / SECOND
+def _queued(started: Iterable[Execution]) -> list[float]:
+    """Return the times from creation to start; two clocks may disagree, so none is below 0."""
+    # Each row is taken apart at once: to ask it for one field after the other is twice as slow.
+    return [
+        (started_at - created_at) / SECOND if started_at and started_at > created_at else 0.0
+        for (_, created_at), _, _, _, started_at, _, _ in started
+    ]

@@ -1,8 +1,5 @@
 """What one target learns from the others: how far Admin's clock has come."""
 
-from collections.abc import Iterable
-
-from exporter.model.executions import Execution
 from exporter.model.time import SECOND, Micros
 
 
@@ -10,9 +7,9 @@ class Fleet:
     """
     The newest creation time seen on any target.
 
-    It stands for Admin's clock, which nobody tells us: an idle target's cursor moves with it. A row
-    dated later than our own clock is left out, because one such row would carry every cursor past
-    what is yet to come.
+    It stands for Admin's clock, which nobody tells us: an idle target's cursor moves with it. Rows
+    dated later than our own clock are not for it (`listing.newest`), because one such row would
+    carry every cursor past what is yet to come.
     """
 
     def __init__(self, newest: Micros | None = None) -> None:
@@ -29,9 +26,9 @@ class Fleet:
         """Return the newest creation time seen so far, or *otherwise* when there was none."""
         return otherwise if self._newest is None else self._newest
 
-    def note(self, rows: Iterable[Execution], now: Micros, monotonic: float) -> None:
-        """Take note of *rows*, read when our clocks showed *now* and *monotonic*."""
-        self._newest = newest(rows, now, self._newest)
+    def note(self, newest: Micros, monotonic: float) -> None:
+        """Take note of a row created at *newest*, read when our clock showed *monotonic*."""
+        self._newest = max(newest, self.newest(newest))
         self._set_clock(monotonic)
 
     def clock(self, now: Micros, monotonic: float) -> Micros | None:
@@ -50,11 +47,3 @@ class Fleet:
         if self._newest is not None:
             lead = self._newest - round(monotonic * SECOND)
             self._lead = lead if self._lead is None else max(self._lead, lead)
-
-
-def newest(rows: Iterable[Execution], now: Micros, otherwise: Micros | None) -> Micros | None:
-    """Return the newest creation time in *rows* not after *now*, or *otherwise* if later."""
-    latest = max((row.id.created_at for row in rows if row.id.created_at <= now), default=None)
-    if latest is None or (otherwise is not None and otherwise > latest):
-        return otherwise
-    return latest

@@ -21,8 +21,8 @@ from exporter.model.clock import Clock
 from exporter.model.executions import Execution
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, rfc3339
-from exporter.scrape.fleet import Fleet, newest
-from exporter.scrape.listing import Position, Slice, read_slice
+from exporter.scrape.fleet import Fleet
+from exporter.scrape.listing import Position, Slice, newest, read_slice
 from exporter.scrape.paging import PageSize
 from exporter.telemetry.log import get_logger
 
@@ -106,10 +106,13 @@ class Inquiry:
                 subject=str(self._target),
                 which=f"the first execution created at or after {rfc3339(position.instant)}",
             ) from error
-        now = self._clock.now()
-        self._fleet.note(part.rows, now, self._clock.monotonic())
-        # That its newest row was there when we asked dates the answer, too.
-        return part._replace(as_of=newest(part.rows, now, asked_at) or EPOCH)
+        latest = newest(part.rows, self._clock.now())
+        as_of = asked_at or EPOCH
+        if latest is not None:
+            self._fleet.note(latest, self._clock.monotonic())
+            # That this row was there already dates the answer, too.
+            as_of = max(as_of, latest)
+        return part._replace(newest=latest, as_of=as_of)
 
     async def named(self, names: Sequence[str]) -> tuple[int, Sequence[Execution]]:
         """

@@ -10,7 +10,7 @@ instant, in order of insertion, where a new row can only come last.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import NamedTuple, Self
 
 from exporter.admin import query
@@ -19,6 +19,8 @@ from exporter.admin.errors import nonsense
 from exporter.admin.query import Query
 from exporter.model.executions import TERMINAL, Execution
 from exporter.model.time import EPOCH, Micros
+
+_TURNS_TO_LEAVE = 4
 
 Ask = Callable[[Query, str], Awaitable[Page]]
 """Asks Admin for one page of a query, from a token on."""
@@ -45,6 +47,8 @@ class Slice(NamedTuple):
 
     rows: list[Execution]
     following: Position | None
+    newest: Micros | None = None
+    """The newest creation time in it that is not in the future; None when there is none."""
     as_of: Micros = EPOCH
     """What Admin's clock showed at least when this was read."""
 
@@ -84,6 +88,11 @@ class Frontier(NamedTuple):
         if part.following is None and self.again:
             return self._replace(position=Position(settled), settled=settled, again=False)
         return self._replace(position=part.following, settled=settled)
+
+
+def newest(rows: Sequence[Execution], now: Micros) -> Micros | None:
+    """Return the newest creation time in *rows*, which are in order, that is not after *now*."""
+    return next((row.id.created_at for row in reversed(rows) if row.id.created_at <= now), None)
 
 
 async def read_slice(
@@ -129,8 +138,10 @@ async def slices(
     while part.following is not None:
         ahead = asyncio.ensure_future(read(part.following))
         try:
-            # One turn of the loop: enough for the request to leave before the caller is busy.
-            await asyncio.sleep(0)
+            # A few turns of the loop, so that the request leaves before the caller is busy: each
+            # task on its way to the socket takes one.
+            for _ in range(_TURNS_TO_LEAVE):
+                await asyncio.sleep(0)
             yield part
             part = await ahead
         finally:

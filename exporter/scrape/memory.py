@@ -1,6 +1,6 @@
 """What is known of one target, in memory: the ledger's rows, and an index of the live set."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from exporter.ledger.records import TargetRecord
 from exporter.model.executions import TERMINAL, ExecutionId, Tracked
@@ -13,14 +13,12 @@ class Memory:
     def __init__(self, record: TargetRecord) -> None:
         self.progress = record.progress
         self._rows = record.rows
+        self.get: Callable[[ExecutionId], Tracked | None] = record.rows.get
+        """Returns what is known of one execution. The dict's own, as it is asked for every row."""
         self._live: dict[str, dict[ExecutionId, Tracked]] = {}
         for key, row in record.rows.items():
             if row.is_live:
                 self._live.setdefault(row.launch_plan, {})[key] = row
-
-    def get(self, key: ExecutionId, /) -> Tracked | None:
-        """Return what is known of one execution."""
-        return self._rows.get(key)
 
     def live(self) -> Iterator[ExecutionId]:
         """Yield the live set."""
@@ -47,16 +45,18 @@ class Memory:
             The launch plans whose part of the live set changed.
         """
         touched: set[str] = set()
-        for key, row in rows.items():
-            before = self._rows.get(key)
-            if before is not None and before.is_live:
+        # Most rows were not known and are over: neither loop has a turn for them.
+        for key in self._rows.keys() & rows.keys():
+            before = self._rows[key]
+            if before.is_live:
                 touched.add(before.launch_plan)
                 live = self._live[before.launch_plan]
                 del live[key]
                 if not live:
                     del self._live[before.launch_plan]
-            self._rows[key] = row
-            if row.is_live:
+        self._rows.update(rows)
+        for key, row in rows.items():
+            if row.phase not in TERMINAL and row.is_live:
                 touched.add(row.launch_plan)
                 self._live.setdefault(row.launch_plan, {})[key] = row
         if progress is not None:

@@ -16,6 +16,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from operator import attrgetter
 
 from opentelemetry.trace import Tracer
 
@@ -34,7 +35,7 @@ from exporter.model.progress import Progress
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
-from exporter.scrape.fleet import Fleet, newest
+from exporter.scrape.fleet import Fleet
 from exporter.scrape.inquiry import Inquiry, PollTimeout
 from exporter.scrape.listing import BEGINNING, Frontier, Position, Slice, slices
 from exporter.scrape.memory import Memory
@@ -52,6 +53,8 @@ _NEW_SHARE = 0.5
 
 _HOPELESS = frozenset({"DEADLINE_EXCEEDED", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNAVAILABLE"})
 """What a list fails with when the next question would fail likewise, after as long a wait."""
+
+_ID = attrgetter("id")
 
 log = get_logger(__name__)
 
@@ -216,7 +219,7 @@ class Poller:
             async for part, following in parts:
                 frontier = following
                 rows += part.rows
-                progress = self._advanced(progress, self._newest(part), frontier)
+                progress = self._advanced(progress, part.newest, frontier)
         progress = self._advanced(progress, horizon, frontier)
         read = partial(self._inquiry.slice, step="reconcile", live_only=True)
         async with aclosing(slices(read, BEGINNING)) as live:
@@ -276,8 +279,8 @@ class Poller:
                     async for part, following in parts:
                         frontier = following
                         new.rows += part.rows
-                        new.seen.update(row.id for row in part.rows)
-                        new.progress = self._advanced(new.progress, self._newest(part), frontier)
+                        new.seen.update(map(_ID, part.rows))
+                        new.progress = self._advanced(new.progress, part.newest, frontier)
                         busy = writing is not None and not writing.done()
                         few = len(new.rows) < _MOST_ROWS_AT_ONCE
                         if frontier.position is None or (busy and few):
@@ -318,9 +321,6 @@ class Poller:
                 async for part in parts:
                     frontier = frontier.after(part, self._overlap)
                     yield part, frontier
-
-    def _newest(self, part: Slice) -> Micros | None:
-        return newest(part.rows, self._services.clock.now(), None)
 
     def _advanced(self, progress: Progress, upto: Micros | None, frontier: Frontier) -> Progress:
         """

@@ -13,13 +13,16 @@ The rules, each of which somebody's numbers once broke:
    vanished, and vanished is not finished.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Protocol
 
 from exporter.model.events import Events, SteppedBack, Vanished
 from exporter.model.executions import OVER, TERMINAL, Execution, ExecutionId, Phase, Tracked
 from exporter.model.time import Micros
+
+_ID = attrgetter("id")
 
 
 class Known(Protocol):
@@ -43,7 +46,7 @@ class Observed:
     rows: dict[ExecutionId, Tracked] = field(default_factory=dict)
 
 
-def observe(known: Known, seen: Iterable[Execution], now: Micros) -> Observed:
+def observe(known: Known, seen: Sequence[Execution], now: Micros) -> Observed:
     """
     Work out what happened to each execution since we last looked.
 
@@ -59,10 +62,10 @@ def observe(known: Known, seen: Iterable[Execution], now: Micros) -> Observed:
     """
     observed = Observed()
     events, rows = observed.events, observed.rows
-    for execution in _one_each(seen):
-        key = execution.id
+    get = known.get
+    for key, execution in _one_each(seen).items():
         phase = execution.phase
-        before = known.get(key)
+        before = get(key)
         if before is None:
             events.launched.append(execution)
         elif before.phase in TERMINAL:
@@ -82,14 +85,14 @@ def observe(known: Known, seen: Iterable[Execution], now: Micros) -> Observed:
     return observed
 
 
-def prime(seen: Iterable[Execution], now: Micros) -> Observed:
+def prime(seen: Sequence[Execution], now: Micros) -> Observed:
     """
     Take note of what is there at a cold start, counting none of it.
 
     Whatever is already over stays uncounted for ever; whatever is not will be counted when it is.
     """
     observed = Observed()
-    for execution in _one_each(seen):
+    for execution in _one_each(seen).values():
         observed.events.primed.append(execution)
         over = OVER.get(execution.phase)
         observed.rows[execution.id] = over or _tracked(execution, None, now)
@@ -117,14 +120,16 @@ def levels(live: Iterable[Tracked]) -> Mapping[Phase, tuple[int, Micros]]:
     return counted
 
 
-def _one_each(seen: Iterable[Execution]) -> Iterable[Execution]:
+def _one_each(seen: Sequence[Execution]) -> dict[ExecutionId, Execution]:
     """Keep the furthest row of each execution, whatever the order they came in."""
-    best: dict[ExecutionId, Execution] = {}
+    best = dict(zip(map(_ID, seen), seen, strict=True))
+    if len(best) == len(seen):
+        return best
     for execution in seen:
-        other = best.setdefault(execution.id, execution)
+        other = best[execution.id]
         if other is not execution and _progress(execution) > _progress(other):
             best[execution.id] = execution
-    return best.values()
+    return best
 
 
 def _progress(execution: Execution) -> tuple[bool, bool, Micros, Phase]:

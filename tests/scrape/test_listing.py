@@ -3,7 +3,8 @@
 import pytest
 
 from exporter.model.time import Micros
-from exporter.scrape.listing import Frontier, Position, Slice
+from exporter.scrape.listing import Frontier, Position, Slice, newest
+from tests.rows import after, execution
 
 _OVERLAP = 100
 
@@ -11,7 +12,7 @@ _OVERLAP = 100
 def part(following: int | None, *, as_of: int, inclusive: bool = True) -> Slice:
     """Return a slice up to *following*, read when Admin's clock showed *as_of*."""
     ahead = None if following is None else Position(Micros(following), inclusive)
-    return Slice([], ahead, Micros(as_of))
+    return Slice([], ahead, as_of=Micros(as_of))
 
 
 def run(begin: int, *parts: Slice) -> Frontier:
@@ -75,3 +76,12 @@ def test_a_list_that_is_cut_off_again_remembers_the_first_time() -> None:
     second = first.resumed().after(part(1200, as_of=1250), _OVERLAP)
     last = second.resumed().after(part(None, as_of=1500), _OVERLAP)
     assert last.position == Position(Micros(900))
+
+
+def test_the_newest_row_is_not_one_of_the_future() -> None:
+    """A row dated later than our clock tells nothing of Admin's."""
+    rows = [execution(created=seconds) for seconds in (1, 5, 5, 900)]
+    assert newest(rows, after(10)) == after(5)
+    assert newest(rows, after(5)) == after(5)
+    assert newest(rows[3:], after(10)) is None
+    assert newest([], after(10)) is None
