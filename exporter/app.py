@@ -37,7 +37,6 @@ from exporter.scrape.upkeep import Upkeep
 from exporter.scrape.worker import Outcome
 from exporter.telemetry.clock import SystemClock
 from exporter.telemetry.log import get_logger
-from exporter.telemetry.outcomes import SPAN_OUTCOMES
 from exporter.telemetry.tracing import start_tracing
 from exporter.web.server import serve
 
@@ -127,7 +126,6 @@ async def start(
             reasons=tuple(correction.value for correction in Correction),
             retries=REASONS,
             token_outcomes=TOKEN_OUTCOMES,
-            span_outcomes=SPAN_OUTCOMES,
         )
         exposition = Exposition(process)
         book = _book(settings.metrics, ledger, exposition, process, clock)

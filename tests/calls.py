@@ -13,7 +13,7 @@ class Calls:
     Attributes:
         finished: Method and gRPC status of each call.
         seconds: How long each call took.
-        traces: The trace of each call; empty where it has none.
+        traces: The trace of each call; None where it has none.
         attempts: gRPC status of each attempt that was sent.
         retries: Why attempts followed others.
         waits: Seconds that calls waited for the rate limit.
@@ -24,7 +24,7 @@ class Calls:
 
     finished: list[tuple[str, str]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
-    traces: list[str] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
@@ -32,7 +32,9 @@ class Calls:
     refreshes: list[str] = field(default_factory=list)
     expiries: list[Micros | None] = field(default_factory=list)
 
-    def call_finished(self, *, method: str, code: str, seconds: float, trace_id: str = "") -> None:
+    def call_finished(
+        self, *, method: str, code: str, seconds: float, trace_id: str | None = None
+    ) -> None:
         """Take note of one call."""
         assert seconds >= 0
         self.finished.append((method, code))

@@ -10,10 +10,10 @@ import grpc
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as service_grpc
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 _PATIENCE_SECONDS = 20
+_HASTE_SECONDS = 0.05  # to aiohttp, 0 is for ever
 _PATH = "/v1/traces"
 
 Protocol = Literal["grpc", "http/protobuf"]
@@ -151,7 +151,7 @@ async def _http(receiver: Receiver, port: int) -> AsyncIterator[None]:
 
     application = web.Application()
     application.router.add_post(_PATH, export)
-    runner = web.AppRunner(application, shutdown_timeout=0)
+    runner = web.AppRunner(application, shutdown_timeout=_HASTE_SECONDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)
@@ -180,5 +180,4 @@ def _decoded(
 
 
 def _plain(pairs: Any) -> dict[str, Any]:
-    pair: KeyValue
     return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}

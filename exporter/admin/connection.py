@@ -114,7 +114,7 @@ class Connection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.renew()
+        self._retire()
         await self._close_retired(until=float("inf"))
 
     async def channel(self) -> grpc.aio.Channel:
@@ -144,10 +144,9 @@ class Connection:
         For calls that time out one after the other: the connection to a proxy that hangs looks
         sound for ever, and another may lead elsewhere.
         """
-        if self._channel is not None:
-            lasting = 2 * self._settings.timeout.total_seconds()
-            self._retired.append((self._clock.monotonic() + lasting, self._channel))
-        self._channel, self._recipe, self._look_at = None, None, 0.0
+        if self._channel is not None and self._recipe is not None:
+            self._retire()
+            self._channel = self._open(self._recipe)
 
     def _is_time(self) -> bool:
         return self._clock.monotonic() >= self._look_at
@@ -179,8 +178,15 @@ class Connection:
             return
         if self._channel is not None:
             log.info("certificates changed, calls use a new connection")
-            self.renew()
+            self._retire()
         self._channel, self._recipe = self._open(recipe), recipe
+
+    def _retire(self) -> None:
+        """Use the channel for no other call, and close it when none on it can be left."""
+        if self._channel is not None:
+            lasting = 2 * self._settings.timeout.total_seconds()
+            self._retired.append((self._clock.monotonic() + lasting, self._channel))
+            self._channel = None
 
     def _open(self, recipe: _Recipe) -> grpc.aio.Channel:
         options = list(_OPTIONS)

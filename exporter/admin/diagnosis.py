@@ -188,7 +188,9 @@ async def _greet_anybody(
             presented = shown(streams)
             answer = await _answer(streams, seconds)
     except (ssl.SSLError, ConnectionError, TimeoutError) as error:
-        await _refuse_plaintext(address, seconds)
+        if "ALERT" not in str(error):
+            # Only who speaks TLS can say in it that he will not.
+            await _refuse_plaintext(address, seconds)
         if isinstance(error, ssl.SSLError):
             raise findings.no_handshake(error, material) from error
         raise findings.unreached(error, address, seconds) from error

@@ -11,14 +11,10 @@ Source: OpenTelemetry semantic conventions for gRPC: `rpc.system.name`, `rpc.met
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry import propagate
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, format_trace_id
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from exporter.admin.errors import AdminError
 from exporter.admin.question import Question
-
-Metadata = tuple[tuple[str, str], ...]
-"""gRPC metadata: pairs of a lower-case key and a value."""
 
 _SERVICE = "flyteidl.service.AdminService"
 _SYSTEM = "grpc"
@@ -68,18 +64,3 @@ class Spans:
                 raise
             finally:
                 span.set_attribute("rpc.response.status_code", code)
-
-
-def propagated(span: Span) -> Metadata:
-    """Return the W3C trace context that a server is to continue *span* by; nothing when off."""
-    if not span.get_span_context().is_valid:
-        return ()
-    carrier: dict[str, str] = {}
-    propagate.inject(carrier)
-    return tuple(carrier.items())
-
-
-def sampled_trace(span: Span) -> str:
-    """Return the trace of *span* in hexadecimal; empty when it is not sampled."""
-    context = span.get_span_context()
-    return format_trace_id(context.trace_id) if context.trace_flags.sampled else ""

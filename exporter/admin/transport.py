@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
-from opentelemetry.trace import Span
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -50,7 +49,8 @@ from exporter.admin.errors import (
 from exporter.admin.limits import Limits
 from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
-from exporter.admin.spans import Metadata, Spans, propagated, sampled_trace
+from exporter.admin.spans import Spans
+from exporter.telemetry.context import sampled_trace_id, trace_metadata
 from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -58,11 +58,17 @@ log = get_logger(__name__)
 _UNREACHED, _HUNG = "UNAVAILABLE", "DEADLINE_EXCEEDED"
 
 
+Metadata = tuple[tuple[str, str], ...]
+"""gRPC metadata: pairs of a lower-case key and a value."""
+
+
 class CallObserver(Protocol):
     """Is told what becomes of calls."""
 
-    def call_finished(self, *, method: str, code: str, seconds: float, trace_id: str = "") -> None:
-        """Take note of one call of *method*, after its retries, and of its trace if sampled."""
+    def call_finished(
+        self, *, method: str, code: str, seconds: float, trace_id: str | None = None
+    ) -> None:
+        """Take note of one call of *method*, after its retries; its trace, if that is kept."""
 
     def attempt_finished(self, *, code: str, seconds: float) -> None:
         """Take note of one attempt that was sent."""
@@ -144,7 +150,7 @@ class Transport:
                     method=question.method,
                     code=code,
                     seconds=time.monotonic() - began,
-                    trace_id=sampled_trace(span),
+                    trace_id=sampled_trace_id(),
                 )
 
 
@@ -215,12 +221,12 @@ class _Call:
             async with transport.limits.room(within=self._remaining()):
                 if not transport.breaker.admits(time.monotonic()):
                     raise self._not_sent(CircuitOpen, _UNREACHED, _OPEN % transport.breaker.why)
-                with transport.spans.attempt(question, number=number) as span:
-                    return await self._sent(span, stub, metadata)
+                with transport.spans.attempt(question, number=number):
+                    return await self._sent(stub, metadata)
         except TimeoutError as error:
             raise self._not_sent(HeldBack, _HUNG, _NO_ROOM) from error
 
-    async def _sent(self, span: Span, stub: Any, metadata: Metadata) -> Any:
+    async def _sent(self, stub: Any, metadata: Metadata) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""
         transport, question = self._transport, self._question
         timeout = min(transport.attempt_timeout, self._remaining())
@@ -228,7 +234,7 @@ class _Call:
         code, why = "", ""
         try:
             answer = await getattr(stub, question.method)(
-                question.request, timeout=timeout, metadata=(*metadata, *propagated(span))
+                question.request, timeout=timeout, metadata=(*metadata, *trace_metadata())
             )
             code = "OK"
         except grpc.aio.AioRpcError as error:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from exporter.config.section import Section
 from exporter.config.text import (
+    Audience,
     Command,
     HostName,
     MetadataKey,
@@ -48,12 +49,9 @@ KEYS_OF_TYPE = {
 """What each `admin.auth.type` reads, besides what all of them do."""
 
 _TYPE_OF_KEY = {key: kind for kind, keys in KEYS_OF_TYPE.items() for key in keys}
-_ONLY_WITH_TLS = (
-    "insecure_skip_verify",
-    "ca_file",
-    "client_cert_file",
-    "client_key_file",
-    "server_name",
+_ONLY_WITH_TLS = ("insecure_skip_verify", "client_cert_file", "client_key_file", "server_name")
+_WITHOUT_TLS = (
+    "is about TLS, which admin.insecure turns off; remove this, or set admin.insecure to false."
 )
 
 
@@ -96,7 +94,7 @@ class AuthSettings(Section):
     """
     scopes: Scopes = ()
     """Scopes to ask for; by default those that Flyte Admin names. For `client_secret`."""
-    audience: Name | None = None
+    audience: Audience | None = None
     """
     Audience to ask for; by default the one that Flyte Admin names, if any. For `client_secret`.
 
@@ -239,7 +237,7 @@ class AdminSettings(Section):
     """
     Certificates (PEM) of the authorities that may vouch for Flyte Admin; by default the system's.
 
-    Read again when it changes.
+    They may vouch for the token endpoint too, beside the system's. Read again when it changes.
     """
     client_cert_file: FilePath | None = None
     """Our own certificate (PEM), where Flyte Admin or a mesh wants one; read again on rotation."""
@@ -273,11 +271,17 @@ class AdminSettings(Section):
     def _only_with_tls(cls, value: object, info: ValidationInfo) -> object:
         """Refuse settings of TLS where there is none."""
         if value and info.data.get("insecure"):
-            sentence = (
-                "is about TLS, which admin.insecure turns off; remove this, or set admin.insecure "
-                "to false."
-            )
-            raise conflict(sentence, other="insecure")
+            raise conflict(_WITHOUT_TLS, other="insecure")
+        return value
+
+    @field_validator("auth")
+    @classmethod
+    def _authorities_have_somebody_to_vouch_for(
+        cls, value: AuthSettings, info: ValidationInfo
+    ) -> AuthSettings:
+        """Refuse authorities where neither Admin nor a token endpoint shows a certificate."""
+        if info.data.get("insecure") and info.data.get("ca_file") and value.type != "client_secret":
+            raise conflict(_WITHOUT_TLS, other="ca_file", at_other=True)
         return value
 
     @field_validator("ca_file")

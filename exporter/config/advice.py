@@ -3,8 +3,9 @@
 from difflib import get_close_matches
 
 from exporter.config.document import KeyPath
+from exporter.config.problems import dotted
 from exporter.config.settings import Settings
-from exporter.config.tree import SECTIONS
+from exporter.config.tree import SECTIONS, SETTINGS
 
 _SECRETS = {
     **dict.fromkeys(
@@ -29,8 +30,22 @@ def for_unknown(path: KeyPath) -> str:
     """Say which key may have been meant by the last one of *path*."""
     if path[0] == "admin" and (secret := for_secret(str(path[-1]))):
         return secret
+    key = str(path[-1])
+    if elsewhere := _elsewhere(key):
+        return f'did you mean "{elsewhere}"?'
     model = SECTIONS.get(path[:-1], Settings)
     known = sorted(model.model_fields)
-    if near := get_close_matches(str(path[-1]), known, n=1):
+    if near := get_close_matches(key, known, n=1):
         return f'did you mean "{near[0]}"?'
     return f"known keys: {', '.join(known)}."
+
+
+def _elsewhere(key: str) -> str | None:
+    """Return the only setting or section of that name; flytectl's are flat and in camel case."""
+    paths = (*SECTIONS, *SETTINGS)
+    same = [path for path in paths if _letters(str(path[-1])) == _letters(key)]
+    return dotted(same[0]) if len(same) == 1 else None
+
+
+def _letters(key: str) -> str:
+    return key.replace("_", "").replace("-", "").lower()

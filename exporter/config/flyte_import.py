@@ -123,13 +123,16 @@ class _Translation:
         """Fill in values and problems."""
         self._switch(_INSECURE, flyte.INSECURE)
         self._endpoint()
-        if not (_INSECURE in self.own and self._is_on(_INSECURE)):
-            if _CA_FILE not in self.own:
-                self._switch(_SKIP_VERIFY, flyte.SKIP_VERIFY)
-            if not (_SKIP_VERIFY in self.own and self._is_on(_SKIP_VERIFY)):
-                self._copy(_CA_FILE, flyte.CA_FILE)
         self._list((*_AUTH, "proxy_command"), flyte.PROXY_COMMAND)
-        self._authentication(self._type())
+        kind = self._type()
+        self._authentication(kind)
+        # Of TLS, what our own settings leave a use for.
+        plaintext = _INSECURE in self.own and self._is_on(_INSECURE)
+        if not plaintext and _CA_FILE not in self.own:
+            self._switch(_SKIP_VERIFY, flyte.SKIP_VERIFY)
+        trusting = _SKIP_VERIFY in self.own and self._is_on(_SKIP_VERIFY)
+        if not trusting and (kind == "client_secret" or not plaintext):
+            self._copy(_CA_FILE, flyte.CA_FILE)
 
     def _authentication(self, kind: str | None) -> None:
         match kind:

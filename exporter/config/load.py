@@ -150,7 +150,8 @@ class _Sources:
                 return self._at(path, sentence)
             case "conflict":
                 other = (*path[:-1], facts["other"])
-                return self._at(path if self._is_set(path) else other, facts["sentence"])
+                here = self._is_set(path) and not facts["at_other"]
+                return self._at(path if here else other, facts["sentence"])
             case "unfit":
                 return self._unfit(path, error["input"], facts)
             case _:

@@ -29,6 +29,7 @@ Admin.
 - **Durations** carry their unit: `250ms`, `30s`, `1h30m`, `2d`. A bare number is refused.
 - **Environment variables** win over the file. Each setting has one, named in the tables. Its value
   is read as YAML, and a list replaces the whole list: `["*/production", "*/staging"]`.
+- flytekit's own variables, such as `FLYTE_PLATFORM_URL`, count where neither says otherwise.
 - **Secrets** never stand in the file: settings name the file or the variable that holds one. What
   stands where a secret might be put by mistake is not repeated in messages.
 - `null` leaves a setting unset.

@@ -86,6 +86,9 @@ def read_scope(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(read_name), Expected('text such as "flyte-exporter"')]
+Audience = Annotated[
+    str, AfterValidator(read_name), Expected('text such as "https://flyte.example.com"')
+]
 HostName = Annotated[
     str, AfterValidator(read_host_name), Expected('a host name, such as "flyte.example.com"')
 ]

@@ -79,9 +79,17 @@ def unfit(*, expected: str = "", advice: str = "", item: int | None = None) -> P
     return PydanticCustomError("unfit", "expected {expected}; {advice}", facts)
 
 
-def conflict(sentence: str, *, other: str) -> PydanticCustomError:
-    """Return the error for a value that does not go with that of the setting *other*."""
-    return PydanticCustomError("conflict", "{sentence}", {"sentence": sentence, "other": other})
+def conflict(sentence: str, *, other: str, at_other: bool = False) -> PydanticCustomError:
+    """
+    Return the error for a value that does not go with that of the setting *other*.
+
+    Args:
+        sentence: What is wrong.
+        other: A setting of the same section.
+        at_other: Whether to tell it at the other one, even where both are set.
+    """
+    facts = {"sentence": sentence, "other": other, "at_other": at_other}
+    return PydanticCustomError("conflict", "{sentence}", facts)
 
 
 def read_duration(value: object) -> timedelta:

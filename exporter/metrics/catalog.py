@@ -247,13 +247,6 @@ SERIES_OVERFLOW = Family(
     "Increments that went to __overflow__, and gauges left out, because the limit was reached.",
     ("family",),
 )
-SPANS = Family(
-    "flyte_exporter_spans_total",
-    Kind.COUNTER,
-    Source.PROCESS,
-    "Spans that have ended, by what became of them: exported, dropped or failed.",
-    ("outcome",),
-)
 BUILD_INFO = Family(
     "flyte_exporter_build_info",
     Kind.GAUGE,
@@ -290,6 +283,13 @@ RENDER_DURATION = Family(
     "Time that rendering one commit's series took.",
     unit="seconds",
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+)
+SPANS = Family(
+    "flyte_exporter_spans_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Spans that ended, by outcome: exported, dropped (no room or time) or failed (collector).",
+    ("outcome",),
 )
 
 FAMILIES: tuple[Family, ...] = tuple(

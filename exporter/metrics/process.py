@@ -26,6 +26,7 @@ from exporter.metrics.catalog import Family
 from exporter.metrics.formats import Format
 from exporter.model.time import Micros
 from exporter.model.time import seconds as to_seconds
+from exporter.telemetry.outcomes import SPAN_OUTCOMES
 
 _UNREACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """Codes that do not show whether Admin is there: most often it is not."""
@@ -73,6 +74,8 @@ class Process:
             self._rpc_duration.labels(method)
             for code in codes:
                 self._rpcs.labels(method, code)
+        for outcome in SPAN_OUTCOMES:
+            self._spans.labels(outcome)
         self._reached_at = float("-inf")
 
     def born(
@@ -83,13 +86,11 @@ class Process:
         reasons: tuple[str, ...],
         retries: tuple[str, ...] = (),
         token_outcomes: tuple[str, ...] = (),
-        span_outcomes: tuple[str, ...] = (),
     ) -> None:
         """Show at 0 what polls and calls count."""
         for counter, values in (
             (self._retries, retries),
             (self._token_refreshes, token_outcomes),
-            (self._spans, span_outcomes),
             (self._polls, outcomes),
             (self._rows, steps),
             (self._corrections, reasons),
@@ -113,10 +114,12 @@ class Process:
             return document.removesuffix(text.END_OF_OPENMETRICS)
         return prometheus_client.generate_latest(self._registry)
 
-    def call_finished(self, *, method: str, code: str, seconds: float, trace_id: str = "") -> None:
-        """Count one call to Admin; an OpenMetrics exemplar leads to its trace, if it has one."""
+    def call_finished(
+        self, *, method: str, code: str, seconds: float, trace_id: str | None = None
+    ) -> None:
+        """Count one call to Admin; *trace_id* is that of a trace that somebody can look at."""
         self._rpcs.labels(method, code).inc()
-        exemplar = {"trace_id": trace_id} if trace_id else None
+        exemplar = None if trace_id is None else {"trace_id": trace_id}
         self._rpc_duration.labels(method).observe(seconds, exemplar)
 
     def attempt_finished(self, *, code: str, seconds: float) -> None:

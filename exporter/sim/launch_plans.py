@@ -9,13 +9,14 @@ from typing import Any
 
 import grpc
 from flyteidl.admin import launch_plan_pb2
-from flyteidl.core import identifier_pb2, interface_pb2, types_pb2
+from flyteidl.core import identifier_pb2, types_pb2
 
 from exporter.model.time import Micros
 from exporter.sim import wire
 from exporter.sim.cron import refuse_bad_cron
 from exporter.sim.entities import LAUNCH_PLAN
 from exporter.sim.filters import Value
+from exporter.sim.inputs import expected_inputs
 from exporter.sim.listing import (
     ListRequest,
     checked,
@@ -69,7 +70,7 @@ class LaunchPlansApi:
         require_identifier(request, identifier_pb2.LAUNCH_PLAN)
         self._projects.require_project_and_domain(request.id.project, request.id.domain)
         refuse_bad_labels(request.spec.labels)
-        expected = _expected_inputs(interface, request.spec)
+        expected = expected_inputs(interface, request.spec)
         _check_schedule(request.spec.entity_metadata.schedule, expected)
         row = self._row(request.id)
         if row is not None:
@@ -215,7 +216,7 @@ class LaunchPlansApi:
             # Admin forgets the prefix here, so that this plan cannot be launched by itself.
             spec.workflow_id.resource_type = identifier_pb2.WORKFLOW
             closure = launch_plan_pb2.LaunchPlanClosure(
-                expected_inputs=_expected_inputs(interface, spec),
+                expected_inputs=expected_inputs(interface, spec),
                 expected_outputs=interface.outputs,
             )
             self._add(identifier, spec, workflow_id, closure)
@@ -245,27 +246,7 @@ def _schedule_type(schedule: Any) -> str:
     expression = schedule.WhichOneof("ScheduleExpression")
     if expression == "rate":
         return "RATE"
-    return "CRON" if expression else "NONE"
-
-
-def _expected_inputs(interface: Any, spec: Any) -> Any:
-    """Return what a launch must or may give: the workflow's inputs that the plan leaves free."""
-    declared = interface.inputs.variables
-    for kind, given in (
-        ("default_input", spec.default_inputs.parameters),
-        ("fixed_input", spec.fixed_inputs.literals),
-    ):
-        for name in given:
-            if name not in declared:
-                raise invalid(f"unexpected {kind} {name}")
-    expected = interface_pb2.ParameterMap()
-    for name, variable in declared.items():
-        if name in spec.default_inputs.parameters:
-            expected.parameters[name].CopyFrom(spec.default_inputs.parameters[name])
-        elif name not in spec.fixed_inputs.literals:
-            expected.parameters[name].var.CopyFrom(variable)
-            expected.parameters[name].required = True
-    return expected
+    return "CRON" if schedule.cron_expression or expression == "cron_schedule" else "NONE"
 
 
 def _check_schedule(schedule: Any, expected: Any) -> None:

@@ -21,6 +21,7 @@ from exporter.sim.entities import EXECUTION
 from exporter.sim.execution import ExecutionKey, Stored
 from exporter.sim.executions import Executions
 from exporter.sim.filters import Value, names_state
+from exporter.sim.inputs import refuse_empty_inputs, refuse_other_inputs
 from exporter.sim.launch_plans import LaunchPlansApi
 from exporter.sim.listing import checked, require, require_id, selected
 from exporter.sim.names import refuse_bad_labels
@@ -96,14 +97,16 @@ class LifecycleApi:
             raise missing("spec")
         launched = request.spec.launch_plan
         _check_launched(request.spec)
+        refuse_empty_inputs(inputs)
         refuse_bad_labels(request.spec.labels)
         plan_id = task_id = 0
         if launched.resource_type == identifier_pb2.TASK:
             task_id, workflow, workflow_id = self._registry.single_task_workflow(launched)
-            _check_inputs(inputs, self._launch_plans.single_task_plan(launched, workflow))
+            plan = self._launch_plans.single_task_plan(launched, workflow)
+            refuse_other_inputs(inputs, plan.closure.expected_inputs)
         else:
             plan_id, plan = self._launch_plans.launch_plan(launched)
-            _check_inputs(inputs, plan)
+            refuse_other_inputs(inputs, plan.closure.expected_inputs)
             workflow = plan.spec.workflow_id
             workflow_id, _ = self._registry.workflow(workflow)
         key = ExecutionKey(request.project, request.domain, request.name or self._made_up_name())
@@ -266,17 +269,6 @@ def _check_launched(spec: Any) -> None:
             f"Invalid reference entity resource type [{kind_of(launched)}],"
             " only [map[TASK:<nil> LAUNCH_PLAN:<nil>]] allowed"
         )
-
-
-def _check_inputs(given: Any, plan: Any) -> None:
-    """Check that a launch gives what the plan leaves open. Types are not compared."""
-    expected = plan.closure.expected_inputs.parameters
-    for name in given.literals:
-        if name not in expected:
-            raise invalid(f"invalid input {name}")
-    for name, parameter in expected.items():
-        if parameter.required and name not in given.literals:
-            raise invalid(f"expected_inputs {name} missing")
 
 
 def _accept_producer(stored: Stored, event: Any) -> None:

@@ -13,7 +13,7 @@ from flyteidl.admin import common_pb2, project_pb2, version_pb2
 
 from exporter.model.time import Micros
 from exporter.sim.entities import PROJECT
-from exporter.sim.filters import parsed
+from exporter.sim.filters import Value, parsed
 from exporter.sim.listing import ListRequest, Sort, offset_of, selected, sort_of
 from exporter.sim.names import refuse_bad_labels, refuse_bad_project_id
 from exporter.sim.refusal import Refusal, already_exists, invalid, missing
@@ -46,8 +46,12 @@ class ProjectsApi:
 
     def register_project(self, request: Any) -> Any:
         """Answer RegisterProject."""
-        _check(request)
+        if not request.HasField("project"):
+            raise missing("project")
         project = request.project
+        if not project.name:
+            raise missing("project_name")
+        _check(project)
         now = self._now()
         try:
             self._store.insert(
@@ -63,6 +67,26 @@ class ProjectsApi:
         except sqlite3.IntegrityError as conflict:
             raise already_exists("projects_pkey") from conflict
         return project_pb2.ProjectRegisterResponse()
+
+    def update_project(self, request: Any) -> Any:
+        """Answer UpdateProject: what is left empty stays as it was, but for the state."""
+        if request.id:
+            self._project(request.id)
+        _check(request)
+        changes: dict[str, Value] = {
+            column: value
+            for column in ("name", "description")
+            if (value := getattr(request, column))
+        }
+        if request.HasField("labels"):
+            changes["labels"] = request.labels.SerializeToString()
+        changes |= {"state": request.state, "updated_at": self._now()}
+        self._store.execute(
+            f"UPDATE projects SET {', '.join(f'{column} = ?' for column in changes)}"  # noqa: S608 - our own names
+            " WHERE identifier = ?",
+            (*changes.values(), request.id),
+        )
+        return project_pb2.ProjectUpdateResponse()
 
     def get_project(self, request: Any) -> Any:
         """Answer GetProject."""
@@ -113,12 +137,7 @@ class ProjectsApi:
         return row
 
 
-def _check(request: Any) -> None:
-    if not request.HasField("project"):
-        raise missing("project")
-    project = request.project
-    if not project.name:
-        raise missing("project_name")
+def _check(project: Any) -> None:
     if not project.id:
         raise missing("project_id")
     refuse_bad_labels(project.labels)

@@ -99,10 +99,8 @@ async def serve_tokens(
     """
     endpoint = TokenEndpoint()
     routes = _Routes(authority, endpoint, now, is_down)
-    # A hanging answer must delay neither its client's leaving nor the end; 0 would mean for ever.
-    runner = web.AppRunner(
-        routes.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1
-    )
+    # A hanging answer must not delay the end; 0 would mean for ever.
+    runner = web.AppRunner(routes.application(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         host, port = _address(listen)

@@ -56,10 +56,10 @@ class Delivery:
         self._lock = threading.Lock()
         self._waiting = 0
         self._closed = False
-        self._given_up = False
+        self._given_up = threading.Event()
         _listen_to_the_sdk()
         self._processor = BatchSpanProcessor(
-            _Outlet(target, place=place, left=self._left, secrets=secrets),
+            _Outlet(target, place=place, left=self._left, given_up=self._given_up, secrets=secrets),
             max_queue_size=queue_size,
             max_export_batch_size=batch_size,
             schedule_delay_millis=delay_seconds * 1000,
@@ -96,7 +96,7 @@ class Delivery:
             async with asyncio.timeout(seconds):
                 await done.wait()
         with self._lock:
-            self._given_up = True
+            self._given_up.set()
             lost, self._waiting = self._waiting, 0
         if lost:
             # Ends the call that hangs, if it can be ended.
@@ -106,8 +106,8 @@ class Delivery:
 
     def _left(self, outcome: str, spans: int) -> None:
         with self._lock:
-            if self._given_up:
-                return  # they were counted as dropped
+            if self._given_up.is_set():
+                return
             self._waiting -= spans
         self._observer.spans_left(outcome=outcome, spans=spans)
 
@@ -121,11 +121,13 @@ class _Outlet(SpanExporter):
         *,
         place: str,
         left: Callable[[str, int], None],
+        given_up: threading.Event,
         secrets: Sequence[str],
     ) -> None:
         self._target = target
         self._place = place
         self._left = left
+        self._given_up = given_up
         self._secrets = secrets
         self._lost = 0
 
@@ -137,12 +139,14 @@ class _Outlet(SpanExporter):
         # The edge of somebody else's code: whatever goes wrong in it, the next batch may fare well.
         except Exception as error:  # noqa: BLE001
             result, reason = SpanExportResult.FAILURE, f"{type(error).__name__}: {error}"
-        if result is SpanExportResult.SUCCESS:
+        succeeded = result is SpanExportResult.SUCCESS
+        if self._given_up.is_set():
+            return result  # they were counted as dropped, and this is no news to anybody
+        if succeeded:
             self._succeeded()
-            self._left(EXPORTED, len(spans))
         else:
             self._failed(reason, len(spans))
-            self._left(FAILED, len(spans))
+        self._left(EXPORTED if succeeded else FAILED, len(spans))
         return result
 
     def shutdown(self) -> None:

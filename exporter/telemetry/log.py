@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from exporter.telemetry.context import trace_ids
+
 
 def get_logger(name: str) -> Any:
     """Return the logger of the module called *name*."""
@@ -37,6 +39,7 @@ def configure(*, level: str, media: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            add_trace_ids,
             structlog.processors.format_exc_info,
             renderer,
         ],
@@ -44,6 +47,14 @@ def configure(*, level: str, media: str) -> None:
         logger_factory=_StandardError,
         cache_logger_on_first_use=False,
     )
+
+
+def add_trace_ids(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Say in which span a line was written, if in any, so that a trace leads to its lines."""
+    event.update(trace_ids())
+    return event
 
 
 class _StandardError:

@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 import exporter
+from exporter.admin import connection as connection_module
 from exporter.admin.connection import Connection
 from exporter.config.settings import AdminSettings
 from exporter.telemetry.clock import SystemClock
@@ -235,6 +236,33 @@ async def test_a_hanging_connection_can_be_left(connection: Connection, line: Ca
     await line.until(lambda line: line.accepted == 2)
     line.resume()
     assert await call == "one"
+
+
+async def test_an_idle_connection_is_left_before_it_is_forgotten(
+    server: Answering, line: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while without calls there is no connection that a load balancer could have lost."""
+    idle = {"grpc.client_idle_timeout_ms": 1_000}
+    shorter = [(name, idle.get(name, value)) for name, value in connection_module._OPTIONS]
+    assert shorter != list(connection_module._OPTIONS)
+    monkeypatch.setattr(connection_module, "_OPTIONS", shorter)
+    async with to(line.address) as connection, asyncio.timeout(_SOON):
+        assert await ask(connection) == "one"
+        await line.until(lambda line: line.connections == 0)
+        assert await ask(connection) == "one"
+    assert server.peers == ["", ""]
+
+
+async def test_a_slow_line_is_only_slow(connection: Connection, line: Cable) -> None:
+    """What comes late comes, unless the deadline is earlier."""
+    line.delay = 0.1
+    assert await ask(connection) == "one"
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await ask(connection, timeout=0.05)
+    assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    line.delay = 0
+    assert await ask(connection) == "one"
+    assert line.accepted == 1
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -82,6 +83,27 @@ def deaf() -> Iterator[str]:
             filler.setblocking(False)
             filler.connect_ex(full.getsockname())
         yield f"127.0.0.1:{full.getsockname()[1]}"
+
+
+@contextmanager
+def refusing(context: ssl.SSLContext) -> Iterator[str]:
+    """Serve handshakes that fail, and say why: asyncio's own servers end them without a word."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        raw = listener.accept()[0]
+        with context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False) as session:
+            with pytest.raises(ssl.SSLError):
+                session.do_handshake()
+            # What was said is lost if what the client sends is left unread.
+            session.shutdown(socket.SHUT_WR)
+            while session.recv(1024):
+                pass
+
+    with listener, ThreadPoolExecutor(1) as thread:
+        served = thread.submit(serve)
+        yield "127.0.0.1:" + str(listener.getsockname()[1])
+        served.result()
 
 
 @pytest.mark.parametrize(
@@ -314,6 +336,30 @@ async def test_who_we_are_is_asked(tmp_path: Path) -> None:
             await greet(admin, now=datetime.now(UTC))
         _KNOWN.issue("exporter").write(tmp_path)
         assert await agree(admin) is None
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_who_we_are_is_asked_in_words(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """A server that says why it ends the connection is quoted, whenever it says so."""
+    context = serving_tls(_KNOWN.issue("admin"), tmp_path)
+    context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=_KNOWN.pem.decode())
+    with (
+        refusing(context) as address,
+        pytest.raises(Finding, match=r"wants a certificate of ours: .* alert ") as failed,
+    ):
+        await greet(settings(address), now=datetime.now(UTC))
+    assert failed.value.fault is Fault.WANTS_CERTIFICATE
+
+
+async def test_no_tls_at_all() -> None:
+    """What is neither TLS nor HTTP/2 is said as the library says it."""
+    async with listening(http1) as address:
+        admin = settings(address)
+        assert await agree(admin) is Fault.NO_TLS
+        with pytest.raises(Finding, match="does not end a TLS handshake: "):
+            await greet(admin, now=datetime.now(UTC))
 
 
 async def test_a_cable_that_is_pulled() -> None:

@@ -97,9 +97,7 @@ def test_all_that_can_be_set_is_loaded_again() -> None:
 
 
 _names = st.one_of(
-    st.text(min_size=1, max_size=12).filter(
-        lambda text: text.isprintable() and text == text.strip()
-    ),
+    st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=12),
     st.sampled_from(
         [
             *("1.5e3", "1e3", ".5", "010", "0x10", "1_0", "1:30", "yes", "off", "y", "=", "<<"),

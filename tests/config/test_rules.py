@@ -23,7 +23,7 @@ def test_all_contradictions_are_told_at_once() -> None:
 admin:
   endpoint: flyteadmin
   insecure: true
-  ca_file: ca.pem
+  insecure_skip_verify: true
   server_name: flyte.example.com
   client_key_file: key.pem
   auth:
@@ -38,8 +38,8 @@ admin:
             ' got "flyteadmin"; add the port; gRPC would dial 443.'
         ),
         (
-            "config.yaml:4:12: admin.ca_file: is about TLS, which admin.insecure turns off;"
-            " remove this, or set admin.insecure to false."
+            "config.yaml:4:25: admin.insecure_skip_verify: is about TLS, which admin.insecure turns"
+            " off; remove this, or set admin.insecure to false."
         ),
         (
             "config.yaml:5:16: admin.server_name: is about TLS, which admin.insecure turns off;"
@@ -123,6 +123,12 @@ def test_tls_is_set_freely_where_there_is_tls(key: str) -> None:
     """The rules are about contradictions alone."""
     value = {"insecure_skip_verify": True, "ca_file": "ca.pem", "server_name": "flyte"}[key]
     assert AdminSettings.model_validate({"endpoint": "a:1", key: value})
+
+
+def test_authorities_may_vouch_for_the_token_endpoint_alone() -> None:
+    """Inside a mesh Admin is reached in plaintext, and the identity provider still by TLS."""
+    auth = AuthSettings(type="client_secret", client_id="x", client_secret_env="SECRET")
+    assert AdminSettings(endpoint="a:1", insecure=True, ca_file=Path("ca.pem"), auth=auth)
 
 
 def test_secrets_need_not_be_there_when_the_configuration_is_read(tmp_path: Path) -> None:

@@ -101,16 +101,15 @@ class Project:
         return self
 
     def __exit__(self, *_: object) -> None:
-        name = self.target.project
-        archived = project_pb2.Project(id=name, name=name, state=project_pb2.Project.ARCHIVED)
         try:
-            self._call("UpdateProject", archived)
-        except grpc.RpcError as error:
-            # Some Admins do not know the call; a project too many does no harm.
-            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                raise
+            self.archive_project()
         finally:
             self._channel.close()
+
+    def archive_project(self) -> None:
+        """Archive the project itself."""
+        archived = project_pb2.Project.ARCHIVED
+        self._call("UpdateProject", project_pb2.Project(id=self.target.project, state=archived))
 
     def _register(self, name: str) -> Target:
         project = project_pb2.Project(id=name, name=name)

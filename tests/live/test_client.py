@@ -74,6 +74,17 @@ async def test_a_new_project_is_a_target_in_every_domain(
     }
 
 
+@pytest.mark.write
+async def test_an_archived_project_is_no_target(client: AdminClient, project: Project) -> None:
+    """Its executions stay where they are and go on; they are only not looked for any more."""
+    run = project.launch()
+    project.archive_project()
+    assert project.target not in await client.list_targets(timeout=SECONDS)
+    project.report(run, Phase.RUNNING, after=1)
+    (row,) = await read(client, project.target, since=EPOCH)
+    assert (row.id.name, row.phase) == (run.name, Phase.RUNNING)
+
+
 async def test_a_window_is_listed_oldest_first(client: AdminClient, samples: list[Sample]) -> None:
     """Rows come in order of creation, none from before the bound, and a full page has a token."""
     for sample in samples:

@@ -186,19 +186,30 @@ def test_what_calls_tell_is_shown(process: Process) -> None:
     assert values(process, catalog.ADMIN_TOKEN_EXPIRY) == {}
 
 
-def test_a_traced_call_leaves_an_exemplar(process: Process) -> None:
-    """OpenMetrics leads from a slow bucket to a trace; the older text format has no such thing."""
-    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    process.call_finished(method="GetVersion", code="OK", seconds=0.3, trace_id=trace)
-    found = parsed(process, Format.OPENMETRICS)[catalog.ADMIN_RPC_DURATION.name]
-    exemplars = [sample.exemplar for sample in found.samples if sample.exemplar]
-    assert [(each.labels, each.value) for each in exemplars] == [({"trace_id": trace}, 0.3)]
-    assert trace.encode() not in process.render(Format.TEXT)
-
-
 def test_two_processes_do_not_share_instruments() -> None:
     """A test, or a second application in one interpreter, begins at zero."""
     for _ in range(2):
         process = Process(methods=_METHODS, codes=_CODES)
         process.call_finished(method="GetVersion", code="OK", seconds=0.1)
         assert values(process, catalog.ADMIN_RPCS)["GetVersion", "OK"] == 1
+
+
+def test_a_call_of_a_kept_trace_leads_to_it(process: Process) -> None:
+    """OpenMetrics shows its id at the bucket; the older format cannot, and does not."""
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    process.call_finished(method="GetVersion", code="OK", seconds=0.03, trace_id=trace_id)
+    process.call_finished(method="ListExecutions", code="OK", seconds=0.03)
+    found = parsed(process, Format.OPENMETRICS)[catalog.ADMIN_RPC_DURATION.name]
+    ((sample, exemplar),) = [(s, s.exemplar) for s in found.samples if s.exemplar is not None]
+    assert sample.labels == {"method": "GetVersion", "le": "0.05"}
+    assert (exemplar.labels, exemplar.value) == ({"trace_id": trace_id}, 0.03)
+    assert exemplar.timestamp is not None
+    assert trace_id.encode() not in process.render(Format.TEXT)
+    assert catalog.ADMIN_RPC_DURATION.name in parsed(process, Format.TEXT)
+
+
+def test_spans_are_counted_by_what_became_of_them(process: Process) -> None:
+    """Each outcome from 0 on, whether or not anything is traced."""
+    assert values(process, catalog.SPANS) == {("exported",): 0, ("dropped",): 0, ("failed",): 0}
+    process.spans_left(outcome="dropped", spans=3)
+    assert values(process, catalog.SPANS)[("dropped",)] == 3

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -19,7 +20,9 @@ from exporter.sim.world import World
 @contextlib.asynccontextmanager
 async def channel_to(clock: Any, *incidents: str, **options: Any) -> AsyncIterator[Any]:
     """Serve a world whose clock the test owns; yield a channel to it."""
-    world = World(seed=3, start=clock.now(), speed=600, incidents=[*map(parse_incident, incidents)])
+    world = World(
+        seed=3, start=clock.now(), history=timedelta(), incidents=[*map(parse_incident, incidents)]
+    )
     async with (
         serve(world, clock=clock, **options) as serving,
         grpc.aio.insecure_channel(serving.address) as channel,

@@ -1,5 +1,6 @@
 """The gRPC port with TLS, with certificates of the test's own authority."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def authority(tmp_path: Path) -> CertificateAuthority:
 
 def world(clock: Any) -> World:
     """Return one that is soon there."""
-    return World(seed=3, start=clock.now(), speed=600)
+    return World(seed=3, start=clock.now(), history=timedelta())
 
 
 async def calls(

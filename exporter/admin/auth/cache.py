@@ -106,7 +106,7 @@ class Cache(Generic[V]):
 
     async def get(self) -> V:
         """Return a value that is valid; raises the `CredentialsError` for which there is none."""
-        changed = self._has_changed()
+        changed = self.has_changed()
         request = self._requested() if changed or self._is_due() else self._request
         if request is not None and (changed or not self._is_usable()):
             await asyncio.shield(request)
@@ -123,7 +123,7 @@ class Cache(Generic[V]):
         """
         if self._value is not None and self._value != refused:
             return
-        if self._request is None and self._is_pausing() and not self._has_changed():
+        if self._request is None and self._is_pausing() and not self.has_changed():
             raise self._reason()
         await asyncio.shield(self._requested())
         if self._failure is not None:
@@ -140,7 +140,7 @@ class Cache(Generic[V]):
             self._request.cancel()
             await asyncio.wait([self._request])
 
-    def _has_changed(self) -> bool:
+    def has_changed(self) -> bool:
         """Tell whether what the last answer was made from is not there any more as it was."""
         asked = self._value is not None or self._failure is not None
         return asked and self._request is None and self._made_from != self._fingerprint()

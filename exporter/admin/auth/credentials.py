@@ -21,7 +21,7 @@ from exporter.admin.auth.external_command import ExternalCommand
 from exporter.admin.auth.proof import Proof
 from exporter.admin.auth.proxy import PROXY_HEADER, ProxyAuthorization
 from exporter.admin.auth.reports import AuthObserver, DiscoveryReport, TokenReport
-from exporter.admin.auth.token import Token
+from exporter.admin.auth.token import Secret, Token, without
 from exporter.admin.auth.token_endpoint import TokenEndpoint
 from exporter.admin.auth.token_file import TokenFile
 from exporter.admin.auth.verdict import is_admins, verdict
@@ -133,6 +133,10 @@ class Credentials:
             CredentialsError: a retry makes no sense; it says why, and what to do.
         """
         carried = dict(sent)
+        # Whoever refused may have repeated what was sent.
+        details = without(
+            details, *(Secret(value.removeprefix("Bearer ")) for value in carried.values())
+        )
         # A proxy answers with the same code, but never in Admin's words.
         by_proxy = PROXY_HEADER in carried and not is_admins(details)
         if by_proxy:

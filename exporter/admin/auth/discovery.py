@@ -130,7 +130,8 @@ class Discovery:
                 request, timeout=self._time_limit, metadata=proof or None
             )
         except grpc.aio.AioRpcError as error:
-            said = fit_to_show(error.details() or "", *(Secret(value) for _, value in proof))
+            hidden = (Secret(value.removeprefix("Bearer ")) for _, value in proof)
+            said = fit_to_show(error.details() or "", *hidden)
             code = error.code().name
         else:
             if answer is not None:

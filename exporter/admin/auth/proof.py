@@ -70,6 +70,8 @@ class Proof:
         """
         Get another token than that of *bearer*, which was refused with the words *details*.
 
+        The words are shown: they must hold no secret.
+
         Raises:
             CredentialsError: a retry makes no sense now.
         """
@@ -80,16 +82,18 @@ class Proof:
         reason = self._judge(token.secret.reveal(), details)
         if reason is not None:
             raise self._hold(reason)
-        # Calls that were refused side by side share the request of the first.
-        if self._renewing != bearer and not self._may_renew():
-            raise self._useless(token, details, "as the one before")
+        # Calls that were refused side by side share the request of the first. What was repaired
+        # is asked at once.
+        worthwhile = self._renewing == bearer or self._tokens.has_changed()
+        if not worthwhile and not self._may_renew():
+            raise self._useless(details, "as the one before")
         self._renewing = bearer
         try:
             await self._tokens.renew(token)
         finally:
             self._renewing = ""
         if self._tokens.current is not None and self._tokens.current.bearer == bearer:
-            raise self._useless(token, details, "and it is given no other")
+            raise self._useless(details, "and it is given no other")
 
     async def close(self) -> None:
         """End a request that is under way."""
@@ -132,8 +136,8 @@ class Proof:
         self._renewals += 1
         return True
 
-    def _useless(self, token: Token, details: str, how: str) -> TokenRejected:
-        said = fit_to_show(details, token.secret)
+    def _useless(self, details: str, how: str) -> TokenRejected:
+        said = fit_to_show(details)
         return TokenRejected(
             f"{self._refuser} refused the token from {self._source()}, {how}"
             f"{': ' if said else ''}{said}.",

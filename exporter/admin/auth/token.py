@@ -77,12 +77,20 @@ def token_text(printed: str, *, giver: str) -> Secret:
     return Secret(text)
 
 
+def without(text: str, *hidden: Secret) -> str:
+    """Return *text* without any of the *hidden* secrets, in whatever form it repeats them."""
+    forms = {form for secret in hidden for form in _forms(secret.reveal())}
+    # The longest first, so that no form is left over around one that it holds.
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
+    return text
+
+
 def fit_to_show(text: str, *hidden: Secret) -> str:
     """Return somebody's *text* as one short printable line without any of the *hidden* secrets."""
-    forms = {form for secret in hidden for form in _forms(secret.reveal())}
-    flat = " ".join(_without(forms, text).translate(_Printable()).split())
+    flat = " ".join(without(text, *hidden).translate(_Printable()).split())
     # Once more: a secret may have become one only when what was in its midst was taken away.
-    flat = _without(forms, flat)
+    flat = without(flat, *hidden)
     return flat if len(flat) <= _LONGEST_SHOWN else flat[:_LONGEST_SHOWN] + "…"
 
 
@@ -96,10 +104,3 @@ class _Printable(dict[int, str]):
 def _forms(secret: str) -> set[str]:
     """Return how *secret* may be written by somebody who echoes what we sent."""
     return {secret, quote_plus(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]} - {""}
-
-
-def _without(forms: set[str], text: str) -> str:
-    # The longest first, so that no form is left over around one that it holds.
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "***")
-    return text

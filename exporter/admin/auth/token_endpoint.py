@@ -88,7 +88,7 @@ class TokenEndpoint:
         hidden = (
             client.secret,
             _basic(client),
-            *(Secret(value) for _, value in headers),
+            *(Secret(value.removeprefix("Bearer ")) for _, value in headers),
             *_password_of(proxy),
         )
         limit = aiohttp.ClientTimeout(total=self._time_limit)
@@ -110,14 +110,8 @@ class TokenEndpoint:
                 f"The identity provider at {where} did not answer within {self._time_limit:g} s.",
                 code="DEADLINE_EXCEEDED",
             ) from None
-        except ValueError as error:  # also of aiohttp's own, for URLs
-            raise SourceRejected(
-                f"The identity provider at {where} cannot be asked:"
-                f" {fit_to_show(str(error), *hidden)}; check admin.auth.token_url and"
-                " admin.auth.http_proxy_url."
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _unreachable(where, error, hidden) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _unasked(where, error, hidden) from None
         if answer.status == 200:  # noqa: PLR2004  # OK
             return self._read(answer, where, hidden)
         raise _refusal(answer, client, where, hidden)
@@ -269,17 +263,22 @@ def _seconds(value: object) -> float | None:
     return min(float(number), _LONGEST_LIFE) if number > 0 else None
 
 
-def _unreachable(where: str, error: Exception, hidden: Sequence[Secret]) -> CredentialsError:
+def _unasked(where: str, error: Exception, hidden: Sequence[Secret]) -> CredentialsError:
+    """Return what a request becomes that got no answer."""
+    begin = f"The identity provider at {where} cannot be"
     text = fit_to_show(str(error) or type(error).__name__, *hidden)
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        advice = "put the authority that vouches for it into admin.ca_file"
-    elif isinstance(error, aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError):
-        advice = "check admin.auth.http_proxy_url, or the proxy in the environment"
-    else:
-        advice = "check admin.auth.token_url and that it is running"
-    return TokenUnavailable(
-        f"The identity provider at {where} cannot be reached: {text}; {advice}."
-    )
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            advice = "put the authority that vouches for it into admin.ca_file"
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            advice = "check admin.auth.http_proxy_url, or the proxy in the environment"
+        case aiohttp.InvalidURL() | ValueError() if not isinstance(error, OSError):
+            return SourceRejected(
+                f"{begin} asked: {text}; check admin.auth.token_url and admin.auth.http_proxy_url."
+            )
+        case _:
+            advice = "check admin.auth.token_url and that it is running"
+    return TokenUnavailable(f"{begin} reached: {text}; {advice}.")
 
 
 def _refusal(

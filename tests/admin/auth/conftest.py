@@ -1,5 +1,6 @@
 """An identity provider and an Admin on real sockets, and programs and files that give tokens."""
 
+import asyncio
 import base64
 import json
 import os
@@ -48,6 +49,7 @@ class Asked:
     client: tuple[str, str]
     form: dict[str, str]
     headers: dict[str, str]
+    """By lower-case name."""
 
 
 @dataclass
@@ -60,6 +62,8 @@ class IdentityProvider:
     life: object = 3600
     answer: Callable[[Asked], web.Response | Awaitable[web.Response]] | None = None
     asked: list[Asked] = field(default_factory=list)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the test is over, for an answer that hangs until then."""
 
     @property
     def url(self) -> str:
@@ -75,7 +79,9 @@ class IdentityProvider:
             client, style = (unquote_plus(name), unquote_plus(secret)), "basic"
         else:
             client, style = (form.get("client_id", ""), form.get("client_secret", "")), "form"
-        self.asked.append(Asked(style, client, form, dict(request.headers)))
+        self.asked.append(
+            Asked(style, client, form, {k.lower(): v for k, v in request.headers.items()})
+        )
         if self.answer is not None:
             answered = self.answer(self.asked[-1])
             return answered if isinstance(answered, web.Response) else await answered
@@ -193,6 +199,7 @@ async def provider() -> AsyncIterator[IdentityProvider]:
     await site.start()
     serving.port = runner.addresses[0][1]
     yield serving
+    serving.over.set()
     await runner.cleanup()
 
 
