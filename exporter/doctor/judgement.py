@@ -1,6 +1,6 @@
 """What Admin's answers mean for an exporter. Pure: numbers and rows in, findings out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 

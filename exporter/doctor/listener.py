@@ -6,7 +6,9 @@ from exporter.model.time import Micros
 class Listener:
     """Takes no notes."""
 
-    def call_finished(self, *, method: str, code: str, seconds: float, trace_id: str = "") -> None:
+    def call_finished(
+        self, *, method: str, code: str, seconds: float, trace_id: str | None = None
+    ) -> None:
         """Ignore a call."""
 
     def attempt_finished(self, *, code: str, seconds: float) -> None:
