@@ -123,8 +123,6 @@ class AdminChecks:
         asked = query.created_from(EPOCH, live_only=True)
         limit = self._settings.scrape.page_size
         answers = await self._each(self._listed, asked, limit=limit)
-        if any(one.error is not None for one in answers):
-            return judgement.executions(answers)
         return judgement.phase_index(answers)
 
     async def demand(self) -> Finding:

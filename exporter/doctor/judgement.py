@@ -1,6 +1,6 @@
 """What Admin's answers mean for an exporter. Pure: numbers and rows in, findings out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -133,17 +133,24 @@ def clocks(newest: Execution | None, *, of: Target | None, now: Micros, reach: f
     return Finding.ok(f"no sign of skew: the newest execution is {length(max(0.0, age))} old")
 
 
-def phase_index(asked: Iterable[Asked]) -> Finding:
+def phase_index(asked: Sequence[Asked]) -> Finding:
     """Say whether Admin finds the live executions quickly, which every reconcile asks for."""
+    codes = {one.error.code for one in asked if one.error is not None}
+    if codes:
+        finding = executions(asked)
+        # The same target was listed in time a moment ago, but not by phase.
+        fix = _INDEX if codes == {"DEADLINE_EXCEEDED"} else finding.fix
+        return Finding.fail(f"live executions of {finding.summary}", fix=fix)
     slowest = max(asked, key=lambda one: one.seconds)
     summary = f"live executions of {slowest.target} listed in {length(slowest.seconds)}"
     if slowest.seconds <= _SLOW:
         return Finding.ok(summary)
-    return Finding.warn(
-        f"{summary}: each reconcile reads the whole table",
-        fix="upgrade Flyte Admin to 1.16, which has an index on phase, or raise"
-        " scrape.reconcile_interval",
-    )
+    return Finding.warn(f"{summary}: each reconcile reads the whole table", fix=_INDEX)
+
+
+_INDEX = (
+    "upgrade Flyte Admin to 1.16, which has an index on phase, or raise scrape.reconcile_interval"
+)
 
 
 def refused(method: str, seconds: float, error: AdminError, *, insecure: bool) -> Finding:

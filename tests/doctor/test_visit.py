@@ -482,6 +482,26 @@ async def test_a_scan_instead_of_an_index(patient: Patient, server: ScriptedAdmi
     ]
 
 
+async def test_a_scan_that_does_not_end(patient: Patient, server: ScriptedAdmin) -> None:
+    """The same rows are there in time when they are not asked for by phase; so that is said."""
+
+    def stuck(request: Any) -> Any:
+        if "value_in(phase" in request.filters and request.id.domain == "production":
+            return never(request)
+        return execution_pb2.ExecutionList()
+
+    server.answers["ListExecutions"] = stuck
+    told = await patient.report(limit=1.0)
+    assert told["executions"][0].startswith("ok")
+    assert told["phase-index"] == [
+        "FAIL  live executions of etl/production: DEADLINE_EXCEEDED after 0.9 s: Deadline Exceeded",
+        (
+            "fix: upgrade Flyte Admin to 1.16, which has an index on phase, or raise"
+            " scrape.reconcile_interval"
+        ),
+    ]
+
+
 async def test_more_polls_than_calls(patient: Patient) -> None:
     """The same words as in the log of a start."""
     patient.settings["admin"]["rate_limit"] = "6/m"

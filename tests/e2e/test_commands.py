@@ -55,7 +55,7 @@ def test_help_names_every_command() -> None:
     """Who knows nothing yet is told what there is."""
     ran = _run("--help")
     assert ran.returncode == 0
-    for command in ("check-config", "demo", "run", "sim", "version"):
+    for command in ("check-config", "demo", "doctor", "run", "sim", "version"):
         assert re.search(rf"^  {command} +\S", ran.stdout, re.MULTILINE)
 
 
