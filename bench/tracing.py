@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from google.protobuf.message import Message
+from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
@@ -27,6 +29,7 @@ from bench.processes import COMMAND, awaited, program, serving
 from bench.server import LISTENING
 from bench.worlds import Crowd
 from exporter.metrics import catalog
+from exporter.telemetry.encoding import encoded
 from exporter.telemetry.outcomes import EXPORTED
 from exporter.telemetry.spans import LightProvider
 
@@ -149,36 +152,44 @@ class _KeptBySdk(SpanProcessor):
 
 
 def _span() -> Figure:
-    """Begin, end and encode spans of a poll, a call and an attempt, of ours and of the SDK's."""
-    kept = _Kept()
+    """Make and encode spans of a poll, a call and an attempt: ours, and the SDK's."""
     resource = Resource.create({"service.name": "bench"})
     sampler = TraceIdRatioBased(1.0)
-    theirs = TracerProvider(sampler=ParentBased(sampler), resource=resource, shutdown_on_exit=False)
-    theirs.add_span_processor(_KeptBySdk(kept))
-    ours = LightProvider(resource=resource, sampler=sampler, sink=kept)
-    made: dict[str, list[float]] = {"ours": [], "theirs": []}
-    encoded: list[float] = []
-    for _ in range(_REPEATS):
-        for name, provider in (("ours", ours), ("theirs", theirs)):
-            kept.spans.clear()
-            tracer = provider.get_tracer("bench")
-            began = time.process_time()
-            for _ in range(_TRIPLES):
-                _triple(tracer)
-            made[name].append((time.process_time() - began) / len(kept.spans) * 1e6)
-            if name == "ours":
-                began = time.process_time()
-                for first in range(0, len(kept.spans), _BATCH):
-                    encode_spans(kept.spans[first : first + _BATCH]).SerializeToString()
-                encoded.append((time.process_time() - began) / len(kept.spans) * 1e6)
-    own, sdk = median(made["ours"]), median(made["theirs"])
+    ours, theirs = _Kept(), _Kept()
+    sdk = TracerProvider(sampler=ParentBased(sampler), resource=resource, shutdown_on_exit=False)
+    sdk.add_span_processor(_KeptBySdk(theirs))
+    light = LightProvider(resource=resource, sampler=sampler, sink=ours)
+    costs = [
+        (_cost(light, ours, encoded), _cost(sdk, theirs, encode_spans)) for _ in range(_REPEATS)
+    ]
+    own, other = (
+        [median(column) for column in zip(*each, strict=True)] for each in zip(*costs, strict=True)
+    )
+    ratio = sum(own) / sum(other)
     return Figure(
         what="one span, of a poll, a call and an attempt",
-        bar=f"begun and ended in <= {_BAR_OF_SDK} of the SDK's",
-        measured=f"{own:.1f} us, and {median(encoded):.1f} us to encode in its thread",
-        beside=f"the SDK's own {sdk:.1f} us: {own / sdk:.2f}",
-        met=own <= sdk * _BAR_OF_SDK,
+        bar=f"<= {_BAR_OF_SDK} of the SDK's",
+        measured=f"{sum(own):.1f} us: {own[0]:.1f} to make and {own[1]:.1f} to encode",
+        beside=f"the SDK's {other[0]:.1f} and {other[1]:.1f} us: {ratio:.2f}",
+        met=ratio <= _BAR_OF_SDK,
     )
+
+
+def _cost(
+    provider: trace.TracerProvider, kept: _Kept, encode: Callable[[Sequence[ReadableSpan]], Message]
+) -> tuple[float, float]:
+    """Return the microseconds that one span takes to make, and to encode."""
+    kept.spans.clear()
+    tracer = provider.get_tracer("bench")
+    began = time.process_time()
+    for _ in range(_TRIPLES):
+        _triple(tracer)
+    made = time.process_time()
+    for first in range(0, len(kept.spans), _BATCH):
+        encode(kept.spans[first : first + _BATCH]).SerializeToString()
+    done = time.process_time()
+    number = len(kept.spans)
+    return (made - began) / number * 1e6, (done - made) / number * 1e6
 
 
 def _triple(tracer: Tracer) -> None:
