@@ -11,7 +11,17 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import exposition, figures, fleet, history, latency, machine, start, throughput
+from bench import (
+    exposition,
+    figures,
+    fleet,
+    history,
+    latency,
+    machine,
+    start,
+    throughput,
+    tracing,
+)
 from bench.figures import Figure
 from exporter.telemetry.log import configure
 
@@ -22,6 +32,7 @@ _ROWS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "exposition": exposition.measure,
     "start": start.measure,
     "latency": latency.measure,
+    "tracing": tracing.measure,
 }
 
 

@@ -7,15 +7,19 @@ the plan holds.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
 from exporter.telemetry.delivery import Delivery
+from exporter.telemetry.encoding import encoded
 from exporter.telemetry.outcomes import SpanObserver
 from exporter.telemetry.plan import Collector, Plan
 from exporter.telemetry.spans import LightProvider
@@ -46,6 +50,13 @@ def assemble(plan: Plan, observer: SpanObserver) -> tuple[LightProvider, Deliver
     return provider, delivery
 
 
+class _GrpcExporter(OTLPSpanExporter):
+    """The SDK's, with our encoder. That for HTTP has no place for one, and keeps the SDK's."""
+
+    def _translate_data(self, data: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
+        return encoded(data)
+
+
 def _console() -> SpanExporter:
     return ConsoleSpanExporter(
         out=sys.stdout, formatter=lambda span: f"{span.to_json(indent=None)}\n"
@@ -65,7 +76,7 @@ def _otlp(collector: Collector) -> SpanExporter:
     variables = {f"OTEL_EXPORTER_OTLP_TRACES_{key}": word for key, word in words.items() if word}
     with environment_of(variables):
         if collector.protocol == "grpc":
-            return GrpcExporter(
+            return _GrpcExporter(
                 endpoint=collector.endpoint,
                 insecure=collector.insecure,
                 headers=dict(collector.headers),
