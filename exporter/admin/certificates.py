@@ -212,7 +212,7 @@ def _certificates(content: bytes, path: Path, setting: str) -> list[x509.Certifi
         )
     try:
         return [x509.load_pem_x509_certificate(block) for block in found]
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise ConnectionSettingsError(
             f"{setting}: {path} holds a certificate that cannot be read. Write the file anew."
         ) from error

@@ -137,14 +137,15 @@ class Connection:
             raise self._refusal
         return self._channel
 
-    def renew(self) -> None:
+    def renew(self, channel: grpc.aio.Channel) -> None:
         """
-        Have the next call begin with a connection of its own.
+        Have the next call begin with another connection than those of *channel*.
 
         For calls that time out one after the other: the connection to a proxy that hangs looks
-        sound for ever, and another may lead elsewhere.
+        sound for ever, and another may lead elsewhere. However many calls ask for it, a channel is
+        replaced once.
         """
-        if self._channel is not None and self._recipe is not None:
+        if channel is self._channel and self._recipe is not None:
             self._retire()
             self._channel = self._open(self._recipe)
 

@@ -92,17 +92,16 @@ async def dial(
         OSError: The connection cannot be made; `TimeoutError`, `socket.gaierror`, `ssl.SSLError`
             and `ProxyRefused` are of that kind.
     """
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(seconds) as limit:
         reader, writer = await _connect(address)
-    try:
-        if tls is not None:
-            name = server_name or address.host
-            async with asyncio.timeout(seconds):
-                await writer.start_tls(tls, server_hostname=name)
-        yield reader, writer
-    finally:
-        # What the other end does not want to hear any more is no matter here.
-        writer.transport.abort()
+        try:
+            if tls is not None:
+                await writer.start_tls(tls, server_hostname=server_name or address.host)
+            limit.reschedule(None)
+            yield reader, writer
+        finally:
+            # What the other end does not want to hear any more is no matter here.
+            writer.transport.abort()
 
 
 async def _connect(address: Address) -> Streams:

@@ -125,7 +125,8 @@ def disbelieved(
 
 def no_handshake(error: ssl.SSLError, material: Material) -> Finding:
     """Say what *error*, met in a handshake in which nothing was verified, means."""
-    reason = (error.reason or str(error)).lower().replace("_", " ")
+    # Only what OpenSSL itself found has a reason of its own.
+    reason = (getattr(error, "reason", None) or str(error.args[-1])).lower().replace("_", " ")
     if "alert" in reason and ("certificate" in reason or "handshake failure" in reason):
         text, advice = _who_we_are(material)
         return Finding(Fault.WANTS_CERTIFICATE, f"Admin {text}: {reason}", advice=advice)

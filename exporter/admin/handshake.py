@@ -66,10 +66,15 @@ async def presented(
 
 
 def shown(streams: Streams) -> Presented:
-    """Return what the server at the other end of *streams* has shown."""
+    """
+    Return what the server at the other end of *streams* has shown.
+
+    Raises:
+        ssl.SSLError: It is no certificate that anybody else would read.
+    """
     session = streams[1].get_extra_info("ssl_object")
-    certificate = session.getpeercert(binary_form=True)
-    return Presented(
-        certificate=x509.load_der_x509_certificate(certificate),
-        protocol=session.selected_alpn_protocol(),
-    )
+    try:
+        certificate = x509.load_der_x509_certificate(session.getpeercert(binary_form=True))
+    except (ValueError, x509.InvalidVersion) as error:
+        raise ssl.SSLError(f"its certificate cannot be read ({error})") from error
+    return Presented(certificate=certificate, protocol=session.selected_alpn_protocol())

@@ -231,7 +231,10 @@ async def test_a_hanging_connection_can_be_left(connection: Connection, line: Ca
     with pytest.raises(grpc.aio.AioRpcError) as failed:
         await ask(connection, timeout=0.2)
     assert failed.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    connection.renew()
+    hanging = await connection.channel()
+    for _ in range(3):
+        connection.renew(hanging)
+    assert await connection.channel() is not hanging
     call = asyncio.create_task(ask(connection))
     await line.until(lambda line: line.accepted == 2)
     line.resume()

@@ -1,6 +1,7 @@
 """Whatever keeps us from Admin is found and named, with advice; gRPC would fail as well."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from exporter.admin.connection import Connection
 from exporter.admin.diagnosis import greet, look_up, reach
@@ -56,7 +58,8 @@ async def listening(
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await answer(reader, writer)
+            with contextlib.suppress(ConnectionError):
+                await answer(reader, writer)
         finally:
             writer.transport.abort()
 
@@ -376,6 +379,21 @@ async def test_no_tls_at_all() -> None:
         admin = settings(address)
         assert await agree(admin) is Fault.NO_TLS
         with pytest.raises(Finding, match="does not end a TLS handshake: "):
+            await greet(admin, now=datetime.now(UTC))
+
+
+async def test_a_certificate_that_nobody_can_read(tmp_path: Path) -> None:
+    """What is no certificate to others is said, verified or not, and breaks nothing here."""
+    issued = Issued.by_itself("admin")
+    context = serving_tls(issued, tmp_path)
+    good, version = issued.certificate.public_bytes(Encoding.DER), b"\xa0\x03\x02\x01"
+    bad = good.replace(version + b"\x02", version + b"\x07", 1)
+    (tmp_path / "tls.crt").write_text(ssl.DER_cert_to_PEM_cert(bad))
+    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    async with listening(settings_frame, context) as address:
+        admin = settings(address, insecure_skip_verify=True)
+        assert await agree(admin) is Fault.NO_TLS
+        with pytest.raises(Finding, match="its certificate cannot be read"):
             await greet(admin, now=datetime.now(UTC))
 
 
