@@ -1,6 +1,7 @@
 """A collector for tests: it speaks OTLP over gRPC or HTTP, and decodes what arrives."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as service_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.telemetry.authority import Identity
 
 _PATIENCE_SECONDS = 20
 _HASTE_SECONDS = 0.05  # to aiohttp, 0 is for ever
@@ -58,7 +61,6 @@ class Receiver:
     endpoint: str = ""
     mood: Mood = "accept"
     spans: list[Received] = field(default_factory=list)
-    encodings: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -98,22 +100,16 @@ class Receiver:
 
 @asynccontextmanager
 async def collector(
-    protocol: Protocol, *, port: int = 0, credentials: grpc.ServerCredentials | None = None
+    protocol: Protocol, *, identity: Identity | None = None
 ) -> AsyncIterator[Receiver]:
-    """Run a collector on a loopback port; with *credentials* (gRPC alone) it speaks TLS."""
+    """Run a collector on a loopback port; with an *identity* it wants TLS, and one of clients."""
     receiver = Receiver()
-    if protocol == "grpc":
-        async with _grpc(receiver, port, credentials):
-            yield receiver
-    else:
-        async with _http(receiver, port):
-            yield receiver
+    async with (_grpc if protocol == "grpc" else _http)(receiver, identity):
+        yield receiver
 
 
 @asynccontextmanager
-async def _grpc(
-    receiver: Receiver, port: int, credentials: grpc.ServerCredentials | None
-) -> AsyncIterator[None]:
+async def _grpc(receiver: Receiver, identity: Identity | None) -> AsyncIterator[None]:
     class Service(service_grpc.TraceServiceServicer):
         async def Export(self, request: Any, context: Any) -> Any:  # noqa: N802  # its name
             headers = {key: str(value) for key, value in context.invocation_metadata()}
@@ -124,13 +120,17 @@ async def _grpc(
 
     server = grpc.aio.server()
     service_grpc.add_TraceServiceServicer_to_server(Service(), server)  # type: ignore[no-untyped-call]
-    address = f"127.0.0.1:{port}"
-    if credentials is None:
-        port = server.add_insecure_port(address)
+    if identity is None:
+        port = server.add_insecure_port("127.0.0.1:0")
         receiver.endpoint = f"http://127.0.0.1:{port}"
     else:
-        port = server.add_secure_port(address, credentials)
-        receiver.endpoint = f"https://localhost:{port}"
+        credentials = grpc.ssl_server_credentials(
+            [(identity.key.read_bytes(), identity.certificate.read_bytes())],
+            root_certificates=identity.authority.read_bytes(),
+            require_client_auth=True,
+        )
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+        receiver.endpoint = f"https://127.0.0.1:{port}"
     await server.start()
     try:
         yield
@@ -139,10 +139,8 @@ async def _grpc(
 
 
 @asynccontextmanager
-async def _http(receiver: Receiver, port: int) -> AsyncIterator[None]:
+async def _http(receiver: Receiver, identity: Identity | None) -> AsyncIterator[None]:
     async def export(request: web.Request) -> web.Response:
-        encoding = request.headers.get("Content-Encoding", "")
-        receiver.encodings.append(encoding)
         # aiohttp undoes what it knows by itself.
         message = service.ExportTraceServiceRequest.FromString(await request.read())
         headers = {key.lower(): value for key, value in request.headers.items()}
@@ -153,10 +151,15 @@ async def _http(receiver: Receiver, port: int) -> AsyncIterator[None]:
     application.router.add_post(_PATH, export)
     runner = web.AppRunner(application, shutdown_timeout=_HASTE_SECONDS)
     await runner.setup()
+    context = None
+    if identity is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=identity.authority)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(identity.certificate, identity.key)
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
-        receiver.endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        scheme = "http" if identity is None else "https"
+        receiver.endpoint = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
         yield
     finally:
         await runner.cleanup()

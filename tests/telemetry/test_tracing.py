@@ -6,8 +6,10 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import structlog
 from opentelemetry.trace import (
     INVALID_SPAN,
     SpanKind,
@@ -21,9 +23,10 @@ from structlog.testing import capture_logs
 import exporter
 from exporter.config.settings import TracingSettings
 from exporter.telemetry.context import sampled_trace_id, trace_ids, trace_metadata
-from exporter.telemetry.log import add_trace_ids
+from exporter.telemetry.log import add_trace_ids, configure, get_logger
 from exporter.telemetry.tracing import start_tracing
 from tests.otlp import PROTOCOLS, Protocol, collector
+from tests.telemetry.authority import identity
 from tests.telemetry.conftest import Tally, tracing_of
 
 
@@ -94,6 +97,37 @@ async def test_headers_and_compression_go_along(
     assert received.resource["service.name"] == "another"
     if protocol == "http/protobuf":
         assert received.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+async def test_certificates_are_shown_and_looked_at(
+    tally: Tally, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an authority of one's own, and to a collector that wants to know who asks."""
+    # The library under OTLP over HTTP would take what these name instead.
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    one = identity(tmp_path)
+    environ = {
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(one.authority),
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY": str(one.key),
+        "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE": str(one.certificate),
+    }
+    async with collector(protocol, identity=one) as receiver:
+        settings = {"exporter": "otlp", "protocol": protocol, "endpoint": receiver.endpoint}
+        async with tracing_of(tally, environ, **settings) as tracing:
+            tracing.tracer("x").start_span("one").end()
+            await receiver.until_spans(1)
+        # Neither is it trusted without that authority, nor are we without a certificate.
+        for names in ([], ["OTEL_EXPORTER_OTLP_CERTIFICATE"]):
+            stranger = Tally()
+            less = {name: environ[name] for name in names}
+            async with tracing_of(
+                stranger, {"OTEL_EXPORTER_OTLP_TIMEOUT": "300", **less}, **settings
+            ) as tracing:
+                tracing.tracer("x").start_span("two").end()
+                await stranger.until(failed=1)
+    assert receiver.names == ["one"]
 
 
 async def test_variables_that_break_the_sdk_break_nothing(
@@ -225,6 +259,25 @@ async def test_the_current_span_is_known_to_others(tally: Tally) -> None:
                 "span_id": span_id,
             }
         assert add_trace_ids(None, "", {"event": "e"}) == {"event": "e"}
+
+
+async def test_a_log_line_says_its_trace(tally: Tally, capsys: pytest.CaptureFixture[str]) -> None:
+    """As the program writes it."""
+    defaults = structlog.get_config()
+    configure(level="info", media="logfmt")
+    try:
+        async with tracing_of(tally, exporter="console") as tracing:
+            with tracing.tracer("x").start_as_current_span("poll"):
+                ids = trace_ids()
+                get_logger("exporter.x").info("within")
+            get_logger("exporter.x").info("after")
+    finally:
+        structlog.configure(**defaults)
+    _, within, after = capsys.readouterr().err.splitlines()
+    assert "event=within" in within
+    assert f"trace_id={ids['trace_id']}" in within
+    assert f"span_id={ids['span_id']}" in within
+    assert "trace_id" not in after
 
 
 async def test_a_trace_that_is_not_kept_is_still_told_to_admin(tally: Tally) -> None:

@@ -1,11 +1,16 @@
 """What is set wins over what a variable says, that over the default; and nothing is fatal."""
 
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
 import pytest
 
 import exporter
 from exporter.config.settings import TracingSettings
 from exporter.telemetry.plan import Collector, Plan, plan_for
 
+_PAGE = Path(__file__).parents[2] / "docs" / "tracing.md"
 _SECRET = "c2VjcmV0LXdvcmQ"
 
 
@@ -277,3 +282,30 @@ def test_secrets_are_not_shown(environ: dict[str, str]) -> None:
     """Neither by what is wrong with them, nor by the plan itself."""
     found = plan(environ, exporter="otlp", protocol="http/protobuf")
     assert _SECRET not in "".join((repr(found), found.place, *found.problems))
+
+
+class Asked(Mapping[str, str]):
+    """An environment in which nothing is set, and which knows what was asked for."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self.names: set[str] = set()
+        self._given = given
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return self._given[name]
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("nobody needs to know all")
+
+    def __len__(self) -> int:
+        raise AssertionError("nobody needs to know how many")
+
+
+def test_every_variable_is_documented() -> None:
+    """Each that we look at has a row, and no other has one."""
+    asked = Asked({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "traceidratio"})
+    plan_for(TracingSettings(), asked)
+    rows = set(re.findall(r"^\| `(OTEL_\w+)` \|", _PAGE.read_text("utf-8"), re.MULTILINE))
+    general = {name.replace("_OTLP_TRACES_", "_OTLP_") for name in asked.names}
+    assert rows == general
