@@ -36,4 +36,4 @@ class Line:
         self._hung = 0 if answered else self._hung + 1
         if self._hung == _HANGS:
             self._hung = 0
-            self._connection.renew()
+            self._connection.renew(self._channel)

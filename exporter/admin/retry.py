@@ -21,7 +21,9 @@ Seconds. The n-th pause is anything from 0 to 0.25 * 2^n: full jitter.
 Callers whom an outage has brought into step do not come back in step.
 """
 
-TRANSIENT = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"})
+# CANCELLED is how a server ends calls that it has no time for any more; our own cancellation is no
+# error of Admin's.
+TRANSIENT = frozenset({"UNAVAILABLE", "INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED"})
 REASONS = (*sorted(TRANSIENT), "RESOURCE_EXHAUSTED", "UNAUTHENTICATED")
 """Statuses that may lead to another attempt, as `flyte_admin_rpc_retries_total` has them."""
 

@@ -32,7 +32,7 @@ _FACTS = {"method": "ListExecutions", "details": "no"}
         ("UNAUTHENTICATED", False),
         ("FAILED_PRECONDITION", False),
         ("ALREADY_EXISTS", False),
-        ("CANCELLED", False),
+        ("CANCELLED", True),
         ("DATA_LOSS", False),
     ],
 )

@@ -125,8 +125,11 @@ def test_the_endpoint(environ: dict[str, str], settings: dict[str, object], endp
 )
 def test_whether_grpc_connects_without_tls(endpoint: str, variable: str, insecure: bool) -> None:
     """The scheme says it, and the variable where there is none."""
-    environ = {"OTEL_EXPORTER_OTLP_INSECURE": variable}
-    assert collector(environ, endpoint=endpoint).insecure is insecure
+    environ = {
+        "OTEL_EXPORTER_OTLP_INSECURE": variable,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+    }
+    assert collector(environ).insecure is insecure
 
 
 def test_the_rest_of_the_collector() -> None:
@@ -251,15 +254,12 @@ def test_an_exporter_that_we_have_not_is_said(value: str) -> None:
 @pytest.mark.parametrize("endpoint", ["collector", "ftp://a:1", "http://", "http://a:x", "a:99999"])
 def test_an_endpoint_that_is_none_sends_nothing_anywhere(endpoint: str) -> None:
     """Least of all to the default: what was meant is not known."""
-    for settings, environ, name in (
-        ({"endpoint": endpoint}, {}, "tracing.endpoint"),
-        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
-    ):
-        found = plan(environ, exporter="otlp", protocol="http/protobuf", **settings)
-        assert found.destination == "none"
-        (problem,) = found.problems
-        assert problem.startswith(f"{name}: expected a URL")
-        assert f'got "{endpoint}"; no spans are exported.' in problem
+    variable = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    found = plan({variable: endpoint}, exporter="otlp", protocol="http/protobuf")
+    assert found.destination == "none"
+    (problem,) = found.problems
+    assert problem.startswith(f"{variable}: expected a URL")
+    assert f'got "{endpoint}"; no spans are exported.' in problem
 
 
 def test_a_timeout_in_seconds_is_told_apart() -> None:

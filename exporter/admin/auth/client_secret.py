@@ -87,11 +87,8 @@ class ClientSecret:
         path, name = self._secret_file(), self._auth.client_secret_env
         if path is not None:
             return await read_secret(path, setting="admin.auth.client_secret_file")
-        if not name:
-            raise SourceRejected(
-                "The client has no secret; set admin.auth.client_secret_file, or"
-                " admin.auth.client_secret_env."
-            )
+        if name is None:
+            raise AssertionError("the configuration let a client pass without its secret")
         text = self._environ.get(name, "").strip()
         if not text:
             raise SourceRejected(

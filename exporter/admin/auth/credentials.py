@@ -16,7 +16,7 @@ from exporter.admin.auth.cache import Cache
 from exporter.admin.auth.claims import scopes_of
 from exporter.admin.auth.client_secret import ClientSecret
 from exporter.admin.auth.discovery import Announced, Connection, Discovery
-from exporter.admin.auth.errors import SourceRejected, TokenRejected
+from exporter.admin.auth.errors import TokenRejected
 from exporter.admin.auth.external_command import ExternalCommand
 from exporter.admin.auth.proof import Proof
 from exporter.admin.auth.proxy import PROXY_HEADER, ProxyAuthorization
@@ -199,9 +199,6 @@ def credentials_from(
         clock: Says when tokens expire and pauses are over.
         observer: Is told of every token.
         environ: Where the variable with a client's secret is looked up.
-
-    Raises:
-        SourceRejected: a setting is missing without which no token can be had.
     """
     auth = admin.auth
     proxy = ProxyAuthorization(auth, clock=clock, observer=observer)
@@ -266,7 +263,4 @@ def _source(
         case AuthSettings(type="token_file", token_file=Path() as path):
             return TokenFile(path, clock=clock)
         case AuthSettings(type=kind):
-            setting = {"client_secret": "client_id", "external_command": "command"}.get(kind, kind)
-            raise SourceRejected(
-                f"admin.auth.type is {kind}, and admin.auth.{setting} is not set; set it."
-            )
+            raise AssertionError(f"the configuration let {kind} pass without what it needs")

@@ -106,7 +106,7 @@ async def test_what_is_configured_wins(
         "token_url": provider.url,
         "scopes": ["mine"],
         "audience": "ours",
-        "header": "Authorization",
+        "header": "authorization",
     }
     async with bench.credentials(**settings) as credentials:
         assert tuple(await credentials.metadata()) == (("authorization", "Bearer token-1"),)
@@ -284,29 +284,6 @@ async def test_a_variable_without_a_secret(
     bench.environ.update(environ)
     async with bench.credentials(**_CLIENT_SECRET) as credentials:
         assert finding in str(await failure(credentials))
-
-
-@pytest.mark.parametrize(
-    ("auth", "missing"),
-    [
-        ({"type": "client_secret"}, "client_id"),
-        ({"type": "external_command"}, "command"),
-        ({"type": "token_file"}, "token_file"),
-    ],
-)
-async def test_a_type_without_its_setting(
-    bench: Bench, auth: dict[str, object], missing: str
-) -> None:
-    """It is refused before anything is asked."""
-    with pytest.raises(SourceRejected, match=f"admin.auth.{missing} is not set"):
-        bench.credentials(**auth)
-
-
-async def test_a_client_without_a_secret(bench: Bench) -> None:
-    """Both ways to give it one are named."""
-    async with bench.credentials(type="client_secret", client_id=CLIENT) as credentials:
-        error = await failure(credentials)
-    assert "set admin.auth.client_secret_file, or admin.auth.client_secret_env" in str(error)
 
 
 async def test_a_corrected_secret_heals_at_once(
