@@ -29,7 +29,6 @@ HEADER = "flyte-authorization"
 LIFETIME = timedelta(minutes=30)
 
 _GRANT = "client_credentials"
-_GRANTS = (_GRANT, "refresh_token", "authorization_code")
 _BAD_REQUEST, _UNAUTHORIZED = 400, 401
 
 
@@ -93,7 +92,7 @@ class Authority:
         lifetime: Of the tokens that are issued from now on.
         audience: Whom new tokens are for, when that is not this Admin.
         scopes_as_text: Whether new tokens have their scopes as one text, as some identity
-            providers write them. Admin finds no scope in that.
+            providers write them. Admin takes that for one scope, blanks and all.
         advertised_audience: The audience that public clients are told to ask for.
     """
 
@@ -162,9 +161,10 @@ class Authority:
             scheme = "Request unauthenticated with IDToken"
             if authorization and " " not in authorization:
                 scheme = "Bad authorization string"
+            # Admin mixes up what it calls which.
             raise _unauthenticated(
-                f"token parse error [id token err: {_unread('id token', scheme)}]"
-                f" | [access token err: {bad}]"
+                f"token parse error id token err: access token err: {bad},"
+                f" access token err: {_unread('id token', scheme)}"
             ) from bad
         if SCOPE not in scopes:
             raise _unauthenticated("authenticated user doesn't have required scope")
@@ -179,27 +179,34 @@ class Authority:
                 f"invalid audience [{audience}], wanted [map[{self.public_url}:{{}}]]"
             )
         scopes = claims.get("scp", [])
-        readable = scopes if isinstance(scopes, list) else []
+        # One text is one scope, with all the blanks in it.
+        readable = scopes if isinstance(scopes, list) else [scopes]
         # A token of no client and with no scope is taken for a person's, who may do anything.
         return readable if readable or claims["client_id"] else [SCOPE]
 
 
 def _check(request: TokenRequest, client: OAuthClient | None) -> None:
     if not request.grant_type:
-        raise _invalid_request("Request parameter 'grant_type' is missing")
+        raise invalid_request("Request parameter 'grant_type' is missing")
     known = client is not None and hmac.compare_digest(
         client.secret.encode(), request.secret.encode()
     )
     if client is None or not known:
         raise unknown_client()
-    if request.grant_type not in _GRANTS:
+    if request.grant_type == "authorization_code":
         raise Denied(
             _BAD_REQUEST,
-            "unsupported_grant_type",
-            "The authorization grant type is not supported by the authorization server.",
+            "unauthorized_client",
+            "The client is not authorized to request a token using this method. The OAuth 2.0"
+            " Client is not allowed to use authorization grant 'authorization_code'.",
         )
     if request.grant_type != _GRANT:
-        raise _invalid_request("No code and no refresh token was ever given out here.")
+        # No refresh token was ever given out here.
+        raise invalid_request(
+            "Make sure that the various parameters are correct, be aware of case sensitivity and"
+            " trim your parameters. Make sure that the client you are using has exactly"
+            " whitelisted the redirect_uri you specified."
+        )
     for scope in request.scopes:
         if scope not in client.scopes:
             raise Denied(
@@ -209,7 +216,7 @@ def _check(request: TokenRequest, client: OAuthClient | None) -> None:
                 f"The OAuth 2.0 Client is not allowed to request scope '{scope}'.",
             )
     if request.audience and request.audience not in client.audiences:
-        raise _invalid_request(
+        raise invalid_request(
             f"Requested audience '{request.audience}' has not been whitelisted"
             " by the OAuth 2.0 Client."
         )
@@ -225,7 +232,8 @@ def unknown_client() -> Denied:
     )
 
 
-def _invalid_request(hint: str) -> Denied:
+def invalid_request(hint: str) -> Denied:
+    """Return what a client is told whose request makes no sense, with a *hint* why."""
     return Denied(
         _BAD_REQUEST,
         "invalid_request",

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,11 +22,18 @@ from google.protobuf.message import Message
 
 from exporter.model.time import Micros
 from exporter.sim import auth_metadata
-from exporter.sim.authority import Authority, Denied, TokenRequest, unknown_client
+from exporter.sim.authority import (
+    Authority,
+    Denied,
+    TokenRequest,
+    invalid_request,
+    unknown_client,
+)
 
 _PAGE = "<!doctype html><title>Sign in</title><p>Sign in to continue."
 """What a login page before an identity provider answers: no JSON, whatever the status."""
-_NO_STORE = {"Cache-Control": "no-store"}
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Fault(Enum):
@@ -131,13 +139,14 @@ class _Routes:
 
     def application(self) -> web.Application:
         application = web.Application()
-        application.router.add_post(auth_metadata.TOKEN_PATH, self._token)
+        application.router.add_route("*", auth_metadata.TOKEN_PATH, self._token)
         application.router.add_get("/.well-known/oauth-authorization-server", self._metadata)
         application.router.add_get("/config/v1/flyte_client", self._client)
         return application
 
     async def _token(self, request: web.Request) -> web.Response:
-        asked, wanted = _read(request, await request.post())
+        form = {key: str(value) for key, value in (await request.post()).items()}
+        asked, wanted = _read(request, form)
         self._endpoint.asked.append(asked)
         if self._is_down():
             return _down()
@@ -150,6 +159,7 @@ class _Routes:
             case Fault.HANG:
                 await asyncio.get_running_loop().create_future()
         try:
+            _refuse_malformed(request, form)
             if self._endpoint.rejects(asked):
                 raise unknown_client()
             grant = self._authority.issue(wanted, self._now())
@@ -166,19 +176,21 @@ class _Routes:
             headers=_NO_STORE,
         )
 
-    async def _metadata(self, _: web.Request) -> web.Response:
-        return self._document(auth_metadata.oauth2_metadata(self._authority))
+    async def _metadata(self, request: web.Request) -> web.Response:
+        return self._document(request, auth_metadata.oauth2_metadata(self._authority))
 
-    async def _client(self, _: web.Request) -> web.Response:
-        return self._document(auth_metadata.public_client_config(self._authority))
+    async def _client(self, request: web.Request) -> web.Response:
+        return self._document(request, auth_metadata.public_client_config(self._authority))
 
-    def _document(self, message: Message) -> web.Response:
+    def _document(self, request: web.Request, message: Message) -> web.Response:
         if self._is_down():
             return _down()
+        # Who does not ask for JSON by its name gets the names of RFC 8414 in camel case.
+        asked_for = request.headers.get("Accept", "")
         return web.json_response(
             MessageToDict(
                 message,
-                preserving_proto_field_name=True,
+                preserving_proto_field_name="application/json" in asked_for,
                 always_print_fields_with_no_presence=True,
             )
         )
@@ -201,11 +213,41 @@ def _down() -> web.Response:
     return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text="no healthy upstream")
 
 
-def _read(request: web.Request, posted: Mapping[str, object]) -> tuple[Asked, TokenRequest]:
-    form = {key: str(value) for key, value in posted.items()}
+def _refuse_malformed(request: web.Request, form: Mapping[str, str]) -> None:
+    """
+    Refuse a request for a token whose client cannot even be told.
+
+    Raises:
+        Denied: 400.
+    """
+    if request.method != "POST":
+        raise invalid_request(f"HTTP method is '{request.method}', expected 'POST'.")
+    if not form:
+        raise invalid_request("The POST body can not be empty.")
+    if not form.get("grant_type"):
+        return  # Which is said first, and by the authority.
+    basic = _basic_parts(request)
+    if basic is None and not form.get("client_id"):
+        raise invalid_request(
+            "Client credentials missing or malformed in both HTTP Authorization header and HTTP"
+            " POST body."
+        )
+    for name, part in zip(("id", "secret"), basic or (), strict=False):
+        if _BAD_ESCAPE.search(part):
+            raise invalid_request(
+                f"The client {name} in the HTTP authorization header could not be decoded from"
+                " 'application/x-www-form-urlencoded'."
+            )
+
+
+def _read(request: web.Request, form: Mapping[str, str]) -> tuple[Asked, TokenRequest]:
     scopes, audience = tuple(form.get("scope", "").split()), form.get("audience", "")
-    basic = _basic(request.headers.get("Authorization", ""))
-    client_id, secret = basic or (form.get("client_id", ""), form.get("client_secret", ""))
+    basic = _basic_parts(request)
+    client_id, secret = (
+        map(unquote_plus, basic)
+        if basic is not None
+        else (form.get("client_id", ""), form.get("client_secret", ""))
+    )
     return (
         Asked(basic is not None, client_id, scopes, audience),
         TokenRequest(
@@ -218,9 +260,9 @@ def _read(request: web.Request, posted: Mapping[str, object]) -> tuple[Asked, To
     )
 
 
-def _basic(authorization: str) -> tuple[str, str] | None:
-    """Return the credentials of a Basic header, each part unescaped by itself; None without."""
-    scheme, _, encoded = authorization.partition(" ")
+def _basic_parts(request: web.Request) -> tuple[str, str] | None:
+    """Return id and secret of a Basic header, each as it was escaped; None without one."""
+    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
@@ -228,4 +270,4 @@ def _basic(authorization: str) -> tuple[str, str] | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     client_id, _, secret = decoded.partition(":")
-    return unquote_plus(client_id), unquote_plus(secret)
+    return client_id, secret

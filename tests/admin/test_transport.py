@@ -141,7 +141,8 @@ async def test_no_pause_reaches_beyond_the_calls_time(
     with pytest.raises(AdminError) as failed:
         await persistent.get_version(timeout=0.2)
     assert failed.value.code == "UNKNOWN"
-    assert sum(clock.pauses) < 0.2
+    # The clock skips pauses, so no time is ever used up; but none may be as long as what there is.
+    assert all(pause < 0.2 for pause in clock.pauses)
     assert calls.finished == [("GetVersion", "UNKNOWN")]
 
 

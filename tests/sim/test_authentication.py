@@ -3,7 +3,7 @@
 import base64
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -157,7 +157,8 @@ async def test_a_token_expires_by_the_servers_clock(admin: Admin, clock: Any) ->
 async def test_a_missing_scope_has_a_text_of_its_own(admin: Admin) -> None:
     """So that a client can tell that asking again is of no use."""
     admin.authority.scopes_as_text = True
-    token = await admin.token()
+    admin.authority.add(replace(ODD, scopes=("all", "offline")))
+    token = await admin.token(scope="all offline")
     assert await admin.get_version(("authorization", f"Bearer {token}")) == (
         grpc.StatusCode.UNAUTHENTICATED,
         "authenticated user doesn't have required scope",
@@ -177,7 +178,7 @@ async def test_everybody_is_told_where_tokens_come_from(admin: Admin) -> None:
     assert answer.token_endpoint == admin.endpoint.token_url
     assert answer.issuer == admin.endpoint.base_url
     url = f"{admin.endpoint.base_url}/.well-known/oauth-authorization-server"
-    async with admin.http.get(url) as twin:
+    async with admin.http.get(url, headers={"Accept": "application/json"}) as twin:
         document = await twin.json()
     assert document["token_endpoint"] == answer.token_endpoint
     assert document["grant_types_supported"] == list(answer.grant_types_supported)
@@ -193,10 +194,11 @@ async def test_everybody_is_told_how_to_be_a_client(admin: Admin) -> None:
     assert answer.redirect_uri == "http://localhost:53593/callback"
     assert list(answer.scopes) == ["all", "offline"]
     assert answer.authorization_metadata_key == "flyte-authorization"
+    # Who accepts anything gets other names than who asks for JSON.
     async with admin.http.get(f"{admin.endpoint.base_url}/config/v1/flyte_client") as twin:
         document = await twin.json()
-    assert document["client_id"] == "flytectl"
-    assert document["authorization_metadata_key"] == "flyte-authorization"
+    assert document["clientId"] == "flytectl"
+    assert document["authorizationMetadataKey"] == "flyte-authorization"
 
 
 async def test_without_authentication_nobody_is_told_anything(clock: Any) -> None:
@@ -255,11 +257,13 @@ async def test_credentials_go_into_the_header_or_the_body(admin: Admin) -> None:
 
 
 async def test_unescaped_credentials_are_wrong_ones(admin: Admin) -> None:
-    """A client that does not escape is found out."""
+    """A client that does not escape is found out, and told so where nothing can be unescaped."""
     form = {"grant_type": "client_credentials"}
     headers = {"Authorization": in_header(ODD.id, ODD.secret)}
     async with admin.http.post(admin.endpoint.token_url, data=form, headers=headers) as answer:
-        assert answer.status == 401
+        assert answer.status == 400
+        said = (await answer.json())["error_description"]
+    assert "could not be decoded from 'application/x-www-form-urlencoded'" in said
 
 
 @pytest.mark.parametrize(
@@ -268,7 +272,8 @@ async def test_unescaped_credentials_are_wrong_ones(admin: Admin) -> None:
         ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"scope": "all offline"}, 400, "invalid_scope"),
         ({"audience": "https://elsewhere"}, 400, "invalid_request"),
-        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+        ({"grant_type": "password"}, 400, "invalid_request"),
+        ({"client_id": ""}, 400, "invalid_request"),
     ],
 )
 async def test_refusals_are_those_of_oauth2(
@@ -383,4 +388,5 @@ async def test_tokens_by_ipv6(clock: Any) -> None:
         aiohttp.ClientSession() as http,
         http.get(str(serving.token_url)) as answer,
     ):
-        assert answer.status == 405
+        assert answer.status == 400
+        assert "HTTP method is 'GET', expected 'POST'." in await answer.text()
