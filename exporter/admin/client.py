@@ -14,6 +14,7 @@ from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
 from flyteidl.core import identifier_pb2
 
 from exporter.admin import columns, convert
+from exporter.admin.columns import Page
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound, nonsense
 from exporter.admin.query import Query
 from exporter.model.executions import Execution
@@ -26,13 +27,6 @@ CODES = tuple(code.name for code in grpc.StatusCode)
 """Every gRPC status, as it stands in a label."""
 
 _PROJECTS_PER_PAGE = 500
-
-
-class Page(NamedTuple):
-    """One page of executions; *token* is empty on the last one."""
-
-    executions: list[Execution]
-    token: str
 
 
 class Version(NamedTuple):
@@ -83,10 +77,7 @@ class AdminClient:
             timeout=timeout,
             subject=str(target),
         )
-        try:
-            return Page(*columns.page(answer))
-        except ValueError as error:
-            raise nonsense("ListExecutions", str(target), str(error)) from error
+        return Page(answer, subject=str(target))
 
     async def get_execution(self, target: Target, name: str, *, timeout: float) -> Execution:
         """Get one execution by its name; raises `NotFound` when Admin has none."""
