@@ -14,7 +14,8 @@ import grpc
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
 from flyteidl.core import identifier_pb2
 
-from exporter.admin import columns, convert
+from exporter.admin import convert
+from exporter.admin.columns import Page
 from exporter.admin.errors import AdminError, nonsense
 from exporter.admin.query import Query
 from exporter.admin.question import Question
@@ -32,13 +33,6 @@ CODES = tuple(code.name for code in grpc.StatusCode)
 """Every gRPC status, as it stands in a label."""
 
 _PROJECTS_PER_PAGE = 500
-
-
-class Page(NamedTuple):
-    """One page of executions; *token* is empty on the last one."""
-
-    executions: list[Execution]
-    token: str
 
 
 class Version(NamedTuple):
@@ -95,10 +89,7 @@ class AdminClient:
                 rows=lambda answer: len(answer.executions),
             )
         )
-        try:
-            return Page(*columns.page(answer))
-        except ValueError as error:
-            raise nonsense("ListExecutions", str(target), str(error)) from error
+        return Page(answer, subject=str(target))
 
     async def get_execution(self, target: Target, name: str, *, timeout: float) -> Execution:
         """Get one execution by its name; raises `NotFound` when Admin has none."""

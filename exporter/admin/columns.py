@@ -22,6 +22,7 @@ there is one set of rules, and this is merely the quick way to the same rows.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from itertools import repeat
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ from google.protobuf import (
 from google.protobuf.message import DecodeError
 
 from exporter.admin import convert
+from exporter.admin.errors import nonsense
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
 from exporter.model.time import SECOND, Micros
 
@@ -151,27 +153,75 @@ def stub(channel: grpc.aio.Channel) -> Any:
 
 
 def decode(encoded: bytes) -> Any:
-    """Decode a `flyteidl.admin.ExecutionList` as far as `page` needs it: its rows stay encoded."""
+    """Decode a `flyteidl.admin.ExecutionList` as far as `Page` needs it: its rows stay encoded."""
     return _Listed.FromString(encoded)
 
 
-def page(listed: Any) -> tuple[list[Execution], str]:
+class Page:
     """
-    Return the rows and the token of a list that `decode` decoded.
+    One page of executions.
 
-    Raises:
-        ValueError: A row in it cannot be used; see `convert.execution`.
+    Its rows are decoded when they are first asked for, so that the next page can be on its way
+    while that is done.
+
+    Attributes:
+        token: Where the list goes on; empty on the last page.
     """
-    token = next(reversed(listed.token), "")
-    try:
-        return _rows(list(listed.executions)), token
-    except (_Odd, DecodeError):
-        pass
-    try:
-        plain = execution_pb2.ExecutionList.FromString(listed.SerializeToString())
-    except DecodeError as error:
-        raise ValueError("bytes that are no executions") from error
-    return [convert.execution(row) for row in plain.executions], token
+
+    def __init__(self, listed: Any, *, subject: str) -> None:
+        """Take what `decode` returned; *subject* is whose list it is, for errors."""
+        self.token: str = next(reversed(listed.token), "")
+        self._listed = listed
+        self._subject = subject
+
+    def __len__(self) -> int:
+        return len(self._listed.executions)
+
+    @property
+    def first_created(self) -> Micros:
+        """
+        When the first row was created.
+
+        Raises:
+            AdminError: That row cannot be used.
+        """
+        return self._created(0)
+
+    @property
+    def last_created(self) -> Micros:
+        """
+        When the last row was created.
+
+        Raises:
+            AdminError: That row cannot be used.
+        """
+        return self._created(-1)
+
+    @cached_property
+    def executions(self) -> list[Execution]:
+        """
+        The rows.
+
+        Raises:
+            AdminError: One of them cannot be used; see `convert.execution`.
+        """
+        encoded = list(self._listed.executions)
+        try:
+            return _rows(encoded)
+        except (_Odd, DecodeError):
+            return [self._row(row) for row in encoded]
+
+    def _created(self, place: int) -> Micros:
+        return self._row(self._listed.executions[place]).id.created_at
+
+    def _row(self, encoded: bytes) -> Execution:
+        try:
+            return convert.execution(execution_pb2.Execution.FromString(encoded))
+        except DecodeError as error:
+            finding = "bytes that are no execution"
+            raise nonsense("ListExecutions", self._subject, finding) from error
+        except ValueError as error:
+            raise nonsense("ListExecutions", self._subject, str(error)) from error
 
 
 def _rows(encoded: list[bytes]) -> list[Execution]:

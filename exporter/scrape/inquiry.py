@@ -12,7 +12,8 @@ from datetime import timedelta
 from functools import partial
 
 from exporter.admin import query
-from exporter.admin.client import AdminClient, Page
+from exporter.admin.client import AdminClient
+from exporter.admin.columns import Page
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound, RowTooLarge
 from exporter.admin.query import Query
 from exporter.config.settings import ScrapeSettings
@@ -22,7 +23,7 @@ from exporter.model.executions import Execution
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, rfc3339
 from exporter.scrape.fleet import Fleet
-from exporter.scrape.listing import Position, Slice, newest, read_slice
+from exporter.scrape.listing import Position, Received, Slice, newest, read, receive
 from exporter.scrape.paging import PageSize
 from exporter.telemetry.log import get_logger
 
@@ -90,11 +91,11 @@ class Inquiry:
             " next one goes on where it ended."
         )
 
-    async def slice(self, position: Position, *, step: str, live_only: bool = False) -> Slice:
-        """Read one slice of the list that *step* reads."""
+    async def receive(self, position: Position, *, step: str, live_only: bool = False) -> Received:
+        """Ask for one slice of the list that *step* reads; `read` decodes it."""
         asked_at = self._fleet.clock(self._clock.now(), self._clock.monotonic())
         try:
-            part = await read_slice(
+            received = await receive(
                 partial(self._page, step=step),
                 position,
                 subject=str(self._target),
@@ -106,13 +107,21 @@ class Inquiry:
                 subject=str(self._target),
                 which=f"the first execution created at or after {rfc3339(position.instant)}",
             ) from error
+        return received._replace(asked_at=asked_at or EPOCH)
+
+    def read(self, received: Received) -> Slice:
+        """Decode a slice, and learn from it how far Admin's clock has come."""
+        part = read(received, subject=str(self._target))
         latest = newest(part.rows, self._clock.now())
-        as_of = asked_at or EPOCH
-        if latest is not None:
-            self._fleet.note(latest, self._clock.monotonic())
-            # That this row was there already dates the answer, too.
-            as_of = max(as_of, latest)
-        return part._replace(newest=latest, as_of=as_of)
+        if latest is None:
+            return part
+        self._fleet.note(latest, self._clock.monotonic())
+        # That this row was there already dates the answer, too.
+        return part._replace(newest=latest, as_of=max(part.as_of, latest))
+
+    async def slice(self, position: Position, *, step: str, live_only: bool = False) -> Slice:
+        """Ask for one slice and decode it."""
+        return self.read(await self.receive(position, step=step, live_only=live_only))
 
     async def named(self, names: Sequence[str]) -> tuple[int, Sequence[Execution]]:
         """
@@ -174,7 +183,7 @@ class Inquiry:
         except AdminError as error:
             self._insist_on_time(error)
             raise
-        self._process.rows_read(step=step, rows=len(page.executions))
+        self._process.rows_read(step=step, rows=len(page))
         self.heard_at = self._clock.monotonic()
         return page
 

@@ -11,16 +11,16 @@ instant, in order of insertion, where a new row can only come last.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from exporter.admin import query
-from exporter.admin.client import Page
+from exporter.admin.columns import Page
 from exporter.admin.errors import nonsense
 from exporter.admin.query import Query
 from exporter.model.executions import TERMINAL, Execution
 from exporter.model.time import EPOCH, Micros
 
-_TURNS_TO_LEAVE = 4
+_TURNS_TO_LEAVE = 3
 
 Ask = Callable[[Query, str], Awaitable[Page]]
 """Asks Admin for one page of a query, from a token on."""
@@ -53,41 +53,15 @@ class Slice(NamedTuple):
     """What Admin's clock showed at least when this was read."""
 
 
-class Frontier(NamedTuple):
-    """
-    How far a list of what is new has come, over as many polls as it takes.
+class Received(NamedTuple):
+    """A slice as it arrived: not decoded yet, but where the list goes on is known."""
 
-    Rows come late, by up to the overlap. So there are two ends: what was listed, and what was
-    listed when it was older than the overlap. Between them a row may still come; and when the list
-    took longer than the overlap, no later list would begin there by itself.
-    """
-
-    position: Position | None
-    """Where the list goes on; None when it is over."""
-    settled: Micros
-    """All that was created before this has been listed late enough."""
-    again: bool = False
-    """Whether the list, once at its end, goes back to what was not settled."""
-
-    @classmethod
-    def at(cls, instant: Micros) -> Self:
-        """Begin a list at *instant*, before which nothing is awaited."""
-        return cls(Position(instant), instant)
-
-    def resumed(self) -> Self:
-        """Return the frontier of a poll that goes on where an earlier one was cut off."""
-        behind = self.position is not None and self.settled < self.position.earliest
-        return self._replace(again=behind)
-
-    def after(self, part: Slice, overlap: int) -> Self:
-        """Return the frontier once *part* is read, which began at this one's position."""
-        settled = self.settled
-        if self.position is not None and self.position.earliest <= settled:
-            old = max(settled, Micros(part.as_of - overlap))
-            settled = old if part.following is None else min(old, part.following.earliest)
-        if part.following is None and self.again:
-            return self._replace(position=Position(settled), settled=settled, again=False)
-        return self._replace(position=part.following, settled=settled)
+    position: Position
+    pages: list[Page]
+    following: Position | None
+    live_only: bool
+    asked_at: Micros = EPOCH
+    """What Admin's clock showed at least when it was asked for."""
 
 
 def newest(rows: Sequence[Execution], now: Micros) -> Micros | None:
@@ -95,11 +69,11 @@ def newest(rows: Sequence[Execution], now: Micros) -> Micros | None:
     return next((row.id.created_at for row in reversed(rows) if row.id.created_at <= now), None)
 
 
-async def read_slice(
+async def receive(
     ask: Ask, position: Position, *, subject: str, live_only: bool = False
-) -> Slice:
+) -> Received:
     """
-    Read one slice.
+    Ask for one slice.
 
     Args:
         ask: How to ask Admin.
@@ -108,66 +82,79 @@ async def read_slice(
         live_only: List only executions in a non-terminal phase.
 
     Raises:
-        AdminError: Admin did not answer, or not in order.
+        AdminError: Admin did not answer, or with what cannot be.
     """
     since = query.created_from if position.inclusive else query.created_after
     page = await ask(since(position.instant, live_only=live_only), "")
-    rows = page.executions
-    _insist_on_order(rows, position, subject)
-    if not page.token or not rows:
-        return Slice(rows, None)
-    last = rows[-1].id.created_at
-    if rows[0].id.created_at != last:
-        return Slice(rows, Position(last))
-    rows = await _drain(ask, last)
-    if live_only:
+    if not page.token or not len(page):
+        return Received(position, [page], None, live_only)
+    if page.first_created != page.last_created:
+        return Received(position, [page], Position(page.last_created), live_only)
+    _insist_on_order(page.executions, position, subject)
+    pages = await _drain(ask, page.last_created)
+    return Received(position, pages, Position(page.last_created, inclusive=False), live_only)
+
+
+def read(received: Received, *, subject: str) -> Slice:
+    """
+    Decode what was received.
+
+    Raises:
+        AdminError: A row is nonsense, or they are not in order.
+    """
+    rows = [row for page in received.pages for row in page.executions]
+    _insist_on_order(rows, received.position, subject)
+    if received.live_only:
+        # Of an instant that had to be drained, all was listed.
         rows = [row for row in rows if row.phase not in TERMINAL]
-    return Slice(rows, Position(last, inclusive=False))
+    return Slice(rows, received.following, as_of=received.asked_at)
 
 
 async def slices(
-    read: Callable[[Position], Awaitable[Slice]], position: Position
+    receive: Callable[[Position], Awaitable[Received]],
+    read: Callable[[Received], Slice],
+    position: Position,
 ) -> AsyncGenerator[Slice, None]:
     """
     Yield a whole list, slice by slice.
 
-    While the caller works on one slice, the next is on its way: where it begins is known as soon as
-    the last row of this one is.
+    While one slice is decoded and the caller works on it, the next is on its way: where it begins
+    is known without either.
     """
-    part = await read(position)
-    while part.following is not None:
-        ahead = asyncio.ensure_future(read(part.following))
+    received = await receive(position)
+    while received.following is not None:
+        ahead = asyncio.ensure_future(receive(received.following))
         try:
-            # A few turns of the loop, so that the request leaves before the caller is busy: each
-            # task on its way to the socket takes one.
+            # A few turns of the loop, so that the request leaves before we are busy: each task on
+            # its way to the socket takes one.
             for _ in range(_TURNS_TO_LEAVE):
                 await asyncio.sleep(0)
-            yield part
-            part = await ahead
+            yield read(received)
+            received = await ahead
         finally:
             ahead.cancel()
             # Whether it failed concerns nobody any more where the caller has given up.
             await asyncio.wait([ahead])
             if not ahead.cancelled():
                 ahead.exception()
-    yield part
+    yield read(received)
 
 
-async def _drain(ask: Ask, instant: Micros) -> list[Execution]:
+async def _drain(ask: Ask, instant: Micros) -> list[Page]:
     """
     Read all that was created at *instant*, live or not.
 
     By offsets, so nothing may leave the list meanwhile; and from a list of live ones, rows do.
     """
     asked = query.created_at(instant)
-    rows: list[Execution] = []
+    pages: list[Page] = []
     token = ""
     while True:
         page = await ask(asked, token)
-        rows += page.executions
+        pages.append(page)
         token = page.token
-        if not token or not page.executions:
-            return rows
+        if not token or not len(page):
+            return pages
 
 
 def _insist_on_order(rows: list[Execution], position: Position, subject: str) -> None:

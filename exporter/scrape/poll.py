@@ -36,8 +36,9 @@ from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
 from exporter.scrape.fleet import Fleet
+from exporter.scrape.frontier import Frontier
 from exporter.scrape.inquiry import Inquiry, PollTimeout
-from exporter.scrape.listing import BEGINNING, Frontier, Position, Slice, slices
+from exporter.scrape.listing import BEGINNING, Position, Slice, slices
 from exporter.scrape.memory import Memory
 from exporter.telemetry.log import get_logger
 from exporter.track.executions import levels as levels_of
@@ -221,8 +222,8 @@ class Poller:
                 rows += part.rows
                 progress = self._advanced(progress, part.newest, frontier)
         progress = self._advanced(progress, horizon, frontier)
-        read = partial(self._inquiry.slice, step="reconcile", live_only=True)
-        async with aclosing(slices(read, BEGINNING)) as live:
+        receive = partial(self._inquiry.receive, step="reconcile", live_only=True)
+        async with aclosing(slices(receive, self._inquiry.read, BEGINNING)) as live:
             async for part in live:
                 rows += part.rows
         cursor = progress.cursor
@@ -315,9 +316,9 @@ class Poller:
         self, frontier: Frontier, *, step: str
     ) -> AsyncGenerator[tuple[Slice, Frontier], None]:
         """Yield what is listed from *frontier* on, each slice with the frontier after it."""
-        read = partial(self._inquiry.slice, step=step)
+        receive = partial(self._inquiry.receive, step=step)
         while frontier.position is not None:
-            async with aclosing(slices(read, frontier.position)) as parts:
+            async with aclosing(slices(receive, self._inquiry.read, frontier.position)) as parts:
                 async for part in parts:
                     frontier = frontier.after(part, self._overlap)
                     yield part, frontier

@@ -209,7 +209,7 @@ async def test_a_row_that_cannot_be_is_an_admin_error(
     answer = execution_pb2.ExecutionList(executions=[message("a"), nameless])
     server.answers[method] = lambda _: answer if method == "ListExecutions" else nameless
     with pytest.raises(AdminError, match="answered with an execution called ''") as failed:
-        await _ASK[method](client)
+        _ = (await _ASK[method](client)).executions
     assert failed.value.code == "INTERNAL"
 
 

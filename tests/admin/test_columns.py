@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.admin import columns, convert
+from exporter.admin.columns import Page
+from exporter.admin.errors import AdminError, nonsense
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
 from exporter.model.time import SECOND, Micros
 
@@ -108,9 +110,10 @@ def _length(row: bytes) -> bytes:
 
 def by_columns(page: bytes) -> object:
     """Return what the columns make of *page*: rows and token, or what is wrong."""
+    found = Page(columns.decode(page), subject="p/d")
     try:
-        return columns.page(columns.decode(page))
-    except ValueError as error:
+        return found.executions, found.token
+    except AdminError as error:
         return str(error)
 
 
@@ -120,7 +123,7 @@ def by_rows(page: bytes) -> object:
     try:
         return [convert.execution(row) for row in listed.executions], listed.token
     except ValueError as error:
-        return str(error)
+        return str(nonsense("ListExecutions", "p/d", str(error)))
 
 
 @given(st.lists(_rows, max_size=4), st.lists(st.text(max_size=3), max_size=2))
@@ -154,10 +157,10 @@ def test_any_bytes_behind_a_page_are_read_alike(page: list[Any], noise: bytes) -
         max_size=8,
     )
 )
-def test_usual_rows_are_read_by_columns_alone(page: list[tuple[Any, ...]]) -> None:
+def test_usual_rows_are_read_by_columns_alone(rows: list[tuple[Any, ...]]) -> None:
     """With any of what is optional left out, `convert` is not needed."""
     sent = []
-    for number, (phase, mode, kind, started, over, nanos) in enumerate(page):
+    for number, (phase, mode, kind, started, over, nanos) in enumerate(rows):
         row = usual(f"x{number}")
         row.closure.phase, row.spec.metadata.mode = phase, mode
         row.spec.launch_plan.resource_type = kind
@@ -170,8 +173,8 @@ def test_usual_rows_are_read_by_columns_alone(page: list[tuple[Any, ...]]) -> No
     expected = [convert.execution(row) for row in sent]
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(convert, "execution")
-        listed = columns.decode(encoded([row.SerializeToString() for row in sent], "8"))
-        assert columns.page(listed) == (expected, "8")
+        page = encoded([row.SerializeToString() for row in sent], "8")
+        assert by_columns(page) == (expected, "8")
 
 
 def test_what_a_recorded_admin_sent() -> None:
@@ -266,4 +269,17 @@ def _phase(number: int) -> bytes:
 def test_bytes_that_are_no_row_are_nonsense() -> None:
     """A list whose rows cannot be decoded is an error, and no shorter list."""
     page = encoded([usual("a").SerializeToString(), b"\xff\xff"])
-    assert by_columns(page) == "bytes that are no executions"
+    assert by_columns(page) == str(nonsense("ListExecutions", "p/d", "bytes that are no execution"))
+
+
+def test_how_a_page_goes_on_is_known_before_it_is_read() -> None:
+    """How many rows, and when the first and the last were created; and the rows are read once."""
+    first, last = usual("a"), usual("b")
+    last.closure.created_at.seconds += 9
+    page = Page(
+        columns.decode(encoded([first.SerializeToString(), last.SerializeToString()])),
+        subject="p/d",
+    )
+    noon = 1_790_000_000 * SECOND
+    assert (len(page), page.first_created, page.last_created) == (2, noon, noon + 9 * SECOND)
+    assert page.executions is page.executions

@@ -9,12 +9,14 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from exporter.admin import query
-from exporter.admin.client import AdminClient, Page
+from exporter.admin.client import AdminClient
+from exporter.admin.columns import Page
 from exporter.admin.query import Query
 from exporter.model.executions import Execution
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
-from exporter.scrape.listing import BEGINNING, Position, read_slice
+from exporter.scrape import listing
+from exporter.scrape.listing import BEGINNING, Position
 
 SECONDS = 10.0
 """Deadline of every call."""
@@ -93,7 +95,8 @@ async def read(
     rows: list[Execution] = []
     following: Position | None = BEGINNING if since is None else Position(since)
     while following is not None and (until is None or following.instant < until):
-        part = await read_slice(ask, following, subject=str(target), live_only=live_only)
+        received = await listing.receive(ask, following, subject=str(target), live_only=live_only)
+        part = listing.read(received, subject=str(target))
         rows += part.rows
         following = part.following
     return [row for row in rows if until is None or row.id.created_at < until]

@@ -3,7 +3,8 @@
 import pytest
 
 from exporter.model.time import Micros
-from exporter.scrape.listing import Frontier, Position, Slice, newest
+from exporter.scrape.frontier import Frontier
+from exporter.scrape.listing import Position, Slice, newest
 from tests.rows import after, execution
 
 _OVERLAP = 100
