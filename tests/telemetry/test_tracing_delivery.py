@@ -162,6 +162,7 @@ async def test_the_end_does_not_wait_for_a_collector_that_hangs(
     tally: Tally, protocol: Protocol
 ) -> None:
     """Longer than it was told to; the loop runs on meanwhile, and what is lost is said."""
+    before = set(threading.enumerate())
     async with collector(protocol) as receiver:
         receiver.mood = "hang"
         with capture_logs() as logs:
@@ -179,7 +180,7 @@ async def test_the_end_does_not_wait_for_a_collector_that_hangs(
                 took = time.monotonic() - began
         if protocol == "grpc":
             # A request over HTTP cannot be ended from outside, but its thread keeps nobody.
-            for thread in threading.enumerate():
+            for thread in set(threading.enumerate()) - before:
                 if thread.name == "flush spans":
                     await asyncio.to_thread(thread.join, 5)
                     assert not thread.is_alive()
