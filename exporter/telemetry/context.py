@@ -3,11 +3,7 @@
 from collections.abc import Mapping
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-# Not opentelemetry.propagate: that fails to be imported where OTEL_PROPAGATORS names one that is
-# not installed. Admin understands W3C's form, whatever else is in use around it.
-_PROPAGATOR = TraceContextTextMapPropagator()
 _NONE: Mapping[str, str] = {}
 
 
@@ -29,7 +25,15 @@ def sampled_trace_id() -> str | None:
 
 
 def trace_metadata() -> tuple[tuple[str, str], ...]:
-    """Return what a call must carry to become part of the current trace; keys in lower case."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier)
-    return tuple(carrier.items())
+    """
+    Return what a call must carry to become part of the current trace; keys in lower case.
+
+    It is W3C's form, which Admin understands, whatever is in use around it. Not by
+    `opentelemetry.propagate`, which cannot be imported where `OTEL_PROPAGATORS` names a propagator
+    that is not installed; and there is no `tracestate` to pass on, for our traces begin here.
+    """
+    context = get_current_span().get_span_context()
+    if not context.is_valid:
+        return ()
+    traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    return (("traceparent", traceparent),)

@@ -21,6 +21,7 @@ from exporter.telemetry.plan import masked
 
 log = get_logger(__name__)
 
+_SDK = "opentelemetry"
 _REASON_LENGTH = 500
 """Characters of the reason that the log shows."""
 
@@ -191,7 +192,11 @@ _LAST_WORDS = _LastWords()
 
 def _listen_to_the_sdk() -> None:
     """Keep the SDK's own log off standard error: it writes a line whenever an export fails."""
-    logger = logging.getLogger("opentelemetry")
+    logger = logging.getLogger(_SDK)
     if _LAST_WORDS not in logger.handlers:
         logger.addHandler(_LAST_WORDS)
         logger.propagate = False
+    for name in logging.root.manager.loggerDict:
+        # Some leave out what they said in the last 20 s; but the reason now is wanted all the same.
+        if name.startswith(f"{_SDK}."):
+            logging.getLogger(name).filters.clear()

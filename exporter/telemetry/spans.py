@@ -11,10 +11,10 @@ plain types; there are no links and no limits; and only the first span of a trac
 
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any, Protocol
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -31,7 +31,7 @@ from opentelemetry.trace import (
     Tracer,
     TracerProvider,
     get_current_span,
-    use_span,
+    set_span_in_context,
 )
 from opentelemetry.util.types import AnyValue, Attributes
 
@@ -146,15 +146,43 @@ class _LightTracer(Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
-    ) -> AbstractContextManager[Span]:
+    ) -> "_Current":
         """Begin a span that is the current one while the block runs. It ignores *links*."""
         del links
-        return use_span(
-            self.start_span(name, context, kind, attributes, start_time=start_time),
-            end_on_exit=end_on_exit,
-            record_exception=record_exception,
-            set_status_on_exception=set_status_on_exception,
-        )
+        span = self.start_span(name, context, kind, attributes, start_time=start_time)
+        return _Current(span, end_on_exit, record_exception, set_status_on_exception)
+
+
+class _Current:
+    """Has a span be the current one. Does what `use_span` does, without a generator."""
+
+    __slots__ = ("_ends", "_marks", "_records", "_span", "_token")
+
+    def __init__(self, span: Span, ends: bool, records: bool, marks: bool) -> None:
+        self._span = span
+        self._ends = ends
+        self._records = records
+        self._marks = marks
+
+    def __enter__(self) -> Span:
+        self._token = attach(set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        detach(self._token)
+        # Being cancelled is no error.
+        if isinstance(error, Exception):
+            if self._records:
+                self._span.record_exception(error)
+            if self._marks:
+                self._span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
+        if self._ends:
+            self._span.end()
 
 
 class _LightSpan(Span):

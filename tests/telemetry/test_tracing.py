@@ -99,6 +99,20 @@ async def test_headers_and_compression_go_along(
         assert received.headers["content-encoding"] == "gzip"
 
 
+async def test_only_the_environment_that_was_given_counts(
+    tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK looks at the process's own, too, and is kept from it."""
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "stray=1")
+    async with (
+        collector("grpc") as receiver,
+        tracing_of(tally, exporter="otlp", endpoint=receiver.endpoint) as tracing,
+    ):
+        tracing.tracer("x").start_span("one").end()
+        await receiver.until_spans(1)
+    assert "stray" not in receiver.named("one").resource
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_certificates_are_shown_and_looked_at(
     tally: Tally, protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -49,6 +50,25 @@ async def test_a_streak_of_failures_is_one_warning(tally: Tally, protocol: Proto
     assert tally.counts == {"failed": 6, "exported": 2}
 
 
+async def test_each_streak_has_its_reason(tally: Tally) -> None:
+    """Also the second within 20 s, for which the SDK logs nothing by itself."""
+    with capture_logs() as logs:
+        async with (
+            collector("grpc") as receiver,
+            tracing_of(tally, exporter="otlp", endpoint=receiver.endpoint) as tracing,
+        ):
+            for turn in (1, 2):
+                receiver.mood = "refuse"
+                make(tracing.tracer("x"))
+                await tally.until(**{"failed": turn, **({"exported": 1} if turn > 1 else {})})
+                receiver.mood = "accept"
+                make(tracing.tracer("x"))
+                await tally.until(failed=turn, exported=turn)
+    reasons = [line["reason"] for line in logs if line["log_level"] == "warning"]
+    assert len(reasons) == 2
+    assert all("PERMISSION_DENIED" in reason for reason in reasons)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_secrets_are_masked_in_the_reason(tally: Tally, protocol: Protocol) -> None:
     """Whatever the SDK says of its endpoint, where nobody listens, and of its headers."""
@@ -63,7 +83,9 @@ async def test_secrets_are_masked_in_the_reason(tally: Tally, protocol: Protocol
         ) as tracing:
             make(tracing.tracer("x"))
             await tally.until(failed=1)
-    assert [line["event"] for line in logs] == ["tracing", "spans are not exported"]
+    _, failure = logs
+    assert failure["event"] == "spans are not exported"
+    assert {"grpc": "UNAVAILABLE", "http/protobuf": "timeout"}[protocol] in failure["reason"]
     assert "hunter22" not in repr(logs)
     assert "c2VjcmV0" not in repr(logs)
 
@@ -85,8 +107,10 @@ async def test_what_passes_is_waited_for_until_the_timeout(
         ) as tracing,
     ):
         receiver.mood = mood
+        began = time.monotonic()
         make(tracing.tracer("x"), 3)
         await tally.until(failed=3)
+        assert time.monotonic() - began < 4
         receiver.mood = "accept"
         make(tracing.tracer("x"))
         await tally.until(failed=3, exported=1)
@@ -138,6 +162,7 @@ async def test_the_end_does_not_wait_for_a_collector_that_hangs(
     tally: Tally, protocol: Protocol
 ) -> None:
     """Longer than it was told to; the loop runs on meanwhile, and what is lost is said."""
+    before = set(threading.enumerate())
     async with collector(protocol) as receiver:
         receiver.mood = "hang"
         with capture_logs() as logs:
@@ -153,6 +178,12 @@ async def test_the_end_does_not_wait_for_a_collector_that_hangs(
                     await asyncio.sleep(0.01)
                     turns += 1
                 took = time.monotonic() - began
+        if protocol == "grpc":
+            # A request over HTTP cannot be ended from outside, but its thread keeps nobody.
+            for thread in set(threading.enumerate()) - before:
+                if thread.name == "flush spans":
+                    await asyncio.to_thread(thread.join, 5)
+                    assert not thread.is_alive()
     assert 0.3 <= took < 3
     assert turns > 5
     assert tally.counts == {"dropped": 5}

@@ -104,6 +104,17 @@ def test_a_trace_that_came_from_elsewhere_is_continued() -> None:
     assert spans_of(encode_spans(kept.spans)) == spans_of(encoded(kept.spans))
 
 
+def test_what_python_takes_for_equal_is_told_apart() -> None:
+    """Pairs are remembered, and 1 is 1.0 is True."""
+    kept = Kept()
+    tracer = provider(kept).get_tracer("x")
+    for value in (1, True, 1.0):
+        tracer.start_span("one", attributes={"key": value}).end()
+    spans = encoded(kept.spans).resource_spans[0].scope_spans[0].spans
+    kinds = [span.attributes[0].value.WhichOneof("value") for span in spans]
+    assert kinds == ["int_value", "bool_value", "double_value"]
+
+
 @pytest.mark.parametrize("value", [["a", "b"], None, b"bytes"])
 def test_a_value_of_another_type_becomes_text(value: object) -> None:
     """We set none; but one that slipped in must not cost the batch it is in."""
