@@ -41,7 +41,8 @@ def test_what_does_not_fit_says_by_how_much_and_what_to_set() -> None:
 
 
 @given(
-    targets=st.integers(min_value=1, max_value=5_000),
+    # So many that the rate they need is one that can be set.
+    targets=st.integers(min_value=1, max_value=4_000),
     interval=st.integers(min_value=1, max_value=600),
     reconcile=st.integers(min_value=600, max_value=7_200),
     rate=st.floats(min_value=1 / 60, max_value=1_000),
