@@ -16,7 +16,10 @@ import exporter
 _ROOT = Path(__file__).parents[1]
 _PROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 _PACKAGE = _ROOT / "exporter"
-_PINNED_BY_ANOTHER = {"pydantic-core": "pydantic"}
+_PINNED_BY_ANOTHER = {
+    "pydantic-core": "pydantic",
+    "opentelemetry-proto": "opentelemetry-exporter-otlp-proto-grpc",
+}
 """A distribution that comes in one exact version with another, which alone is declared."""
 
 

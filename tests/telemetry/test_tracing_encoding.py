@@ -1,4 +1,4 @@
-"""Our encoder says what the SDK's says, in a third of the time."""
+"""Our encoder says what the SDK's says, in a fraction of the time."""
 
 from collections.abc import Mapping
 
