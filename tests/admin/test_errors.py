@@ -62,9 +62,9 @@ def test_where_a_text_is_cut(length: int, *, cut: bool) -> None:
 def test_a_row_that_nobody_can_receive_says_which() -> None:
     """A person must find it without having seen it."""
     error = RowTooLarge(method="ListExecutions", subject="p/d", which="the execution 'a'")
-    assert (error.code, str(error)) == (
-        "RESOURCE_EXHAUSTED",
+    assert error.code == "RESOURCE_EXHAUSTED"
+    assert str(error) == (
         "ListExecutions for p/d failed with RESOURCE_EXHAUSTED: the execution 'a' is larger than we"
         " can receive; it stays uncounted, and in a list whatever follows it, until it is deleted"
-        " from Admin's database",
+        " from Admin's database"
     )
