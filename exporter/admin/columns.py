@@ -46,6 +46,9 @@ from exporter.model.time import SECOND, Micros
 T = TypeVar("T")
 
 _new = tuple.__new__
+_MICROSECOND = timedelta(microseconds=1)
+_LONG = convert.LONGEST * SECOND // 2
+"""Microseconds; whether a longer duration can be is for `convert` to say."""
 
 _Fields = Mapping[str, "int | _Fields"]
 """Fields of a message by name: the type that a value is declared with, or fields of its own."""
@@ -285,13 +288,9 @@ def _where_set(
     return [None if value is None else next(following) for value in column]
 
 
-def _instants(times: Any, count: int) -> list[Micros]:
+def _instants(times: Any, count: int) -> list[Any]:
     """Return a column of `google.protobuf.Timestamp`."""
-    seconds = _column(times.seconds, _LONG_MARK, count, 0)
-    nanos = _column(times.nanos, _NUMBER_MARK, count, 0)
-    instants = [
-        Micros(whole * SECOND + part // 1000) for whole, part in zip(seconds, nanos, strict=True)
-    ]
+    instants = _micros(times, count)
     if instants and not 0 <= min(instants) <= max(instants) < convert.END_OF_TIME:
         raise _Odd
     return instants
@@ -299,8 +298,14 @@ def _instants(times: Any, count: int) -> list[Micros]:
 
 def _durations(times: Any, count: int) -> list[timedelta]:
     """Return a column of `google.protobuf.Duration`, which has the fields of a timestamp."""
+    lengths = _micros(times, count)
+    if lengths and not -_LONG <= min(lengths) <= max(lengths) <= _LONG:
+        raise _Odd
+    return list(map(_MICROSECOND.__mul__, lengths))
+
+
+def _micros(times: Any, count: int) -> list[int]:
+    """Return a column of seconds and nanoseconds in microseconds, which are cut."""
     seconds = _column(times.seconds, _LONG_MARK, count, 0)
     nanos = _column(times.nanos, _NUMBER_MARK, count, 0)
-    if seconds and not -convert.LONGEST < min(seconds) <= max(seconds) < convert.LONGEST:
-        raise _Odd
-    return [timedelta(0, whole, part // 1000) for whole, part in zip(seconds, nanos, strict=True)]
+    return [whole * 1_000_000 + part // 1000 for whole, part in zip(seconds, nanos, strict=True)]

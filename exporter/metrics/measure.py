@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from operator import attrgetter
+from operator import itemgetter
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
@@ -23,8 +23,10 @@ SeriesKey = tuple[Family, tuple[str, ...]]
 """A series: its family and its label values, in the family's order."""
 
 _NOTHING = timedelta()
-_HOW = attrgetter("launch_plan", "mode")
-_HOW_AND_END = attrgetter("launch_plan", "mode", "phase")
+# Twice as fast as asking by name, and as long as the fields keep theirs, the same.
+_PLACE = Execution._fields.index
+_HOW = itemgetter(_PLACE("launch_plan"), _PLACE("mode"))
+_HOW_AND_END = itemgetter(_PLACE("launch_plan"), _PLACE("mode"), _PLACE("phase"))
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.admin.errors import AdminError, nonsense
+from exporter.admin.errors import AdminError, RowTooLarge, nonsense
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,14 @@ def test_where_a_text_is_cut(length: int, *, cut: bool) -> None:
     """300 characters are shown, and an ellipsis says that there was more."""
     text = str(AdminError(method="M", code="C", details="x" * length))
     assert text == "M failed with C: " + "x" * 300 + ("…" if cut else "")
+
+
+def test_a_row_that_nobody_can_receive_says_which() -> None:
+    """A person must find it without having seen it."""
+    error = RowTooLarge(method="ListExecutions", subject="p/d", which="the execution 'a'")
+    assert error.code == "RESOURCE_EXHAUSTED"
+    assert str(error) == (
+        "ListExecutions for p/d failed with RESOURCE_EXHAUSTED: the execution 'a' is larger than we"
+        " can receive; it stays uncounted, and in a list whatever follows it, until it is deleted"
+        " from Admin's database"
+    )

@@ -135,7 +135,9 @@ class ExactlyOnce(RuleBasedStateMachine):
                 created_at = now
         self.serial += 1
         # Both wheres use the same names; a name says nothing about which where it belongs to.
-        name = f"x{self.serial // 2}" if not self.name_taken(where) else f"y{self.serial}"
+        name = f"x{self.serial // 2}"
+        if self.is_taken(where, name, created_at):
+            name = f"y{self.serial}"
         visible_at = Micros(now + round(late * SECOND))
         key = self.rig.launch(
             where,
@@ -154,10 +156,13 @@ class ExactlyOnce(RuleBasedStateMachine):
         """A row comes so late that only the reconcile's window can find it."""
         self.launch(where, plan, Mode.MANUAL, LATEST, 0, tie=False)
 
-    def name_taken(self, target: Target) -> bool:
-        """Whether the next name is in use there."""
-        name = f"x{self.serial // 2}"
-        return any(r.key == ExecutionKey(*target, name) and not r.deleted for r in self.runs)
+    def is_taken(self, target: Target, name: str, created_at: Micros) -> bool:
+        """Whether Admin has that name; or it had, and what had it was created at that instant."""
+        return any(
+            run.key == ExecutionKey(*target, name)
+            and (not run.deleted or run.created_at == created_at)
+            for run in self.runs
+        )
 
     @rule(where=targets, count=st.integers(4, 9))
     def burst(self, where: Target, count: int) -> None:
@@ -285,6 +290,32 @@ class ExactlyOnce(RuleBasedStateMachine):
         self.rig.at_await = at_await
         for _ in range(count):
             self.drive(self.one_poll(where))
+        self.rig.at_await = self.rig.nothing_happens
+
+    @rule(where=targets, seed=st.randoms(use_true_random=False), polls=st.integers(2, 12))
+    @precondition(lambda self: len(self.primed) == len(TARGETS))
+    def backlog_under_slow_polls(self, where: Target, seed: Random, polls: int) -> None:
+        """For minutes polls run out of time, while rows come, some late by nearly the overlap."""
+
+        def launch() -> None:
+            late = seed.choice((0, 0, 0, 25, 60, 110))
+            self.launch(where, seed.choice(PLANS), Mode.MANUAL, late, 0, tie=False)
+            if seed.random() < 0.8:
+                self.move(self.runs[-1], Phase.SUCCEEDED, 0)
+
+        async def at_await(what: str) -> None:
+            if what[0].isupper():
+                if seed.random() < 0.5:
+                    launch()
+                self.rig.clock.advance(seed.choice((4, 12, 25)))
+
+        for _ in range(seed.randrange(12)):
+            launch()
+            self.rig.clock.advance(seed.choice((0, 1, 4)))
+        self.rig.at_await = at_await
+        for _ in range(polls):
+            self.drive(self.one_poll(where))
+            self.rig.clock.advance(seed.choice((0, 10, 30)))
         self.rig.at_await = self.rig.nothing_happens
 
     @rule(where=targets, after=st.integers(0, 4))
