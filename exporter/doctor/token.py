@@ -1,5 +1,7 @@
 """Whether there is a token to ask Admin with."""
 
+import asyncio
+
 from exporter.admin.auth.credentials import Credentials
 from exporter.admin.auth.errors import CredentialsError
 from exporter.config.settings import AuthSettings
@@ -9,14 +11,22 @@ from exporter.model.clock import Clock
 from exporter.model.time import SECOND
 
 
-async def token(credentials: Credentials, auth: AuthSettings, *, clock: Clock) -> Finding:
+async def token(
+    credentials: Credentials, auth: AuthSettings, *, clock: Clock, patience: float
+) -> Finding:
     """Check that a token can be had; whether Admin accepts it, its answers will show."""
     if auth.type == "none" and not auth.proxy_command:
         return Finding.skip('not configured (admin.auth.type is "none")')
     try:
-        await credentials.metadata()
+        async with asyncio.timeout(patience):
+            await credentials.metadata()
     except CredentialsError as error:
         return Finding.of_error(error)
+    except TimeoutError:
+        return Finding.fail(
+            f"{credentials.description}: none came within {length(patience)}",
+            fix="check that it can be reached from here, and what it waits for",
+        )
     words = [credentials.description]
     if credentials.expires_at is not None:
         left = (credentials.expires_at - clock.now()) / SECOND

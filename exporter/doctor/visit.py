@@ -127,7 +127,7 @@ async def _looks(
         "dns": partial(network.dns, settings.admin, patience=patience),
         "tcp": partial(network.tcp, settings.admin, patience=patience),
         "tls": partial(network.tls, settings.admin, clock=clock, patience=patience),
-        "token": partial(token, credentials, settings.admin.auth, clock=clock),
+        "token": partial(token, credentials, settings.admin.auth, clock=clock, patience=patience),
         "version": admin.version,
         "projects": admin.projects,
         "executions": admin.executions,

@@ -18,6 +18,7 @@ from exporter.model.time import SECOND, Micros
 from exporter.sim.authority import Authority, OAuthClient
 from exporter.sim.server import Serving, serve
 from exporter.sim.tls import Tls
+from exporter.sim.token_endpoint import Fault
 from exporter.sim.world import World
 from exporter.telemetry.clock import SystemClock
 from tests.admin.conftest import Refused, ScriptedAdmin
@@ -242,6 +243,20 @@ async def test_a_wrong_secret_is_told_and_not_shown(patient: Patient) -> None:
     assert told["token"][1].startswith("      fix: ")
     assert told["version"][0].endswith("not tried, because token failed")
     assert "horse" not in repr(results) + repr(report.document(results))
+
+
+async def test_an_identity_provider_that_hangs(patient: Patient) -> None:
+    """It is named, in time; Admin is not asked without a token."""
+    root = Issued.authority("root")
+    async with simulated(patient, root.issue("admin"), root) as (serving, _):
+        assert serving.token_endpoint
+        serving.token_endpoint.fault = Fault.HANG
+        told = await patient.report(limit=3.0)
+    assert told["token"] == [
+        f"FAIL  client credentials from {serving.token_url}: none came within 2.7 s",
+        "fix: check that it can be reached from here, and what it waits for",
+    ]
+    assert told["version"] == ["skip  not tried, because token failed"]
 
 
 async def test_a_token_that_admin_does_not_take(patient: Patient) -> None:
