@@ -16,8 +16,7 @@ deadline of an attempt is what the waiting has left of the call's.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,6 +42,7 @@ from exporter.admin.errors import (
     NoConnection,
     NoToken,
     NotSent,
+    TokenRefused,
     nonsense,
     one_line,
     refusal,
@@ -296,24 +296,14 @@ class _Call:
             raise self._not_sent(NoConnection, _UNREACHED, str(error)) from error
 
     async def _metadata(self) -> Metadata:
-        with self._token_errors():
-            async with asyncio.timeout(max(0.0, self._remaining())):
-                return tuple(await self._transport.tokens.metadata())
-
-    async def _renew(self, sent: Metadata, error: AdminError) -> None:
-        with self._token_errors():
-            async with asyncio.timeout(max(0.0, self._remaining())):
-                await self._transport.tokens.refused(sent, error.details)
-
-    @contextmanager
-    def _token_errors(self) -> Iterator[None]:
         question = self._question
         try:
-            yield
+            async with asyncio.timeout(max(0.0, self._remaining())):
+                return tuple(await self._transport.tokens.metadata())
         except CredentialsError as error:
             raise NoToken(
                 method=question.method,
-                code=error.code or "UNAUTHENTICATED",
+                code=error.code,
                 details=str(error),
                 subject=question.subject,
                 lasting=error.lasting,
@@ -322,9 +312,22 @@ class _Call:
             raise NoToken(
                 method=question.method,
                 code=_HUNG,
-                details="the access token did not come within the call's time",
+                details=_TOO_LATE,
                 subject=question.subject,
                 lasting=True,
+            ) from error
+
+    async def _renew(self, sent: Metadata, refused: AdminError) -> None:
+        """Get another token than the one of *sent*, with which a retry makes sense."""
+        try:
+            async with asyncio.timeout(max(0.0, self._remaining())):
+                await self._transport.tokens.refused(sent, refused.details)
+        except (CredentialsError, TimeoutError) as error:
+            raise TokenRefused(
+                method=refused.method,
+                code=refused.code,
+                details=str(error) or _TOO_LATE,
+                subject=refused.subject,
             ) from error
 
     def _remaining(self) -> float:
@@ -337,4 +340,5 @@ class _Call:
 
 _LITTLE = wait_random(0, retry.FIRST_PAUSE)
 _PAUSE = wait_random_exponential(multiplier=retry.FIRST_PAUSE, max=retry.LONGEST_PAUSE)
+_TOO_LATE = "the access token did not come within the call's time"
 _NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"

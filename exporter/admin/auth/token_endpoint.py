@@ -34,7 +34,8 @@ _LONGEST_WAIT = 300.0
 
 _WORTH_WAITING = {408, 425, 429}
 _ADVICE = {
-    "invalid_client": "check admin.auth.client_id, and that the secret is this client's",
+    "invalid_client": "check admin.auth.client_id, and the secret in client_secret_file or"
+    " client_secret_env",
     "invalid_scope": "set admin.auth.scopes to scopes that this client may ask for",
     "invalid_target": "set admin.auth.audience to one that the provider knows",
     "unauthorized_client": "allow this client the grant client_credentials there",
@@ -305,5 +306,5 @@ def _refusal(
     )
     return SourceRejected(
         f'{begin} refused client "{fit_to_show(client.id, *hidden)}" with HTTP {answer.status}'
-        f"{because}; {advice}."
+        f"{because.rstrip('.')}; {advice}."
     )

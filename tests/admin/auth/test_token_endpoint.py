@@ -126,7 +126,8 @@ async def test_a_wrong_secret_is_refused_for_good(
     assert error.code == "UNAUTHENTICATED"
     assert str(error) == (
         f'The identity provider at {provider.url} refused client "exporter" with HTTP 401:'
-        " invalid_client; check admin.auth.client_id, and that the secret is this client's."
+        " invalid_client; check admin.auth.client_id, and the secret in client_secret_file or"
+        " client_secret_env."
     )
     assert [asked.style for asked in provider.asked] == ["basic", "form"] * 2
 
