@@ -167,7 +167,7 @@ def read_path(value: object) -> Path:
 
 def read_ledger_path(value: object) -> Path:
     """Read the path of a file that outlives the process."""
-    if value == ":memory:":
+    if str(value) == ":memory:":
         raise unfit(advice="a ledger in memory would forget every count at a restart")
     return read_path(value)
 
