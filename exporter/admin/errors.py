@@ -15,6 +15,8 @@ AdminError
     └── NoToken      because there is no token to ask with
 """
 
+from exporter.model.text import one_line
+
 
 class AdminError(Exception):
     """
@@ -36,7 +38,7 @@ class AdminError(Exception):
         self.details = details
         self.subject = subject
         about = f" for {subject}" if subject else ""
-        said = f": {one_line(details, self._most)}" if details else ""
+        said = f": {one_line(details, most=self._most)}" if details else ""
         super().__init__(f"{method}{about} {self._verb(code)}{said}{self._advice(code)}")
 
     def _verb(self, code: str) -> str:
@@ -183,9 +185,3 @@ _ADVICE = {
     "UNAUTHENTICATED": "; set admin.auth to a client that Admin accepts",
     "UNAVAILABLE": "; check admin.endpoint and that Admin is running",
 }
-
-
-def one_line(text: str, most: int = 300) -> str:
-    """Cut hostile or endless *text* to one printable line of *most* characters."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return flat if len(flat) <= most else flat[:most] + "…"

@@ -44,17 +44,20 @@ from exporter.admin.errors import (
     NotSent,
     TokenRefused,
     nonsense,
-    one_line,
     refusal,
 )
 from exporter.admin.limits import Limits
 from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
+from exporter.model.text import one_line
 from exporter.telemetry.context import sampled_trace_id, trace_metadata
 from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)
+
+_MOST_OF_WHY = 300
+"""Characters of what is said of an Admin that cannot be reached."""
 
 _UNREACHED, _HUNG = "UNAVAILABLE", "DEADLINE_EXCEEDED"
 
@@ -271,7 +274,7 @@ class _Call:
         transport.line.ended(answered=code != _HUNG)
         if code == "OK":
             transport.budget.succeeded()
-        why = one_line(why) or code
+        why = one_line(why, most=_MOST_OF_WHY) or code
         match transport.breaker.ended(reached=code != _UNREACHED, now=now, why=why):
             case Change.OPENED:
                 transport.observer.breaker_is(open=True)

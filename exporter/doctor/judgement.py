@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from exporter.admin.client import Version
-from exporter.admin.errors import AdminError, one_line
+from exporter.admin.errors import AdminError
 from exporter.config.settings import DiscoverySettings
 from exporter.doctor.finding import Finding
 from exporter.model.executions import Execution
 from exporter.model.targets import Target
+from exporter.model.text import one_line
 from exporter.model.time import SECOND, Micros
 from exporter.scrape.discovery import wanted
 
@@ -182,7 +183,7 @@ _ANY_FIX = "look into the logs of Flyte Admin, and of its database, at this time
 
 
 def _refusal(subject: str, seconds: float, error: AdminError) -> str:
-    said = f": {one_line(error.details)}" if error.details else ""
+    said = f": {one_line(error.details, most=300)}" if error.details else ""
     return f"{subject}: {error.code} after {length(seconds)}{said}"
 
 
