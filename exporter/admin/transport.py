@@ -33,6 +33,7 @@ from tenacity import (
 
 from exporter.admin import retry
 from exporter.admin.auth.errors import CredentialsError
+from exporter.admin.auth.token import secrets_in, without
 from exporter.admin.breaker import Breaker, Change
 from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.errors import (
@@ -256,7 +257,8 @@ class _Call:
             )
             code = "OK"
         except grpc.aio.AioRpcError as error:
-            code, why = error.code().name, error.details() or ""
+            # Some proxies repeat the header that they refuse.
+            code, why = error.code().name, without(error.details() or "", *secrets_in(metadata))
             raise refusal(question.method, code, why, question.subject) from error
         finally:
             self._note(code, why, began)

@@ -7,6 +7,7 @@ provider is asked. Whatever is said of it elsewhere is `***`.
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
@@ -92,6 +93,11 @@ def fit_to_show(text: str, *hidden: Secret) -> str:
     flat = one_line(without(text, *hidden))
     # Once more: a secret may have become one only when what was in its midst was taken away.
     return one_line(without(flat, *hidden), most=_LONGEST_SHOWN)
+
+
+def secrets_in(carried: Iterable[tuple[str, str]]) -> tuple[Secret, ...]:
+    """Return what must not be shown of the headers that a request *carried*."""
+    return tuple(Secret(value.removeprefix("Bearer ")) for _, value in carried)
 
 
 def _forms(secret: str) -> set[str]:

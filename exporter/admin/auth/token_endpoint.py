@@ -23,7 +23,14 @@ import aiohttp
 
 from exporter.admin.auth.claims import expiry_of
 from exporter.admin.auth.errors import CredentialsError, SourceRejected, TokenUnavailable
-from exporter.admin.auth.token import DEFAULT_LIFE, Secret, Token, fit_to_show, token_text
+from exporter.admin.auth.token import (
+    DEFAULT_LIFE,
+    Secret,
+    Token,
+    fit_to_show,
+    secrets_in,
+    token_text,
+)
 from exporter.model.clock import Clock
 from exporter.model.time import SECOND, Micros
 
@@ -89,7 +96,7 @@ class TokenEndpoint:
         hidden = (
             client.secret,
             _basic(client),
-            *(Secret(value.removeprefix("Bearer ")) for _, value in headers),
+            *secrets_in(headers),
             *_password_of(proxy),
         )
         limit = aiohttp.ClientTimeout(total=self._time_limit)
