@@ -25,7 +25,8 @@ class AdminError(Exception):
     Attributes:
         method: Name of the RPC, such as `ListExecutions`.
         code: gRPC status in upper case, such as `UNAVAILABLE`.
-        details: What Admin said; not for labels, and not for display before it is cut.
+        details: What Admin said; not for labels, and not for display: that is `said`.
+        said: The same, on one printable line.
         subject: What was asked about, such as `flytesnacks/production`; empty when nothing was.
     """
 
@@ -37,8 +38,9 @@ class AdminError(Exception):
         self.code = code
         self.details = details
         self.subject = subject
+        self.said = one_line(details, most=self._most)
         about = f" for {subject}" if subject else ""
-        said = f": {one_line(details, most=self._most)}" if details else ""
+        said = f": {self.said}" if details else ""
         super().__init__(f"{method}{about} {self._verb(code)}{said}{self._advice(code)}")
 
     def _verb(self, code: str) -> str:
@@ -183,5 +185,6 @@ _ADVICE = {
     "PERMISSION_DENIED": "; allow this client to list executions there, or add the target to"
     " discovery.exclude",
     "UNAUTHENTICATED": "; set admin.auth to a client that Admin accepts",
-    "UNAVAILABLE": "; check admin.endpoint and that Admin is running",
+    "UNAVAILABLE": "; check admin.endpoint and that Admin is running, or have `flyte-exporter"
+    " doctor` find out why",
 }

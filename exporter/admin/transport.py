@@ -285,6 +285,7 @@ class _Call:
                     method=self._question.method,
                     code=code,
                     problem=why,
+                    advice="have `flyte-exporter doctor` find out why",
                 )
             case Change.CLOSED:
                 transport.observer.breaker_is(open=False)

@@ -308,7 +308,7 @@ async def test_an_admin_that_wants_a_token_where_none_is_configured(
 ) -> None:
     """What to set is said."""
     server.answers["GetVersion"] = always(grpc.StatusCode.UNAUTHENTICATED)
-    with pytest.raises(TokenRefused, match=r"none is configured: set admin\.auth\.type\.$"):
+    with pytest.raises(TokenRefused, match=r"none is configured; set admin\.auth\.type\.$"):
         await persistent.get_version(timeout=_PATIENCE)
     assert calls.attempts == ["UNAUTHENTICATED"]
     assert calls.retries == []

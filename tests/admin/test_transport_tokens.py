@@ -1,4 +1,4 @@
-"""What happens to tokens on the way of a call: none is shown, and none is sent in vain."""
+"""What a call carries is shown to nobody, also not by whoever has received it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -93,7 +93,8 @@ class ClientSecret:
         if not text:
             raise SourceRejected(
                 f"The environment variable {name} (admin.auth.client_secret_env) is"
-                f" {'empty' if name in self._environ else 'not set'}."
+                f" {'empty' if name in self._environ else 'not set'}; have it hold the client's"
+                " secret."
             )
         return Secret(text)
 

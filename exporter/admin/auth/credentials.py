@@ -153,7 +153,7 @@ class Credentials:
             return
         elif admins is None or announced is None:
             raise TokenRejected(
-                "This Admin wants a token, and none is configured: set admin.auth.type.",
+                "This Admin wants a token, and none is configured; set admin.auth.type.",
                 lasting=False,
             )
         elif not announced.needed:

@@ -115,7 +115,8 @@ class TokenEndpoint:
                         answer = other
         except TimeoutError:
             raise TokenUnavailable(
-                f"The identity provider at {where} did not answer within {self._time_limit:g} s.",
+                f"The identity provider at {where} did not answer within {self._time_limit:g} s;"
+                " check admin.auth.token_url and that it is running.",
                 code="DEADLINE_EXCEEDED",
             ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -190,7 +191,7 @@ class TokenEndpoint:
         except OSError as error:  # ssl.SSLError is one
             raise SourceRejected(
                 f"The file {self._ca_file} (admin.ca_file) cannot be used:"
-                f" {error.strerror or error}."
+                f" {error.strerror or error}; put certificates in PEM form there."
             ) from None
 
 
@@ -225,7 +226,9 @@ class _Answer:
         words = [self.fields.get(name) for name in ("error", "error_description")]
         text = ": ".join(word for word in words if isinstance(word, str) and word)
         # What is no JSON is a page of some proxy; its first words mostly tell which.
-        return fit_to_show(text or self.body.decode("utf-8", errors="replace"), *hidden)
+        shown = fit_to_show(text or self.body.decode("utf-8", errors="replace"), *hidden)
+        # Part of one sentence of ours, whose end says what to do.
+        return shown.replace(". ", "; ").rstrip(".")
 
 
 def address_of(url: str) -> str:
@@ -298,7 +301,8 @@ def _refusal(
     if answer.status >= 500 or answer.status in _WORTH_WAITING:  # noqa: PLR2004
         wait = _seconds(answer.headers.get("Retry-After"))
         return TokenUnavailable(
-            f"{begin} answered with HTTP {answer.status}{because}.",
+            f"{begin} answered with HTTP {answer.status}{because}; where that lasts, look into its"
+            " log.",
             wait=None if wait is None else min(wait, _LONGEST_WAIT),
         )
     if 300 <= answer.status < 400:  # noqa: PLR2004
