@@ -297,9 +297,12 @@ class _Call:
 
     async def _stub(self) -> Any:
         try:
-            return await self._transport.line.stub()
+            async with asyncio.timeout(max(0.0, self._remaining())):
+                return await self._transport.line.stub()
         except ConnectionSettingsError as error:
             raise self._not_sent(NoConnection, _UNREACHED, str(error)) from error
+        except TimeoutError as error:
+            raise self._not_sent(NoConnection, _HUNG, _NO_FILES) from error
 
     async def _metadata(self) -> Metadata:
         question = self._question
@@ -347,4 +350,8 @@ class _Call:
 _LITTLE = wait_random(0, retry.FIRST_PAUSE)
 _PAUSE = wait_random_exponential(multiplier=retry.FIRST_PAUSE, max=retry.LONGEST_PAUSE)
 _TOO_LATE = "the access token did not come within the call's time"
+_NO_FILES = (
+    "the files of certificates were not read within its time; look at the disk or mount that holds"
+    " them"
+)
 _NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"

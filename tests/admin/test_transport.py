@@ -1,6 +1,7 @@
 """On its way to Admin a call is repeated, held back or held off, as each failure asks for."""
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -344,3 +345,20 @@ async def test_calls_that_hang_one_after_the_other_get_another_connection(
             server.answers["GetVersion"] = in_turn()
             await client.get_version(timeout=_PATIENCE)
             assert cable.accepted == 2
+
+
+async def test_files_that_hang_do_not_hang_a_call(
+    calls: Calls, clock: Impatient, tmp_path: Path
+) -> None:
+    """A mount that is gone answers nobody; the call ends in its time, and names what it wants."""
+    hanging = tmp_path / "ca.pem"
+    os.mkfifo(hanging)
+    server = ScriptedAdmin(port=1)
+    settings = settings_for(server, insecure=False, ca_file=hanging)
+    async with open_client(settings, clock=clock, observer=calls, tracer=NoOpTracer()) as client:
+        with pytest.raises(NoConnection, match=r"files of certificates"):
+            await client.get_version(timeout=0.1)
+        # The thread is let go of, so that the test can end.
+        with hanging.open("wb"):
+            pass
+    assert calls.finished == [("GetVersion", "DEADLINE_EXCEEDED")]
