@@ -362,3 +362,27 @@ async def test_files_that_hang_do_not_hang_a_call(
         with hanging.open("wb"):
             pass
     assert calls.finished == [("GetVersion", "DEADLINE_EXCEEDED")]
+
+
+@pytest.mark.parametrize("code", ["PERMISSION_DENIED", "UNAUTHENTICATED", "UNAVAILABLE"])
+async def test_a_token_that_somebody_repeats_is_not_shown(
+    with_token: tuple[AdminClient, Path],
+    server: ScriptedAdmin,
+    code: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Some proxies put the header that they refuse into their answer; errors and logs do not."""
+    client, path = with_token
+    path.write_text("nobody-sees-me")
+
+    def echo(_: Any) -> Any:
+        sent = server.carried[-1]["flyte-authorization"]
+        raise Refused(grpc.StatusCode[code], f"no entry with authorization: {sent}")
+
+    server.answers["GetVersion"] = echo
+    with pytest.raises(AdminError) as failed:
+        await client.get_version(timeout=_PATIENCE)
+    assert server.carried[0]["flyte-authorization"] == "Bearer nobody-sees-me"
+    shown = [str(failed.value), failed.value.details, *capsys.readouterr()]
+    assert not [text for text in shown if "nobody-sees-me" in text]
+    assert "***" in str(failed.value)
