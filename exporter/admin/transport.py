@@ -34,7 +34,7 @@ from tenacity import (
 from exporter.admin import retry
 from exporter.admin.auth.errors import CredentialsError
 from exporter.admin.auth.token import secrets_in, without
-from exporter.admin.breaker import Breaker, Change
+from exporter.admin.breaker import Breaker, Change, Leave
 from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.errors import (
     AdminError,
@@ -233,7 +233,8 @@ class _Call:
         try:
             async with transport.limits.room(within=self._remaining()):
                 now = time.monotonic()
-                if not transport.breaker.admits(now):
+                leave = transport.breaker.admit(now)
+                if leave is None:
                     raise CircuitOpen(
                         method=question.method,
                         why=transport.breaker.why,
@@ -241,11 +242,11 @@ class _Call:
                         wait=transport.breaker.wait(now),
                     )
                 with transport.spans.attempt(question, number=number):
-                    return await self._sent(stub, metadata)
+                    return await self._sent(stub, metadata, leave)
         except TimeoutError as error:
             raise self._not_sent(HeldBack, _HUNG, _NO_ROOM) from error
 
-    async def _sent(self, stub: Any, metadata: Metadata) -> Any:
+    async def _sent(self, stub: Any, metadata: Metadata, leave: Leave) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""
         transport, question = self._transport, self._question
         timeout = min(transport.attempt_timeout, self._remaining())
@@ -261,23 +262,28 @@ class _Call:
             code, why = error.code().name, without(error.details() or "", *secrets_in(metadata))
             raise refusal(question.method, code, why, question.subject) from error
         finally:
-            self._note(code, why, began)
+            self._note(leave, code, why, began)
         if answer is None:
             # How grpc.aio passes on an answer that it could not decode.
             raise nonsense(question.method, question.subject, "bytes that are no answer to it")
         return answer
 
-    def _note(self, code: str, why: str, began: float) -> None:
+    def _note(self, leave: Leave, code: str, why: str, began: float) -> None:
         transport, now = self._transport, time.monotonic()
         if not code:
-            transport.breaker.abandoned()
+            transport.breaker.abandoned(leave)
             return
         transport.observer.attempt_finished(code=code, seconds=now - began)
         transport.line.ended(answered=code != _HUNG)
         if code == "OK":
             transport.budget.succeeded()
         why = one_line(why, most=_MOST_OF_WHY) or code
-        match transport.breaker.ended(reached=code != _UNREACHED, now=now, why=why):
+        if code == _HUNG:
+            change = transport.breaker.hung(leave, now=now)
+        else:
+            reached = code != _UNREACHED
+            change = transport.breaker.ended(leave, reached=reached, now=now, why=why)
+        match change:
             case Change.OPENED:
                 transport.observer.breaker_is(open=True)
                 log.warning(
