@@ -256,7 +256,11 @@ def _proxy_of_environment(url: str) -> str | None:
 
 
 def _password_of(url: str | None) -> Sequence[Secret]:
-    password = urlsplit(url).password if url else None
+    try:
+        password = urlsplit(url).password if url else None
+    except ValueError:
+        # It will be refused as what it is, and shown to nobody.
+        return (Secret(url),) if url else ()
     return (Secret(password), Secret(unquote(password))) if password else ()
 
 
@@ -285,7 +289,8 @@ def _unasked(where: str, error: Exception, hidden: Sequence[Secret]) -> Credenti
             advice = "check admin.auth.http_proxy_url, or the proxy in the environment"
         case aiohttp.InvalidURL() | ValueError() if not isinstance(error, OSError):
             return SourceRejected(
-                f"{begin} asked: {text}; check admin.auth.token_url and admin.auth.http_proxy_url."
+                f"{begin} asked: {text}; check admin.auth.token_url, and admin.auth.http_proxy_url"
+                " or the proxy in the environment."
             )
         case _:
             advice = "check admin.auth.token_url and that it is running"

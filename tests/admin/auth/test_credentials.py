@@ -274,7 +274,11 @@ async def test_a_secret_over_plain_http_is_warned_of_once(
 
 @pytest.mark.parametrize(
     ("environ", "finding"),
-    [({}, "SECRET (admin.auth.client_secret_env) is not set"), ({"SECRET": " "}, "is empty")],
+    [
+        ({}, "SECRET (admin.auth.client_secret_env) is not set"),
+        ({"SECRET": " "}, "is empty"),
+        ({"SECRET": "p\udce4ss"}, "does not hold text in UTF-8"),
+    ],
 )
 async def test_a_variable_without_a_secret(
     bench: Bench, environ: dict[str, str], finding: str

@@ -393,12 +393,14 @@ async def test_a_dead_proxy_is_named_without_its_password(clock: ManualClock) ->
     assert "hunter2" not in str(error)
 
 
-async def test_a_proxy_that_is_no_url(clock: ManualClock) -> None:
-    """A setting that cannot be used is named."""
-    endpoint = TokenEndpoint(proxy="proxy.example:3128", ca_file=None, time_limit=5.0, clock=clock)
+@pytest.mark.parametrize("url", ["proxy.example:3128", "http://me:hunter2@[::1"])
+async def test_a_proxy_that_is_no_url(clock: ManualClock, url: str) -> None:
+    """A setting that cannot be used is named, and its password is not shown."""
+    endpoint = TokenEndpoint(proxy=url, ca_file=None, time_limit=5.0, clock=clock)
     error = await refusal(endpoint.token("http://idp.invalid/token", _CLIENT))
     assert error.lasting
     assert "admin.auth.http_proxy_url" in str(error)
+    assert "hunter2" not in str(error)
 
 
 async def test_a_private_authority_is_trusted_when_it_is_configured(
