@@ -97,6 +97,19 @@ async def test_everything_is_discovered(
     assert logged[1]["expires_in"] == 3600
 
 
+async def test_what_admin_repeats_is_no_news(
+    bench: Bench, provider: IdentityProvider, logged: Logged
+) -> None:
+    """While the provider refuses us, Admin is asked where it is; the log has that once."""
+    provider.secret = "another"
+    async with bench.credentials(**_CLIENT_SECRET) as credentials:
+        for _ in range(3):
+            await failure(credentials)
+            bench.clock.advance(600)
+    assert len(bench.admin.asked) > 2
+    assert [line["event"] for line in logged] == ["admin wants tokens", "token refresh failed"]
+
+
 async def test_what_is_configured_wins(
     bench: Bench, admin: AdminServer, provider: IdentityProvider
 ) -> None:
