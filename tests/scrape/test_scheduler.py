@@ -13,7 +13,7 @@ from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.metrics.formats import Format
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
-from exporter.scrape.scheduler import Scheduler
+from exporter.scrape.scheduler import Handover, Scheduler
 from tests.rig import Rig, failure
 
 A, B = Target("a", "development"), Target("b", "development")
@@ -76,7 +76,7 @@ class Stage:
             rig.exposition,
             settings=DiscoverySettings(include=("*/development",), **discovery),
             admin=AdminSettings(endpoint="admin:81", rate_limit=rate_limit),
-            before=rig.ledger.discovery(),
+            handover=Handover(discovery=rig.ledger.discovery()),
         )
 
     def shows(self, text: str) -> bool:
