@@ -24,9 +24,9 @@ admin:
 ```
 
 `flyte-exporter check-config FILE` lists every problem with its line and column, and starts nothing.
-Unknown keys are refused. SIGHUP and `POST /-/reload` put a changed file
-[into effect](reload.md), and `/config` shows what is. [Authentication](authentication.md) shows how to reach each kind of Flyte
-Admin.
+Unknown keys are refused. SIGHUP and `POST /-/reload` put a changed file [into effect](reload.md),
+and `/config` shows what is. [Authentication](authentication.md) shows how to reach each kind of
+Flyte Admin.
 
 - **Durations** carry their unit: `250ms`, `30s`, `1h30m`, `2d`. A bare number is refused.
 - **Environment variables** win over the file. Each setting has one, named in the tables. Its value
