@@ -145,11 +145,20 @@ class InlineJournal:
         self._ledger = ledger
 
     async def commit(self, commit: Commit, *, then: Callable[[], None]) -> None:
-        """Make *commit* durable, and *then* true in memory."""
-        await self._rig.at_await("before commit")
+        """Make *commit* durable, and *then* true in memory, also if the caller is cancelled."""
+        cancelled = await self._cancelled("before commit")
         self._ledger.commit([commit])
-        await self._rig.at_await("after commit")
+        cancelled = await self._cancelled("after commit") or cancelled
         then()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _cancelled(self, what: str) -> bool:
+        try:
+            await self._rig.at_await(what)
+        except asyncio.CancelledError:
+            return True
+        return False
 
     async def read(self, question: Callable[[Ledger], Any]) -> Any:
         """Ask the ledger something."""
@@ -232,8 +241,15 @@ class Rig:
             settings=self.settings,
             call_timeout=timedelta(seconds=15),
         )
+        self.relieve()
+
+    def relieve(self) -> None:
+        """Put others in the place of those who work, as a reload does; the book lives on."""
         self.upkeep = Upkeep(
-            book=self.book, journal=journal, clock=self.clock, keep=lambda *_: True
+            book=self.book,
+            journal=self.services.journal,
+            clock=self.clock,
+            keep=lambda *_: True,
         )
         self.pollers = {}
 
