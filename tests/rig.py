@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from flyteidl.admin import project_pb2
 from grpc.aio import AioRpcError, Metadata
 from opentelemetry.trace import NoOpTracer
 
@@ -312,3 +313,51 @@ async def settle() -> None:
     """Let whatever is ready on the loop run."""
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+class SteppedClock:
+    """A clock whose sleepers wake when the test moves it."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> Any:
+        """Return the wall clock."""
+        return self._rig.clock.now()
+
+    def monotonic(self) -> float:
+        """Return the same in seconds."""
+        return self._rig.clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the test has moved time so far."""
+        woken = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.monotonic() + seconds, woken))
+        await woken
+
+    async def advance(self, seconds: float) -> None:
+        """Move time, waking each sleeper at its own moment."""
+        end = self.monotonic() + seconds
+        while True:
+            await quiet()
+            due = min((s for s in self._sleepers if s[0] <= end), default=None, key=lambda s: s[0])
+            if due is None:
+                break
+            self._sleepers.remove(due)
+            self._rig.clock.advance(max(1e-6, due[0] - self.monotonic()))
+            if not due[1].done():
+                due[1].set_result(None)
+        self._rig.clock.advance(end - self.monotonic())
+
+
+async def quiet() -> None:
+    """Let everything run that is ready."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+def register(rig: Rig, name: str) -> None:
+    """Have Admin know a project."""
+    project = project_pb2.Project(id=name, name=name)
+    rig.admin.calls["RegisterProject"](project_pb2.ProjectRegisterRequest(project=project))

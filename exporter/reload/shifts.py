@@ -156,7 +156,7 @@ class Shifts:
         except Exception as bug:
             # The edge of one reload: what works must not end with what does not.
             log.exception("reload failed on a bug of ours")
-            return self._failed(bug)
+            return self._failed(f"{type(bug).__name__}: {bug}")
 
     # Changing
 
@@ -168,7 +168,7 @@ class Shifts:
             await self._rebind(successor.settings)
         except LedgerError as error:
             log.warning("reload failed", problem=str(error))
-            result = self._failed(error)
+            result = self._failed(str(error))
         else:
             self._means, self._successor = successor, before
             self._lasting.process.client_replaced()
@@ -224,9 +224,9 @@ class Shifts:
         log.info("reloaded", changed=changed)
         return Reload(ReloadOutcome.DONE, f"reloaded: {changed}")
 
-    def _failed(self, error: Exception) -> Reload:
+    def _failed(self, problem: str) -> Reload:
         self._lasting.process.config_refused()
-        return Reload(ReloadOutcome.FAILED, f"{error}\nNothing was changed.")
+        return Reload(ReloadOutcome.FAILED, f"{problem}\nNothing was changed.")
 
     def _answer(self, result: Reload) -> None:
         """Tell those who wait for the reload that was carried out."""
