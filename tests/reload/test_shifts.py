@@ -139,7 +139,8 @@ async def test_who_gives_up_takes_nobody_along(configuration: Configuration) -> 
         await asyncio.to_thread(configuration.begun.wait, 10)
         requests[0].cancel()
         configuration.go_on.set()
-        assert (await requests[1]).outcome is ReloadOutcome.DONE
+        async with asyncio.timeout(10):
+            assert (await requests[1]).outcome is ReloadOutcome.DONE
         assert one.shifts.settings == configuration.settings
 
 
@@ -152,8 +153,8 @@ async def test_who_waits_is_told_of_the_end(configuration: Configuration) -> Non
         waiting.append(asyncio.create_task(one.shifts.reload()))
         await asyncio.sleep(0)
     configuration.go_on.set()
-    for each in waiting:
-        assert (await each).outcome is ReloadOutcome.STOPPING
+    async with asyncio.timeout(10):
+        assert [(await each).outcome for each in waiting] == [ReloadOutcome.STOPPING] * 2
 
 
 async def test_a_hangup_has_it_read(configuration: Configuration) -> None:
