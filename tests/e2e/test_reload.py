@@ -262,8 +262,11 @@ def test_changed_buckets_begin_that_histogram_anew(scene: Scene) -> None:
     orders, _ = scene.projects
     duration = ("flyte_execution_duration_seconds_count", "project")
     queue = ("flyte_execution_queue_duration_seconds_count", "project")
-    with Exporter(scene.config) as exporter:
+    with Exporter(scene.write(metrics={"duration_buckets": ["20s"]})) as exporter:
         exporter.wait_until_ready()
+        # Nothing has been observed yet, so nothing begins anew.
+        scene.write()
+        assert exporter.reload().status == 200
         scene.flyte.whole_life(orders, "ingest")
         until(lambda: exporter.counts(*duration), within=10, what="the first observation")
         series = ("flyte_exporter_series", "family")
