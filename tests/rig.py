@@ -240,7 +240,6 @@ class Rig:
             process=self.process,
             tracer=NoOpTracer(),
             settings=self.settings,
-            call_timeout=timedelta(seconds=15),
         )
         self.relieve()
 

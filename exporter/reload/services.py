@@ -50,6 +50,4 @@ async def open_services(settings: Settings, lasting: Lasting) -> AsyncIterator[S
             process=lasting.process,
             tracer=tracer,
             settings=settings.scrape,
-            # A question may be asked again for as long as its poll lasts; one attempt may not.
-            call_timeout=settings.scrape.poll_timeout,
         )
