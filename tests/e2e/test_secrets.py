@@ -30,7 +30,7 @@ _ENVIRONMENT = {
     "OTEL_EXPORTER_OTLP_HEADERS": f"authorization={HEADER}",
     "THE_SECRET": SECRET,
 }
-_PAGES = ("/", "/metrics", "/-/healthy", "/-/ready")
+_PAGES = ("/", "/metrics", "/config", "/-/healthy", "/-/ready")
 _ACCEPTED = ("*/*", "application/openmetrics-text")
 
 
