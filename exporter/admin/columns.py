@@ -41,6 +41,7 @@ from google.protobuf.message import DecodeError
 from exporter.admin import convert
 from exporter.admin.errors import nonsense
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.failures import Failure
 from exporter.model.time import SECOND, Micros
 
 T = TypeVar("T")
@@ -59,13 +60,20 @@ _TIME: _Fields = {"seconds": _Kind.TYPE_INT64, "nanos": _Kind.TYPE_INT32}
 # or where there are few that differ.
 _ROW: _Fields = {
     "id": {"name": _Kind.TYPE_STRING},
-    "spec": {"launch_plan": _Kind.TYPE_BYTES, "metadata": {"mode": _Kind.TYPE_INT32}},
+    "spec": {
+        "launch_plan": _Kind.TYPE_BYTES,
+        "metadata": {
+            "mode": _Kind.TYPE_INT32,
+            "system_metadata": {"execution_cluster": _Kind.TYPE_STRING},
+        },
+    },
     "closure": {
         "phase": _Kind.TYPE_INT32,
         "created_at": _TIME,
         "updated_at": _TIME,
         "started_at": _Kind.TYPE_BYTES,
         "duration": _Kind.TYPE_BYTES,
+        "error": _Kind.TYPE_BYTES,
     },
 }
 _MARKS: Mapping[int, Any] = {
@@ -253,10 +261,27 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
                 _where_set(started, _instants),
                 updated,
                 _where_set(lasted, _durations),
+                _column(spec.metadata.system_metadata.execution_cluster, _TEXT_MARK, count, ""),
+                _failures(_column(closure.error, _BYTES_MARK, count, None), encoded),
                 strict=True,
             ),
         )
     )
+
+
+def _failures(errors: list[bytes | None], encoded: list[bytes]) -> list[Failure | None]:
+    """
+    Return why each row failed.
+
+    An error is one of several fields of which the last that was sent counts, and the columns do
+    not know the order. Failures are few: the row of each is decoded by itself.
+    """
+    if errors.count(None) == len(errors):
+        return [None] * len(errors)
+    return [
+        None if error is None else convert.failure(execution_pb2.Execution.FromString(row).closure)
+        for error, row in zip(errors, encoded, strict=True)
+    ]
 
 
 def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> list[Any | T]:
@@ -264,6 +289,8 @@ def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> list[Any 
     marked = list(values)
     if marked.count(mark) != count:
         raise _Odd
+    if len(marked) == count:
+        return [unset] * count
     if len(marked) == 2 * count and marked[::2].count(mark) == count:
         return marked[1::2]
     marked.append(mark)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
+from exporter.model.failures import Failure
 from exporter.model.time import Micros
 
 
@@ -41,6 +42,8 @@ class Phase(IntEnum):
 
 
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT})
+FAILURES = frozenset({Phase.FAILED, Phase.TIMED_OUT})
+"""The ends that have an error; being aborted is somebody's wish."""
 NON_TERMINAL = tuple(
     phase for phase in Phase if phase not in TERMINAL and phase is not Phase.UNRECOGNIZED
 )
@@ -89,6 +92,10 @@ class Execution(NamedTuple):
     """When the last event occurred; of a terminal row, its end. Propeller's clock."""
     duration: timedelta | None
     """From `started_at` to the end; None while it runs, or when it never ran."""
+    cluster: str = ""
+    """The Kubernetes cluster that it was given to; empty where Admin names none."""
+    failure: Failure | None = None
+    """Why it failed, or is about to; None where Admin has no error."""
 
 
 VANISHED_AFTER = 2

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.admin import convert
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.failures import ErrorKind, Failure
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros, rfc3339
 
@@ -56,7 +57,33 @@ def test_a_row_that_is_over() -> None:
         Micros(150 * SECOND),
         Micros(200 * SECOND),
         timedelta(seconds=50, microseconds=7),
+        "",
+        None,
     )
+
+
+def test_a_row_that_failed() -> None:
+    """With the cluster that ran it, and what is behind the error."""
+    message = row()
+    message.spec.metadata.system_metadata.execution_cluster = "eu-west-1-a"
+    message.closure.error.kind = core_execution.ExecutionError.USER
+    message.closure.error.code = "RetriesExhausted|OOMKilled"
+    message.closure.error.message = "[1/1] currentAttempt done. Last Error: SYSTEM::killed"
+    converted = convert.execution(message)
+    assert converted.cluster == "eu-west-1-a"
+    assert converted.failure == Failure(ErrorKind.SYSTEM, "OOMKilled")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(0, ErrorKind.UNKNOWN), (1, ErrorKind.USER), (2, ErrorKind.SYSTEM)]
+    + [(number, ErrorKind.UNRECOGNIZED) for number in (3, -1, 2**31 - 1)],
+)
+def test_an_error_without_a_code_has_a_kind(number: int, kind: ErrorKind) -> None:
+    """Flyte's kinds keep their numbers, and one of tomorrow is an error like any other."""
+    message = row()
+    message.closure.error.kind = number
+    assert convert.execution(message).failure == Failure(kind, "none")
 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(-(2**31), 2**31 - 1))
