@@ -5,6 +5,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.failures import Failure
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 
@@ -32,6 +33,8 @@ def execution(
     lasted: float | None = None,
     launch_plan: str = "nightly",
     mode: Mode = Mode.SCHEDULED,
+    cluster: str = "",
+    failure: Failure | None = None,
 ) -> Execution:
     """Return a row; times are seconds after noon."""
     return Execution(
@@ -42,4 +45,6 @@ def execution(
         None if started is None else after(started),
         after(updated),
         None if lasted is None else timedelta(seconds=lasted),
+        cluster,
+        failure,
     )

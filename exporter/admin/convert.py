@@ -74,9 +74,11 @@ def execution(message: Any) -> Execution:
 
 def failure(closure: Any) -> Failure | None:
     """Return what the error of a `flyteidl.admin.ExecutionClosure` comes to, if it has one."""
-    if not closure.HasField("error"):
-        return None
-    error = closure.error
+    return error(closure.error) if closure.HasField("error") else None
+
+
+def error(error: Any) -> Failure:
+    """Return what a `flyteidl.core.ExecutionError` comes to."""
     kind = _KINDS.get(error.kind, ErrorKind.UNRECOGNIZED)
     return failure_behind(kind, error.code, error.message)
 

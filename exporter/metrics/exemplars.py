@@ -30,8 +30,14 @@ class Exemplar(NamedTuple):
 
 
 def exemplar(execution: Execution, value: float) -> Exemplar | None:
-    """Return *execution* as an exemplar; None where its name is longer than that may be."""
+    """
+    Return *execution* as an exemplar; None where its name may not be one.
+
+    It may be too long; or it has a quote in it, as a name that Admin made never has: though that is
+    escaped, Prometheus' client library for Python would refuse the whole document.
+    """
     labels = {"execution": execution.id.name}
-    if sum(len(name) + len(text) for name, text in labels.items()) > _LONGEST:
+    too_long = sum(len(name) + len(text) for name, text in labels.items()) > _LONGEST
+    if too_long or '"' in execution.id.name:
         return None
     return Exemplar(labels, value, execution.updated_at)

@@ -28,6 +28,7 @@ _NOTHING = timedelta()
 _PLACE = Execution._fields.index
 _HOW = itemgetter(_PLACE("launch_plan"), _PLACE("mode"))
 _END = itemgetter(*map(_PLACE, ("launch_plan", "mode", "phase", "cluster", "failure")))
+_DURATION = itemgetter(_PLACE("duration"))
 _ENDED_AT = itemgetter(_PLACE("updated_at"))
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 _LIKELY_KINDS = (ErrorKind.USER.name, ErrorKind.SYSTEM.name)
@@ -121,18 +122,16 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
 
 def _observe_durations(target: Target, finished: Sequence[Execution], added: Increments) -> None:
     """Add how long the successes ran, by launch plan."""
-    lasted: defaultdict[str, list[float]] = defaultdict(list)
-    examples: defaultdict[str, list[Execution]] = defaultdict(list)
+    ran: defaultdict[str, list[Execution]] = defaultdict(list)
     for row in finished:
         _, phase, _, launch_plan, _, _, duration, _, _ = row
         # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
         if phase is Phase.SUCCEEDED and duration is not None and duration > _NOTHING:
-            lasted[launch_plan].append(duration.total_seconds())
-            examples[launch_plan].append(row)
-    for launch_plan, values in lasted.items():
+            ran[launch_plan].append(row)
+    for launch_plan, rows in ran.items():
         key = (catalog.EXECUTION_DURATION, (*target, launch_plan))
-        added.observations[key] = values
-        added.examples[key] = examples[launch_plan]
+        added.observations[key] = list(map(timedelta.total_seconds, map(_DURATION, rows)))
+        added.examples[key] = rows
 
 
 def _queued(started: Iterable[Execution]) -> list[float]:
