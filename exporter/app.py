@@ -40,6 +40,9 @@ from exporter.telemetry.log import get_logger
 from exporter.telemetry.tracing import start_tracing
 from exporter.web.server import serve
 
+_MOST_CLUSTERS = 100
+"""Clusters that are told apart; no Flyte has as many."""
+
 log = get_logger(__name__)
 
 
@@ -187,6 +190,10 @@ def _book(
     book = Book(
         bounds=bounds,
         limit=settings.series_limit,
+        varieties={
+            catalog.EXECUTION_ERROR_CODES: settings.error_codes_limit,
+            catalog.CLUSTER_EXECUTIONS_FINISHED: _MOST_CLUSTERS,
+        },
         hold=settings.first_sample_hold,
         exposition=exposition,
         observer=process,
