@@ -10,6 +10,7 @@ from exporter.metrics.measure import Increments, measure
 from exporter.model.events import Events, SteppedBack, Vanished
 from exporter.model.executions import FAILURES, TERMINAL, Execution, Mode, Phase
 from exporter.model.failures import ErrorKind, Failure
+from exporter.model.time import SECOND
 from tests.rows import NOON, TARGET, after, execution
 
 _OF_TARGET = {
