@@ -36,6 +36,12 @@ async def tls(settings: AdminSettings, *, clock: Clock, patience: float) -> Find
         return Finding.fail(str(found), fix=found.advice)
     except ConnectionSettingsError as error:
         return Finding.of_error(error)
+    if settings.insecure_skip_verify:
+        return Finding.warn(
+            f"{greeted}, as admin.insecure_skip_verify says",
+            fix="set admin.ca_file to the authority that issued it; until then anybody in between"
+            " can pass for Admin",
+        )
     if greeted.expires_at is not None and greeted.expires_at - now < _SOON:
         left = length((greeted.expires_at - now).total_seconds())
         return Finding.warn(f"{greeted}, in {left}", fix="have Admin's certificate renewed")

@@ -297,7 +297,8 @@ async def test_a_token_that_can_never_work_is_not_tried_for_ever(
         await client.get_version(timeout=_PATIENCE)
     assert re.fullmatch(
         r"GetVersion failed with UNAUTHENTICATED: Admin refused the token from the file .*/token,"
-        r" and it is given no other: token parse error: expired\.",
+        r" and it is given no other: token parse error: expired; have it give tokens that are"
+        r" accepted\.",
         str(failed.value),
     )
     assert calls.attempts == ["UNAUTHENTICATED"]

@@ -222,6 +222,19 @@ async def test_an_authority_that_nobody_knows(patient: Patient) -> None:
     assert told["token"] == ["skip  not tried, because tls failed"]
 
 
+async def test_a_certificate_that_nobody_verifies(patient: Patient) -> None:
+    """It works, and somebody should know."""
+    root = Issued.authority("root")
+    async with simulated(patient, root.issue("admin"), root):
+        del patient.settings["admin"]["ca_file"]
+        patient.settings["admin"]["insecure_skip_verify"] = True
+        told = await patient.report()
+    assert told["tls"][0].startswith("warn  CN=admin, issued by CN=root, expires ")
+    assert told["tls"][0].endswith("NOT verified, as admin.insecure_skip_verify says")
+    assert told["tls"][1].startswith("fix: set admin.ca_file")
+    assert told["token"][0].startswith("ok")
+
+
 async def test_a_file_of_certificates_that_is_not_there(patient: Patient) -> None:
     """The setting is named."""
     root = Issued.authority("root")
@@ -280,6 +293,25 @@ async def test_a_token_that_admin_does_not_take(patient: Patient) -> None:
     assert told["version"][0].endswith('its claim scp is the text "all offline"')
     assert told["version"][1].startswith("fix: have the identity provider write scp as a list")
     assert told["projects"] == ["skip  not tried, because version failed"]
+
+
+async def test_a_token_that_admin_cannot_read(patient: Patient, server: ScriptedAdmin) -> None:
+    """Admin's words are told as what was found; what to do is ours."""
+    path = patient.directory / "token"
+    path.write_text("gibberish")
+    patient.settings["admin"]["auth"] = {
+        "type": "token_file",
+        "token_file": str(path),
+        "header": "authorization",
+    }
+    server.answers["GetVersion"] = refusing(
+        grpc.StatusCode.UNAUTHENTICATED, "token parse error; No keys. Go away."
+    )
+    told = await patient.report()
+    assert told["version"][0].endswith(
+        "and it is given no other: token parse error; No keys; Go away"
+    )
+    assert told["version"][1] == "fix: have it give tokens that are accepted"
 
 
 async def test_a_token_that_nobody_wants(patient: Patient) -> None:

@@ -60,7 +60,7 @@ class Listener(Protocol[V_contra]):
         """Take note that *value* came, and differs from the one before."""
 
     def failed(self, error: CredentialsError, *, first: bool) -> None:
-        """Take note that none came; *first* of its kind since one did."""
+        """Take note that none came; *first* of its kind since one did, or since a repair."""
 
 
 class Cache(Generic[V]):
@@ -94,6 +94,7 @@ class Cache(Generic[V]):
         self._failure: CredentialsError | None = None
         self._failures = 0
         self._made_from: object = None
+        self._failed_from: object = None
         self._got_at = Micros(0)
         self._ageing_at: Micros | None = None
         self._ask_at = 0.0
@@ -206,8 +207,9 @@ class Cache(Generic[V]):
             self._listener.renewed(value)
 
     def _take_failure(self, error: CredentialsError) -> None:
-        first = type(self._failure) is not type(error)
-        self._failure = error
+        # Whoever has just changed a file wants to hear what is wrong with it now.
+        first = type(self._failure) is not type(error) or self._failed_from != self._made_from
+        self._failure, self._failed_from = error, self._made_from
         self._failures += 1
         self._ask_at = self._clock.monotonic() + self._wait_after(error)
         self._listener.failed(error, first=first)

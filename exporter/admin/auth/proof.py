@@ -11,7 +11,7 @@ from collections.abc import Callable
 from exporter.admin.auth.cache import LASTING_WAIT, Cache
 from exporter.admin.auth.errors import TokenRejected
 from exporter.admin.auth.reports import TokenReport
-from exporter.admin.auth.token import Token, fit_to_show
+from exporter.admin.auth.token import Token, clause, fit_to_show
 from exporter.model.clock import Clock
 
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 300.0
@@ -137,9 +137,9 @@ class Proof:
         return True
 
     def _useless(self, details: str, how: str) -> TokenRejected:
-        said = fit_to_show(details)
+        said = clause(fit_to_show(details))
         return TokenRejected(
             f"{self._refuser} refused the token from {self._source()}, {how}"
-            f"{': ' if said else ''}{said}.",
+            f"{': ' if said else ''}{said}; have it give tokens that are accepted.",
             lasting=False,
         )

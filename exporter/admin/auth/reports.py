@@ -77,10 +77,20 @@ class TokenReport:
 
 
 class DiscoveryReport:
-    """Reports on what Admin says of the tokens that it wants."""
+    """
+    Reports on what Admin says of the tokens that it wants.
+
+    While no token can be had Admin is asked again and again, and what it repeats is no news.
+    """
+
+    def __init__(self) -> None:
+        self._told: Announced | None = None
 
     def renewed(self, value: Announced) -> None:
-        """Report what is known now."""
+        """Report what is known now, unless that was known before."""
+        if value == self._told:
+            return
+        self._told = value
         if value.needed:
             endpoint = address_of(value.token_endpoint) if value.token_endpoint else None
             _log.info("admin wants tokens", header=value.header, token_endpoint=endpoint)
@@ -89,5 +99,6 @@ class DiscoveryReport:
 
     def failed(self, error: CredentialsError, *, first: bool) -> None:
         """Report that Admin did not say."""
+        self._told = None
         if first:
             _log.warning("admin does not say which tokens it wants", error=str(error))

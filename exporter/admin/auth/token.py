@@ -95,6 +95,11 @@ def fit_to_show(text: str, *hidden: Secret) -> str:
     return one_line(without(flat, *hidden), most=_LONGEST_SHOWN)
 
 
+def clause(text: str) -> str:
+    """Return somebody's *text* as part of a sentence of ours, whose end says what to do."""
+    return text.replace(". ", "; ").rstrip(".")
+
+
 def secrets_in(carried: Iterable[tuple[str, str]]) -> tuple[Secret, ...]:
     """Return what must not be shown of the headers that a request *carried*."""
     return tuple(Secret(value.removeprefix("Bearer ")) for _, value in carried)

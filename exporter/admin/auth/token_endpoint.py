@@ -27,6 +27,7 @@ from exporter.admin.auth.token import (
     DEFAULT_LIFE,
     Secret,
     Token,
+    clause,
     fit_to_show,
     secrets_in,
     token_text,
@@ -226,9 +227,7 @@ class _Answer:
         words = [self.fields.get(name) for name in ("error", "error_description")]
         text = ": ".join(word for word in words if isinstance(word, str) and word)
         # What is no JSON is a page of some proxy; its first words mostly tell which.
-        shown = fit_to_show(text or self.body.decode("utf-8", errors="replace"), *hidden)
-        # Part of one sentence of ours, whose end says what to do.
-        return shown.replace(". ", "; ").rstrip(".")
+        return clause(fit_to_show(text or self.body.decode("utf-8", errors="replace"), *hidden))
 
 
 def address_of(url: str) -> str:

@@ -258,6 +258,22 @@ async def test_a_repair_is_seen_at_once(source: Source) -> None:
     assert await name(cache) == "t2"
 
 
+async def test_a_repair_that_does_not_help_is_told(source: Source) -> None:
+    """Whoever has just written another file hears what is wrong with that one; once."""
+    cache = cache_of(source)
+    source.error = SourceRejected("wrong secret")
+    for seen in ("as it was", "repaired badly", "repaired badly"):
+        source.seen = seen
+        with pytest.raises(SourceRejected):
+            await name(cache)
+        source.clock.advance(LASTING_WAIT)
+    assert source.failures == [
+        ("SourceRejected", True),
+        ("SourceRejected", True),
+        ("SourceRejected", False),
+    ]
+
+
 async def test_a_change_of_what_it_was_made_from_is_followed(source: Source) -> None:
     """A token whose file was replaced is replaced, though it has not expired."""
     cache = cache_of(source)

@@ -97,6 +97,19 @@ async def test_everything_is_discovered(
     assert logged[1]["expires_in"] == 3600
 
 
+async def test_what_admin_repeats_is_no_news(
+    bench: Bench, provider: IdentityProvider, logged: Logged
+) -> None:
+    """While the provider refuses us, Admin is asked where it is; the log has that once."""
+    provider.secret = "another"
+    async with bench.credentials(**_CLIENT_SECRET) as credentials:
+        for _ in range(3):
+            await failure(credentials)
+            bench.clock.advance(600)
+    assert len(bench.admin.asked) > 2
+    assert [line["event"] for line in logged] == ["admin wants tokens", "token refresh failed"]
+
+
 async def test_what_is_configured_wins(
     bench: Bench, admin: AdminServer, provider: IdentityProvider
 ) -> None:
@@ -408,7 +421,7 @@ async def test_an_admin_that_refuses_every_token_does_not_wear_out_the_provider(
                 await credentials.refused(sent, details)
             except TokenRejected as error:
                 assert not error.lasting  # noqa: PT017
-                assert str(error).endswith(f"as the one before: {details}.")  # noqa: PT017
+                assert f"as the one before: {details}; have it" in str(error)  # noqa: PT017
             bench.clock.advance(1)
     assert 5 <= len(provider.asked) <= 8
 
@@ -424,7 +437,8 @@ async def test_a_source_that_gives_the_same_token_again(
     assert isinstance(error, TokenRejected)
     assert not error.lasting
     assert str(error) == (
-        f"Admin refused the token from the program {command}, and it is given no other: {_EXPIRED}."
+        f"Admin refused the token from the program {command}, and it is given no other: {_EXPIRED};"
+        " have it give tokens that are accepted."
     )
 
 
@@ -464,7 +478,8 @@ async def test_tokens_of_a_file(bench: Bench, tmp_path: Path) -> None:
         assert tuple(sent) == (("flyte-authorization", "Bearer one"),)
         error = await failure(credentials, refused=(sent, _EXPIRED))
         assert str(error) == (
-            f"Admin refused the token from the file {path}, and it is given no other: {_EXPIRED}."
+            f"Admin refused the token from the file {path}, and it is given no other: {_EXPIRED};"
+            " have it give tokens that are accepted."
         )
         path.write_text("another")
         await credentials.refused(sent, _EXPIRED)
