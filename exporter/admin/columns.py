@@ -242,7 +242,7 @@ class Page:
         Raises:
             AdminError: One of them cannot be used; see `convert.execution`.
         """
-        encoded = list(self._listed.executions)
+        encoded = self._listed.executions[:]
         try:
             return _rows(encoded)
         except (_Odd, DecodeError):

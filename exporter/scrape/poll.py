@@ -30,7 +30,7 @@ from exporter.ledger.records import Commit
 from exporter.metrics.book import Book, Posting
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
-from exporter.model.executions import Execution, ExecutionId
+from exporter.model.executions import TERMINAL, Execution, ExecutionId
 from exporter.model.progress import Progress
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
@@ -92,13 +92,13 @@ class _New:
     Attributes:
         progress: How far the target has come with it.
         rows: The last of its rows, which are not committed yet.
-        seen: All executions that it showed.
+        live: The executions that it showed unfinished.
         problem: Why it was cut off; None when it came to its end.
     """
 
     progress: Progress
     rows: list[Execution] = field(default_factory=list)
-    seen: set[ExecutionId] = field(default_factory=set)
+    live: set[ExecutionId] = field(default_factory=set)
     problem: AdminError | PollTimeout | None = None
 
 
@@ -243,7 +243,9 @@ class Poller:
         if isinstance(problem, AdminError) and problem.code in _HOPELESS:
             await self._commit(memory, Batch(target=self.target, rows=rows), new.progress)
             raise problem
-        stale = [key for key in memory.live() if key not in new.seen]
+        # Of what it showed over, all but the last rows is committed, and not live any more.
+        seen = new.live.union(map(_ID, rows))
+        stale = [key for key in memory.live() if key not in seen]
         try:
             absent = await self._refresh(
                 memory, stale, into=rows, progress=new.progress, thorough=beginning
@@ -278,7 +280,7 @@ class Poller:
                     async for part, following in parts:
                         frontier = following
                         new.rows += part.rows
-                        new.seen.update(map(_ID, part.rows))
+                        new.live.update(row.id for row in part.rows if row.phase not in TERMINAL)
                         new.progress = self._advanced(new.progress, part.newest, frontier)
                         busy = writing is not None and not writing.done()
                         few = len(new.rows) < _MOST_ROWS_AT_ONCE

@@ -481,6 +481,27 @@ async def test_idle_poll_asks_once_and_writes_nothing(rig: Rig) -> None:
     assert ([method for method, _ in rig.calls], writes) == (["ListExecutions"] * 2, 0)
 
 
+@pytest.mark.parametrize("page_size", [3, 100])
+async def test_what_the_list_shows_is_not_asked_about(
+    make_rig: Callable[..., Rig], page_size: int
+) -> None:
+    """A live execution that the window shows, over or not, costs no row of the live set's list."""
+    rig = make_rig(page_size=page_size)
+    await primed(rig)
+    await rig.poll(T)
+    keys = []
+    for number in range(10):
+        keys.append(rig.launch(T, f"live{number}"))
+        rig.clock.advance(1)
+    await rig.poll(T)
+    for key in keys[::2]:
+        rig.admin.executions.move(key, Phase.SUCCEEDED, at=rig.clock.now())
+    rig.clock.advance(10)
+    await rig.poll(T)
+    assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 5
+    assert rows_read(rig, "live") == 0
+
+
 async def test_vanished_only_after_two_reconciles(rig: Rig) -> None:
     """A deleted live execution stays active until two reconciles have missed it; it never ends."""
     await primed(rig)
