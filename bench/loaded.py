@@ -44,8 +44,8 @@ async def run(address: str) -> None:
             app.relieve_the_collector()
             stopwatch = Stopwatch()
             tasks = [
-                asyncio.create_task(running.scheduler.run(), name="scheduler"),
-                asyncio.create_task(running.upkeep.run(), name="upkeep"),
+                asyncio.create_task(running.shifts.scheduler.run(), name="scheduler"),
+                asyncio.create_task(running.shifts.upkeep.run(), name="upkeep"),
                 asyncio.create_task(stopwatch.run(), name="stopwatch"),
             ]
             print(LISTENING, running.port, flush=True)

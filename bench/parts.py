@@ -87,4 +87,4 @@ async def parts(address: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Pa
             # As `app.run` does. The scheduler has the parts, and is not asked to run: here a
             # measurement takes the turns.
             app.relieve_the_collector()
-            yield Parts(running.services, channel)
+            yield Parts(running.shifts.services, channel)

@@ -2,12 +2,12 @@
 The application: its parts, built from the settings, and their one common life.
 
 Opening goes from the bottom up (ledger, book, Admin, scheduler, web port), and closing the other
-way, so that nothing is asked for what is already gone.
+way, so that nothing is asked for what is already gone. What a reload builds anew, and when, is in
+`exporter.reload`.
 """
 
 import asyncio
 import gc
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,32 +16,26 @@ from dataclasses import dataclass
 import exporter
 from exporter.admin.auth.reports import TOKEN_OUTCOMES
 from exporter.admin.client import CODES, METHODS
-from exporter.admin.opening import open_client
 from exporter.admin.retry import REASONS
-from exporter.config.settings import MetricsSettings, Settings
+from exporter.config.effective import effective
+from exporter.config.settings import Settings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
-from exporter.ledger.store import Ledger
-from exporter.metrics import catalog
-from exporter.metrics.book import Book
-from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.opening import open_book
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
+from exporter.model.reload import Reload
 from exporter.model.status import TargetStatus
 from exporter.pipeline import Correction
+from exporter.reload.services import Lasting
+from exporter.reload.shifts import Reread, Shifts, open_shifts
 from exporter.scrape.fleet import Fleet
-from exporter.scrape.poll import STEPS, Services
-from exporter.scrape.scheduler import Scheduler
-from exporter.scrape.upkeep import Upkeep
+from exporter.scrape.poll import STEPS
 from exporter.scrape.worker import Outcome
 from exporter.telemetry.clock import SystemClock
 from exporter.telemetry.log import get_logger
-from exporter.telemetry.tracing import start_tracing
 from exporter.web.server import serve
-
-_MOST_CLUSTERS = 100
-"""Clusters that are told apart; no Flyte has as many."""
 
 log = get_logger(__name__)
 
@@ -50,71 +44,93 @@ log = get_logger(__name__)
 class Pages:
     """What the web port tells about the application."""
 
-    scheduler: Scheduler
-    endpoint: str
+    shifts: Shifts
     version: str = exporter.__version__
+
+    @property
+    def endpoint(self) -> str:
+        """Return the address of Flyte Admin."""
+        return self.shifts.settings.admin.endpoint
 
     def unhealthy(self) -> str:
         """Return what is wrong with us; empty when nothing is, whether or not Admin is there."""
-        return self.scheduler.unhealthy()
+        return self.shifts.scheduler.unhealthy()
 
     def unready(self) -> str:
         """Return what /metrics still lacks; empty when nothing."""
-        return self.scheduler.unready()
+        return self.shifts.scheduler.unready()
 
     def targets(self) -> Sequence[TargetStatus]:
         """Return how the scraping of each target goes."""
-        return self.scheduler.statuses()
+        return self.shifts.scheduler.statuses()
+
+    def configuration(self) -> str:
+        """Return the settings in effect, fit to be shown to anybody."""
+        return effective(self.shifts.settings)
+
+    def reloads(self) -> bool:
+        """Return whether anybody who reaches the port may have the configuration read again."""
+        return self.shifts.settings.web.enable_reload
+
+    async def reload(self) -> Reload:
+        """Have the configuration read again."""
+        return await self.shifts.reload()
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """A started application."""
 
-    services: Services
-    scheduler: Scheduler
-    upkeep: Upkeep
+    shifts: Shifts
     exposition: Exposition
     port: int
 
 
 async def run(
-    settings: Settings, *, adopt_ledger: bool = False, started: Callable[[int], None]
+    settings: Settings,
+    *,
+    adopt_ledger: bool = False,
+    reread: Reread | None = None,
+    started: Callable[[int], None],
 ) -> None:
     """
-    Run until SIGTERM or SIGINT.
+    Run until SIGTERM or SIGINT; with *reread*, SIGHUP has the configuration read again.
 
     Args:
         settings: The configuration.
         adopt_ledger: Take over a ledger that belongs to another endpoint.
+        reread: Where the next configuration comes from; None when there is never another one.
         started: Is called with the web port, once it is open.
 
     Raises:
         LedgerError, ListenError: It could not start.
     """
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop, hangup = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if reread is not None:
+        loop.add_signal_handler(signal.SIGHUP, hangup.set)
     async with (
-        start(settings, adopt_ledger=adopt_ledger) as running,
+        start(settings, adopt_ledger=adopt_ledger, reread=reread, hangup=hangup) as running,
         asyncio.TaskGroup() as group,
     ):
         relieve_the_collector()
-        tasks = [
-            group.create_task(running.scheduler.run(), name="scheduler"),
-            group.create_task(running.upkeep.run(), name="upkeep"),
-        ]
+        shifts = group.create_task(running.shifts.run(), name="shifts")
         started(running.port)
         await stop.wait()
         log.info("stopping")
-        for task in tasks:
-            task.cancel()
+        shifts.cancel()
 
 
 @asynccontextmanager
 async def start(
-    settings: Settings, *, adopt_ledger: bool = False, clock: Clock | None = None
+    settings: Settings,
+    *,
+    adopt_ledger: bool = False,
+    reread: Reread | None = None,
+    hangup: asyncio.Event | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Running]:
     """Build the application and open its port; the block decides what runs."""
     clock = clock or SystemClock()
@@ -131,40 +147,30 @@ async def start(
             token_outcomes=TOKEN_OUTCOMES,
         )
         exposition = Exposition(process)
-        book = _book(settings.metrics, ledger, exposition, process, clock)
+        book = open_book(
+            settings.metrics, ledger, exposition=exposition, observer=process, clock=clock
+        )
         process.watch(budget=book.budget, ledger_size=ledger.size_bytes)
         journal = await stack.enter_async_context(Journal(ledger, clock=clock, observer=process))
-        tracing = start_tracing(settings.tracing, os.environ, observer=process)
-        stack.push_async_callback(tracing.shutdown)
-        tracer = tracing.tracer(__name__)
-        admin = await stack.enter_async_context(
-            open_client(settings.admin, clock=clock, observer=process, tracer=tracer)
-        )
-        services = Services(
-            admin=admin,
+        lasting = Lasting(
             journal=journal,
             book=book,
             fleet=Fleet(ledger.newest_cursor()),
-            clock=clock,
+            exposition=exposition,
             process=process,
-            tracer=tracer,
-            settings=settings.scrape,
+            clock=clock,
         )
-        scheduler = Scheduler(
-            services,
-            exposition,
-            settings=settings.discovery,
-            admin=settings.admin,
-            before=ledger.discovery(),
-        )
-        upkeep = Upkeep(book=book, journal=journal, clock=clock, keep=scheduler.in_use)
-        port = await stack.enter_async_context(
-            serve(
-                str(settings.web.listen),
-                source=exposition,
-                pages=Pages(scheduler, settings.admin.endpoint),
-                clock=clock,
+        shifts = await stack.enter_async_context(
+            open_shifts(
+                settings,
+                lasting,
+                before=ledger.discovery(),
+                reread=reread or _unchanged,
+                asked=hangup or asyncio.Event(),
             )
+        )
+        port = await stack.enter_async_context(
+            serve(str(settings.web.listen), source=exposition, pages=Pages(shifts), clock=clock)
         )
         log.info(
             "started",
@@ -173,33 +179,11 @@ async def start(
             ledger=str(settings.ledger.path),
             port=port,
         )
-        yield Running(services, scheduler, upkeep, exposition, port)
+        yield Running(shifts, exposition, port)
 
 
-def _book(
-    settings: MetricsSettings,
-    ledger: Ledger,
-    exposition: Exposition,
-    process: Process,
-    clock: Clock,
-) -> Book:
-    bounds: dict[Family, tuple[float, ...]] = {
-        catalog.EXECUTION_DURATION: tuple(b.total_seconds() for b in settings.duration_buckets),
-        catalog.EXECUTION_QUEUE_DURATION: tuple(b.total_seconds() for b in settings.queue_buckets),
-    }
-    book = Book(
-        bounds=bounds,
-        limit=settings.series_limit,
-        varieties={
-            catalog.EXECUTION_ERROR_CODES: settings.error_codes_limit,
-            catalog.CLUSTER_EXECUTIONS_FINISHED: _MOST_CLUSTERS,
-        },
-        hold=settings.first_sample_hold,
-        exposition=exposition,
-        observer=process,
-    )
-    ledger.commit([book.load(ledger.series(), ledger.activity(), clock.now())])
-    return book
+def _unchanged(settings: Settings) -> Settings:
+    return settings
 
 
 def relieve_the_collector() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from flyteidl.admin import project_pb2
 from grpc.aio import AioRpcError, Metadata
 from opentelemetry.trace import NoOpTracer
 
@@ -146,11 +147,20 @@ class InlineJournal:
         self._ledger = ledger
 
     async def commit(self, commit: Commit, *, then: Callable[[], None]) -> None:
-        """Make *commit* durable, and *then* true in memory."""
-        await self._rig.at_await("before commit")
+        """Make *commit* durable, and *then* true in memory, also if the caller is cancelled."""
+        cancelled = await self._cancelled("before commit")
         self._ledger.commit([commit])
-        await self._rig.at_await("after commit")
+        cancelled = await self._cancelled("after commit") or cancelled
         then()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _cancelled(self, what: str) -> bool:
+        try:
+            await self._rig.at_await(what)
+        except asyncio.CancelledError:
+            return True
+        return False
 
     async def read(self, question: Callable[[Ledger], Any]) -> Any:
         """Ask the ledger something."""
@@ -234,8 +244,15 @@ class Rig:
             tracer=NoOpTracer(),
             settings=self.settings,
         )
+        self.relieve()
+
+    def relieve(self) -> None:
+        """Put others in the place of those who work, as a reload does; the book lives on."""
         self.upkeep = Upkeep(
-            book=self.book, journal=journal, clock=self.clock, keep=lambda *_: True
+            book=self.book,
+            journal=self.services.journal,
+            clock=self.clock,
+            keep=lambda *_: True,
         )
         self.pollers = {}
 
@@ -298,3 +315,51 @@ async def settle() -> None:
     """Let whatever is ready on the loop run."""
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+class SteppedClock:
+    """A clock whose sleepers wake when the test moves it."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> Any:
+        """Return the wall clock."""
+        return self._rig.clock.now()
+
+    def monotonic(self) -> float:
+        """Return the same in seconds."""
+        return self._rig.clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the test has moved time so far."""
+        woken = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.monotonic() + seconds, woken))
+        await woken
+
+    async def advance(self, seconds: float) -> None:
+        """Move time, waking each sleeper at its own moment."""
+        end = self.monotonic() + seconds
+        while True:
+            await quiet()
+            due = min((s for s in self._sleepers if s[0] <= end), default=None, key=lambda s: s[0])
+            if due is None:
+                break
+            self._sleepers.remove(due)
+            self._rig.clock.advance(max(1e-6, due[0] - self.monotonic()))
+            if not due[1].done():
+                due[1].set_result(None)
+        self._rig.clock.advance(end - self.monotonic())
+
+
+async def quiet() -> None:
+    """Let everything run that is ready."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+def register(rig: Rig, name: str) -> None:
+    """Have Admin know a project."""
+    project = project_pb2.Project(id=name, name=name)
+    rig.admin.calls["RegisterProject"](project_pb2.ProjectRegisterRequest(project=project))

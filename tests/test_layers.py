@@ -17,6 +17,7 @@ _LAYERS = (
     {"track", "metrics"},
     {"pipeline"},
     {"scrape", "web", "sim"},
+    {"reload"},
     {"app", "doctor"},
     {"cli"},
 )

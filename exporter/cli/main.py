@@ -21,6 +21,7 @@ from exporter.cli.doctor import doctor
 from exporter.cli.sim import sim
 from exporter.config.load import load
 from exporter.config.problems import ConfigError
+from exporter.config.settings import Settings
 from exporter.ledger.errors import LedgerError
 from exporter.telemetry.log import configure
 from exporter.web.server import ListenError
@@ -50,10 +51,20 @@ def cli() -> None:
     help="Take over a ledger of another endpoint: the same Admin under a new address.",
 )
 def run(config: Path, *, adopt_ledger: bool) -> None:
-    """Run the exporter."""
+    """
+    Run the exporter.
+
+    SIGHUP and POST /-/reload have the configuration read again and put into effect, without an
+    interruption of /metrics or a lost count. One that has a fault is refused, and the one from
+    before goes on.
+    """
     settings = load(config, os.environ)
     configure(level=settings.log.level, media=settings.log.format)
-    asyncio.run(app.run(settings, adopt_ledger=adopt_ledger, started=lambda _: None))
+
+    def reread(running: Settings) -> Settings:
+        return load(config, os.environ, running=running)
+
+    asyncio.run(app.run(settings, adopt_ledger=adopt_ledger, reread=reread, started=lambda _: None))
 
 
 @cli.command()

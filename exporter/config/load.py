@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.config import advice, document, environment, expectations, flyte_import
+from exporter.config import advice, changes, document, environment, expectations, flyte_import
 from exporter.config.document import UNREAD, Document, KeyPath
 from exporter.config.environment import Supplied
 from exporter.config.problems import ConfigError, Place, Problem, dotted, found
@@ -16,7 +16,7 @@ from exporter.config.settings import Settings
 from exporter.config.tree import SECTIONS, SETTINGS, confidential, known
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
+def load(path: Path, environ: Mapping[str, str], *, running: Settings | None = None) -> Settings:
     """
     Read the configuration.
 
@@ -24,6 +24,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         path: The YAML file.
         environ: Environment variables; those named `FLYTE_EXPORTER__SECTION__KEY` win over it,
             and what flytekit reads from there is heeded where neither says otherwise.
+        running: What this process runs with, if it is to go on with what is read.
 
     Raises:
         ConfigError: It cannot be used; holds everything that is wrong.
@@ -34,10 +35,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         reason = (error.strerror or str(error)).lower()
         sentence = f"cannot be read: {reason}."
         raise ConfigError([Problem(sentence=sentence, file=path)]) from error
-    return decode(content, file=path, environ=environ)
+    return decode(content, file=path, environ=environ, running=running)
 
 
-def decode(content: bytes, *, file: Path, environ: Mapping[str, str]) -> Settings:
+def decode(
+    content: bytes, *, file: Path, environ: Mapping[str, str], running: Settings | None = None
+) -> Settings:
     """
     Read the configuration from the *content* of a file, and from a file of flytectl that it names.
 
@@ -45,6 +48,7 @@ def decode(content: bytes, *, file: Path, environ: Mapping[str, str]) -> Setting
         content: YAML in UTF-8.
         file: The name that messages give it.
         environ: As for `load`.
+        running: As for `load`.
 
     Raises:
         ConfigError: It cannot be used; holds everything that is wrong.
@@ -66,6 +70,9 @@ def decode(content: bytes, *, file: Path, environ: Mapping[str, str]) -> Setting
         details = error.errors(include_url=False)
         problems += [sources.problem(each) for each in details if _is_news(each)]
         raise ConfigError(_own_first(problems, file)) from error
+    if running is not None:
+        fixed = changes.refused(running, settings)
+        problems += [sources.at(path, sentence) for path, sentence in fixed.items()]
     if problems:
         raise ConfigError(_own_first(problems, file))
     return settings
@@ -109,7 +116,7 @@ class _Sources:
             case other:
                 # Somebody may have named the file that holds the secret.
                 what = found(other, confidential=True)
-                raise ConfigError([self._at((), f"expected a mapping of sections, got {what}.")])
+                raise ConfigError([self.at((), f"expected a mapping of sections, got {what}.")])
         problems: list[Problem] = []
         return self._laid(top, (), Settings, problems), problems
 
@@ -129,7 +136,7 @@ class _Sources:
                 if other is not UNREAD:
                     what = found(other, confidential=confidential(path))
                     sentence = f"expected a mapping of settings, got {what}."
-                    problems.append(self._at(path, sentence))
+                    problems.append(self.at(path, sentence))
         for key in model.model_fields:
             here = (*path, key)
             if here in SECTIONS:
@@ -144,14 +151,14 @@ class _Sources:
         facts = error.get("ctx", {})
         match error["type"]:
             case "extra_forbidden":
-                return self._at(path, f"unknown key; {advice.for_unknown(path)}", of_key=True)
+                return self.at(path, f"unknown key; {advice.for_unknown(path)}", of_key=True)
             case "missing":
                 sentence = f"must be set to {expectations.of_field(SETTINGS[path])}."
-                return self._at(path, sentence)
+                return self.at(path, sentence)
             case "conflict":
                 other = (*path[:-1], facts["other"])
                 here = self._is_set(path) and not facts["at_other"]
-                return self._at(path if here else other, facts["sentence"])
+                return self.at(path if here else other, facts["sentence"])
             case "unfit":
                 return self._unfit(path, error["input"], facts)
             case _:
@@ -166,12 +173,13 @@ class _Sources:
         advised = f"; {facts['advice']}" if facts.get("advice") else ""
         expected = facts.get("expected") or of_kind(SETTINGS[setting])
         what = found(value, confidential=confidential(path))
-        return self._at(path, f"expected {expected}, got {what}{advised}.")
+        return self.at(path, f"expected {expected}, got {what}{advised}.")
 
     def _is_set(self, path: KeyPath) -> bool:
         return path in self.supplied or self.document.place(path) is not None
 
-    def _at(self, path: KeyPath, sentence: str, *, of_key: bool = False) -> Problem:
+    def at(self, path: KeyPath, sentence: str, *, of_key: bool = False) -> Problem:
+        """Return what is wrong with the value at *path*, where that came from."""
         return self._place(path, of_key=of_key).problem(sentence)
 
     def _place(self, path: KeyPath, *, of_key: bool = False) -> Place:

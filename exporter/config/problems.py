@@ -65,9 +65,13 @@ class ConfigError(Exception):
         super().__init__(self.problems)
 
     def __str__(self) -> str:
+        return self.told("nothing was started")
+
+    def told(self, consequence: str) -> str:
+        """Return every problem on a line of its own, and what comes of them on the last."""
         count = len(self.problems)
         noun = "problem" if count == 1 else "problems"
-        return "\n".join([*map(str, self.problems), f"{count} {noun}; nothing was started."])
+        return "\n".join([*map(str, self.problems), f"{count} {noun}; {consequence}."])
 
 
 def shown(text: str) -> str:

@@ -3,6 +3,7 @@
 from inspect import cleandoc
 
 from exporter.config import expectations
+from exporter.config.changes import FIXED
 from exporter.config.document import KeyPath
 from exporter.config.effective import plain
 from exporter.config.environment import variable_for
@@ -23,8 +24,9 @@ admin:
 ```
 
 `flyte-exporter check-config FILE` lists every problem with its line and column, and starts nothing.
-Unknown keys are refused. [Authentication](authentication.md) shows how to reach each kind of Flyte
-Admin.
+Unknown keys are refused. SIGHUP and `POST /-/reload` put a changed file [into effect](reload.md),
+and `/config` shows what is. [Authentication](authentication.md) shows how to reach each kind of
+Flyte Admin.
 
 - **Durations** carry their unit: `250ms`, `30s`, `1h30m`, `2d`. A bare number is refused.
 - **Environment variables** win over the file. Each setting has one, named in the tables. Its value
@@ -60,7 +62,7 @@ def _row(path: KeyPath) -> str:
         f"`{dotted(path)}`",
         kind[0].upper() + kind[1:],
         "**required**" if field.is_required() else f"`{_written(plain(field.default, field))}`",
-        _one_line(field.description),
+        _one_line(field.description) + (" **A change needs a restart.**" if path in FIXED else ""),
         f"`{variable_for(path)}`",
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"

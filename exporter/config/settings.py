@@ -226,6 +226,13 @@ class WebSettings(Section):
 
     All IPv4 addresses by default, because Prometheus rarely runs on the same host.
     """
+    enable_reload: bool = True
+    """
+    Whether `POST /-/reload` reads the configuration again; SIGHUP always does.
+
+    On by default: it takes no settings from whoever asks, only from the file and the environment
+    of the exporter, and where these have not changed, nothing is interrupted.
+    """
 
 
 class LogSettings(Section):

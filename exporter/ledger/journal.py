@@ -72,6 +72,11 @@ class Journal:
         self._thread.submit(self._write_all, loop)
         await asyncio.shield(done)
 
+    async def settle(self) -> None:
+        """Wait until all that was begun before has come true, or has failed."""
+        # What is written is settled on the event loop before this is: both take the same way.
+        await self.read(lambda _: None)
+
     async def read(self, question: Callable[[Ledger], T]) -> T:
         """Ask the ledger something, after all that was committed before."""
         loop = asyncio.get_running_loop()

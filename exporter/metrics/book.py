@@ -95,6 +95,22 @@ class Addition:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebound:
+    """
+    Histograms that begin anew with other bounds; true once it is committed.
+
+    Attributes:
+        bounds: The bounds of every histogram family from then on.
+        pairs: Each series that is over, and the one that follows it.
+        commit: For the ledger.
+    """
+
+    bounds: Mapping[Family, Sequence[float]]
+    pairs: Sequence[tuple[Series, Series]]
+    commit: Commit
+
+
+@dataclass(frozen=True, slots=True)
 class Posting:
     """
     What is to be committed, and is true here once it is.
@@ -145,9 +161,7 @@ class Book:
         observer: BookObserver,
     ) -> None:
         self.budget = Budget(limit)
-        self._bounds = bounds
-        self._edges = {family: [text.bound(b) for b in own] for family, own in bounds.items()}
-        self._layouts = {family: ",".join(edges) for family, edges in self._edges.items()}
+        self._set_bounds(bounds)
         self._hold = micros(hold)
         self._exposition = exposition
         self._observer = observer
@@ -198,6 +212,59 @@ class Book:
     def plans(self, target: Target) -> list[str]:
         """Return the launch plans of *target* that have series of their own."""
         return [plan for plan in self._names.get(target, ()) if plan]
+
+    # Other settings
+
+    def set_limits(self, *, limit: int, varieties: Mapping[Family, int], hold: timedelta) -> None:
+        """Heed other limits and another *hold* from now on; whoever has a series keeps it."""
+        self.budget.limit = limit
+        self._variety.limits = varieties
+        self._hold = micros(hold)
+
+    def rebound(self, bounds: Mapping[Family, Sequence[float]], now: Micros) -> Rebound:
+        """
+        Work out what other *bounds* come to: a histogram whose bounds differ begins anew, it alone.
+
+        Nothing may be posted until that is committed and `begin_anew` was called, or it failed.
+        """
+        layouts = _layouts_of(bounds)
+        pairs = []
+        for family in self._bounds:
+            if layouts[family] == self._layouts[family]:
+                continue
+            zero = _zero(len(bounds[family]))
+            for old in self._series.values():
+                if old.family is family:
+                    shown = zero if self._hold > 0 else None
+                    new = Series(
+                        self._next_id, family, old.labels, now, zero, shown, shown is not None
+                    )
+                    self._next_id += 1
+                    pairs.append((old, new))
+        commit = Commit(
+            removed=[old.id for old, _ in pairs],
+            deltas=[_delta(Addition(new), layouts) for _, new in pairs],
+        )
+        return Rebound(bounds, pairs, commit)
+
+    def begin_anew(self, rebound: Rebound) -> None:
+        """Put the histograms of *rebound*, which was committed, in place of those that are over."""
+        for old, _ in rebound.pairs:
+            self.budget.give_back(old.family, self._cost(old.family))
+            self._exposition.drop(old.family, old.id)
+        self._set_bounds(rebound.bounds)
+        follower = dict(rebound.pairs)
+        for new in follower.values():
+            self.budget.take(new.family, self._cost(new.family))
+            self._series[new.family, new.labels] = new
+        for plan in self._plans.values():
+            plan.series = [follower.get(series, series) for series in plan.series]
+        self._holds = deque(hold for hold in self._holds if hold[1] not in follower)
+
+    def expose(self, series: Iterable[Series], now: Micros) -> None:
+        """Show new *series*; their hold begins *now*."""
+        for one in series:
+            self._expose(one, now)
 
     # Counting
 
@@ -377,6 +444,11 @@ class Book:
             diverted[key[0]] += increments
         return additions.setdefault(series, Addition(series))
 
+    def _set_bounds(self, bounds: Mapping[Family, Sequence[float]]) -> None:
+        self._bounds = bounds
+        self._edges = {family: [text.bound(b) for b in own] for family, own in bounds.items()}
+        self._layouts = _layouts_of(bounds)
+
     def _resolve(self, key: SeriesKey, now: Micros) -> Series:
         """Return the series for *key*: its own, a new one, or the one that its counts go to."""
         series = self._series.get(key)
@@ -420,8 +492,7 @@ class Book:
 
     def _create(self, key: SeriesKey, now: Micros) -> Series:
         family, labels = key
-        edges = len(self._bounds[family]) + 1 if family.kind is Kind.HISTOGRAM else 0
-        zero = Value(0, (0,) * edges)
+        zero = _zero(len(self._bounds[family])) if family.kind is Kind.HISTOGRAM else Value(0, ())
         held = self._hold > 0
         series = Series(self._next_id, family, labels, now, zero, zero if held else None, held)
         self._next_id += 1
@@ -513,6 +584,15 @@ def _exemplify(addition: Addition, place: int, execution: Execution, value: floa
         found = exemplar(execution, value)
         if found is not None:
             addition.exemplars[place] = found
+
+
+def _zero(bounds: int) -> Value:
+    """Return what a histogram with so many *bounds* begins at."""
+    return Value(0, (0,) * (bounds + 1))
+
+
+def _layouts_of(bounds: Mapping[Family, Sequence[float]]) -> dict[Family, str]:
+    return {family: ",".join(map(text.bound, own)) for family, own in bounds.items()}
 
 
 def _remember(series: Series, exemplars: Mapping[int, Exemplar]) -> None:

@@ -279,6 +279,19 @@ SERIES_OVERFLOW = Family(
     "Increments that went to __overflow__, and gauges left out, because the limit was reached.",
     ("family",),
 )
+CONFIG_RELOAD_SUCCESSFUL = Family(
+    "flyte_exporter_config_last_reload_successful",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Whether the configuration as last read, at the start or on a reload, is in effect.",
+)
+CONFIG_RELOAD_SUCCESS = Family(
+    "flyte_exporter_config_last_reload_success_timestamp_seconds",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "When the configuration in effect was last read.",
+    unit="seconds",
+)
 BUILD_INFO = Family(
     "flyte_exporter_build_info",
     Kind.GAUGE,

@@ -56,12 +56,12 @@ class Variety:
 
     def __init__(self, limits: Mapping[Family, int]) -> None:
         """Take the *limits* of the families that have one."""
-        self._limits = limits
+        self.limits = limits
         self._values: dict[tuple[Family, Owner | None], set[str]] = {}
 
     def admitted(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return *labels*, with `other` in the place of a value that is one too many."""
-        limit = self._limits.get(family)
+        limit = self.limits.get(family)
         if limit is None:
             return labels
         place = family.labels.index(family.open_label)
@@ -72,7 +72,7 @@ class Variety:
 
     def take(self, family: Family, labels: tuple[str, ...]) -> None:
         """Take note that there is a series with *labels*."""
-        if family not in self._limits:
+        if family not in self.limits:
             return
         value = labels[family.labels.index(family.open_label)]
         if value not in {OTHER, OVERFLOW}:
@@ -80,5 +80,5 @@ class Variety:
 
     def forget(self, owner: Owner) -> None:
         """Take note that the series of *owner* are over."""
-        for family in self._limits:
+        for family in self.limits:
             self._values.pop((family, owner), None)

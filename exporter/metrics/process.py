@@ -63,6 +63,8 @@ class Process:
         self._series_limit = self._gauge(catalog.SERIES_LIMIT)
         self._overflow = self._counter(catalog.SERIES_OVERFLOW)
         self._ledger_size = self._gauge(catalog.LEDGER_SIZE)
+        self._reload_successful = self._gauge(catalog.CONFIG_RELOAD_SUCCESSFUL)
+        self._reload_success = self._instant(catalog.CONFIG_RELOAD_SUCCESS)
         self._last_commit = self._instant(catalog.LEDGER_LAST_COMMIT)
         self._commit_duration = self._histogram(catalog.LEDGER_COMMIT_DURATION)
         self._render_duration = self._histogram(catalog.RENDER_DURATION)
@@ -101,7 +103,7 @@ class Process:
 
     def watch(self, *, budget: Budget, ledger_size: Callable[[], int]) -> None:
         """Show these whenever somebody looks."""
-        self._series_limit.set(budget.limit)
+        self._series_limit.set_function(lambda: budget.limit)
         self._ledger_size.set_function(ledger_size)
         for family in catalog.FAMILIES:
             if family.source is not catalog.Source.PROCESS:
@@ -113,6 +115,20 @@ class Process:
             document: bytes = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
             return document.removesuffix(text.END_OF_OPENMETRICS)
         return prometheus_client.generate_latest(self._registry)
+
+    def config_loaded(self, *, at: Micros) -> None:
+        """Show that the configuration was read *at* this moment, and is in effect."""
+        self._reload_successful.set(1)
+        self._reload_success.set(at)
+
+    def config_refused(self) -> None:
+        """Show that the configuration from before goes on, because another one was refused."""
+        self._reload_successful.set(0)
+
+    def client_replaced(self) -> None:
+        """Forget what was shown of the state of a client of Admin that is gone."""
+        self._breaker_open.set(0)
+        self._token_expiry.set(None)
 
     def call_finished(
         self, *, method: str, code: str, seconds: float, trace_id: str | None = None

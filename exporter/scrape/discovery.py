@@ -50,6 +50,15 @@ def wanted(target: Target, settings: DiscoverySettings) -> bool:
     return matches(settings.include) and not matches(settings.exclude)
 
 
+def known(before: Discovery | None, settings: DiscoverySettings) -> list[Target]:
+    """Return the targets to scrape until the next discovery, as far as *before* knew of them."""
+    return [
+        target
+        for target, row in (before.rows.items() if before else ())
+        if row.included and wanted(target, settings)
+    ]
+
+
 def decide(
     before: Discovery | None,
     found: Iterable[Target],

@@ -8,8 +8,9 @@ hang, the healthy ones have the other half.
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 
 from exporter.admin.errors import AdminError
 from exporter.config.settings import AdminSettings, DiscoverySettings
@@ -34,6 +35,22 @@ _STUCK_AFTER = 120.0
 """Seconds without any sign of life, beyond the time of a poll, that make a worker stuck."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """
+    What a scheduler leaves to the one that follows it.
+
+    Attributes:
+        discovery: The last complete one; None when there was none yet.
+        statuses: How the scraping of the targets goes that are to be scraped further.
+        first_targets: What the first discovery of this process found; None before it.
+    """
+
+    discovery: Discovery | None
+    statuses: Mapping[Target, TargetStatus] = field(default_factory=dict)
+    first_targets: tuple[Target, ...] | None = None
+
+
 class Scheduler:
     """Discovers targets and keeps a worker polling each."""
 
@@ -44,17 +61,19 @@ class Scheduler:
         *,
         settings: DiscoverySettings,
         admin: AdminSettings,
-        before: Discovery | None,
+        handover: Handover,
     ) -> None:
-        """Prepare; *before* is the last complete discovery that the ledger knows of."""
+        """Prepare; *handover* is what the ledger knows, or what another scheduler has left."""
         self._services = services
         self._exposition = exposition
         self._settings = settings
         self._admin = admin
-        self._before = before
+        self._before = handover.discovery
+        self._inherited = dict(handover.statuses)
+        self._over = False
         self._workers: dict[Target, Worker] = {}
         self._tasks: dict[Target, asyncio.Task[None]] = {}
-        self._first_targets: tuple[Target, ...] | None = None
+        self._first_targets = handover.first_targets
         self._discovery_problem = ""
         self._demand_problem = ""
         self._version_unknown = False
@@ -64,23 +83,45 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            self._take_up(group)
-            retry = _FIRST_RETRY
-            interval = self._settings.interval.total_seconds()
-            while True:
-                if await self.discover(group):
-                    retry = _FIRST_RETRY
-                    await self._services.clock.sleep(interval)
-                else:
-                    await self._services.clock.sleep(min(retry, interval))
-                    retry *= 2
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._take_up(group)
+                await self._rediscover(group)
+        finally:
+            self._over = True
+
+    async def _rediscover(self, group: asyncio.TaskGroup) -> None:
+        """Discover again and again."""
+        retry = _FIRST_RETRY
+        interval = self._settings.interval.total_seconds()
+        while True:
+            if await self.discover(group):
+                retry = _FIRST_RETRY
+                await self._services.clock.sleep(interval)
+            else:
+                await self._services.clock.sleep(min(retry, interval))
+                retry *= 2
 
     def _take_up(self, group: asyncio.TaskGroup) -> None:
         """Go on with what the last discovery knew; the next one may take a while, or fail."""
-        for target, row in self._before.rows.items() if self._before else ():
-            if row.included and discovery.wanted(target, self._settings):
-                self._start(target, group)
+        for target in discovery.known(self._before, self._settings):
+            self._start(target, group)
+
+    def hand_over(self, settings: DiscoverySettings) -> Handover:
+        """
+        Leave what there is to a scheduler with other *settings*.
+
+        To be asked once `run` is over and what it had begun to commit is settled. What is shown of
+        targets that will be scraped no more goes; their counters stay.
+        """
+        kept = frozenset(discovery.known(self._before, settings))
+        for target in self._workers.keys() - kept:
+            self._retire(target)
+        return Handover(
+            discovery=self._before,
+            statuses={target: worker.status for target, worker in self._workers.items()},
+            first_targets=self._first_targets,
+        )
 
     def in_use(self, target: Target, launch_plan: str) -> bool:
         """Whether *target* is scraped and, where a launch plan is named, has live runs of it."""
@@ -151,6 +192,9 @@ class Scheduler:
 
     def _adopt(self, decision: discovery.Decision, group: asyncio.TaskGroup) -> None:
         self._before = decision.discovery
+        if self._over:
+            # Committed while we were told to stop: for whoever follows us.
+            return
         for target in decision.targets:
             if target not in self._workers:
                 self._start(target, group)
@@ -174,14 +218,20 @@ class Scheduler:
         services = self._services
         every = services.settings.reconcile_interval.total_seconds()
         reconcile_at = services.clock.monotonic() + every * (0.5 + _place(target))
-        worker = Worker(target, services, self._exposition, reconcile_at=reconcile_at)
+        status = self._inherited.pop(target, None)
+        worker = Worker(
+            target, services, self._exposition, reconcile_at=reconcile_at, status=status
+        )
         self._workers[target] = worker
         self._tasks[target] = group.create_task(self._work(worker), name=f"poll {target}")
-        if self._first_targets is not None:
+        if self._first_targets is not None and status is None:
             log.info("target added", **target._asdict())
 
     def _stop(self, target: Target) -> None:
         self._tasks.pop(target).cancel()
+        self._retire(target)
+
+    def _retire(self, target: Target) -> None:
         self._workers.pop(target).retire()
         log.info("target gone, its counters stay", **target._asdict())
 

@@ -44,16 +44,18 @@ class Upkeep:
         if not due:
             return
         ids = held_in_ledger(due)
-        if ids:
-            try:
+        try:
+            if ids:
                 await self._journal.commit(Commit(released=ids), then=lambda: None)
-            except LedgerError as error:
-                self._book.retry(due)
-                log.warning("series stay held back", series=len(due), problem=str(error))
-                return
-        for start in range(0, len(due), _RELEASED_AT_ONCE):
-            self._book.release(due[start : start + _RELEASED_AT_ONCE])
-            await asyncio.sleep(0)
+            while due:
+                self._book.release(due[:_RELEASED_AT_ONCE])
+                due = due[_RELEASED_AT_ONCE:]
+                await asyncio.sleep(0)
+        except LedgerError as error:
+            log.warning("series stay held back", series=len(due), problem=str(error))
+        finally:
+            # Also where we are told to stop: somebody may go on with the book.
+            self._book.retry(due)
 
     async def expire(self) -> None:
         """Forget the series of launch plans that are long gone."""

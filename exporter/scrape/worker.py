@@ -59,17 +59,25 @@ class Worker:
     """Takes one target's turns and shows how they went."""
 
     def __init__(
-        self, target: Target, services: Services, exposition: Exposition, *, reconcile_at: float
+        self,
+        target: Target,
+        services: Services,
+        exposition: Exposition,
+        *,
+        reconcile_at: float,
+        status: TargetStatus | None = None,
     ) -> None:
+        """Prepare; *status* is what the worker from before left, and is still shown."""
         self.target = target
         self.busy = False
         self._services = services
         self._exposition = exposition
         self._poller = Poller(target, services, reconcile_at=reconcile_at)
-        self._status = TargetStatus(target, None, None, None, 0, "")
+        self._status = status or TargetStatus(target, None, None, None, 0, "")
         self._outcome = Outcome.SUCCESS
-        for family in FAMILIES:
-            services.book.budget.take(family, 1)
+        if status is None:
+            for family in FAMILIES:
+                services.book.budget.take(family, 1)
         self._show(catalog.TARGET_INTERVAL, services.settings.interval.total_seconds())
 
     @property

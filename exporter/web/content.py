@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from exporter.metrics.formats import Format
+from exporter.model.reload import Reload
 from exporter.model.status import TargetStatus
 
 
@@ -19,7 +20,7 @@ class Source(Protocol):
 
 
 class Pages(Protocol):
-    """What the health checks and the landing page tell."""
+    """What all but the metrics tells, and whom to ask for a reload."""
 
     @property
     def version(self) -> str:
@@ -37,3 +38,12 @@ class Pages(Protocol):
 
     def targets(self) -> Sequence[TargetStatus]:
         """Return how each target is doing, in any order."""
+
+    def configuration(self) -> str:
+        """Return the settings in effect as text, without a secret."""
+
+    def reloads(self) -> bool:
+        """Return whether a reload may be asked for here."""
+
+    async def reload(self) -> Reload:
+        """Have the configuration read again, and return what came of it."""

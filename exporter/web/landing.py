@@ -71,6 +71,7 @@ def render(
 <dl>
 <dt>Flyte Admin</dt><dd>{_text(endpoint)}</dd>
 <dt>Version</dt><dd>{_text(version)}</dd>
+<dt>Configuration</dt><dd><a href="/config">as it is in effect</a></dd>
 <dt><a href="/-/healthy">Healthy</a></dt><dd>{_verdict(unhealthy, "down")}</dd>
 <dt><a href="/-/ready">Ready</a></dt><dd>{_verdict(unready, "waiting")}</dd>
 </dl>

@@ -1,4 +1,4 @@
-"""Four questions have an answer here: the metrics, is it alive, is it complete, what is it."""
+"""What can be asked: the metrics, is it alive, is it complete, what is it, what is it set to."""
 
 import asyncio
 from http import HTTPStatus
@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 
 from exporter.metrics.formats import negotiate
 from exporter.model.clock import Clock
+from exporter.model.reload import ReloadOutcome
 from exporter.web import delivery, encoding, landing
 from exporter.web.content import Pages, Source
 from exporter.web.delivery import Limits
@@ -16,6 +17,8 @@ LANDING = "/"
 METRICS = "/metrics"
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
+CONFIG = "/config"
+RELOAD = "/-/reload"
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -31,8 +34,14 @@ HEADERS = {
 """Of every answer; the last one tells a running exporter from other servers."""
 _ELSEWHERE = (
     f"Look at {LANDING} for an overview, {METRICS} for the metrics, "
-    f"{HEALTHY} and {READY} for the health checks.\n"
+    f"{HEALTHY} and {READY} for the health checks, {CONFIG} for the configuration.\n"
 )
+_STATUSES = {
+    ReloadOutcome.DONE: HTTPStatus.OK,
+    ReloadOutcome.REFUSED: HTTPStatus.BAD_REQUEST,
+    ReloadOutcome.FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ReloadOutcome.STOPPING: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 
 def application(*, source: Source, pages: Pages, clock: Clock, limits: Limits) -> web.Application:
@@ -58,6 +67,12 @@ def application(*, source: Source, pages: Pages, clock: Clock, limits: Limits) -
         )
         return web.Response(text=text, content_type="text/html")
 
+    async def config(_: web.Request) -> web.StreamResponse:
+        return web.Response(text=pages.configuration())
+
+    async def reload(_: web.Request) -> web.StreamResponse:
+        return await _reload(pages)
+
     large = frozenset({LANDING, METRICS})
     app = web.Application(middlewares=[delivery.within(limits, large), _explain])
     app.on_response_prepare.append(_add_headers)
@@ -65,6 +80,8 @@ def application(*, source: Source, pages: Pages, clock: Clock, limits: Limits) -
     app.router.add_get(METRICS, metrics)
     app.router.add_get(HEALTHY, healthy)
     app.router.add_get(READY, ready)
+    app.router.add_get(CONFIG, config)
+    app.router.add_post(RELOAD, reload)
     return app
 
 
@@ -90,6 +107,16 @@ async def _exposition(request: web.Request, source: Source) -> web.StreamRespons
     return response
 
 
+async def _reload(pages: Pages) -> web.Response:
+    if not pages.reloads():
+        return web.Response(
+            status=HTTPStatus.FORBIDDEN,
+            text="Reloading is turned off here (web.enable_reload). Send SIGHUP instead.\n",
+        )
+    outcome, text = await pages.reload()
+    return web.Response(status=_STATUSES[outcome], text=f"{text}\n")
+
+
 def _verdict(claim: str, objection: str) -> web.Response:
     if objection:
         return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=f"{objection}\n")
@@ -106,10 +133,11 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
             status=HTTPStatus.NOT_FOUND, text=f"There is nothing here. {_ELSEWHERE}"
         )
     except web.HTTPMethodNotAllowed as refusal:
+        methods = sorted(refusal.allowed_methods)
         return web.Response(
             status=HTTPStatus.METHOD_NOT_ALLOWED,
-            headers={hdrs.ALLOW: ", ".join(sorted(refusal.allowed_methods))},
-            text=f"This is only for reading: use GET or HEAD. {_ELSEWHERE}",
+            headers={hdrs.ALLOW: ", ".join(methods)},
+            text=f"Here, use {' or '.join(methods)}. {_ELSEWHERE}",
         )
 
 

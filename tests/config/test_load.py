@@ -98,7 +98,7 @@ def test_every_key_can_be_set() -> None:
             first_sample_hold=timedelta(0),
         ),
         ledger=LedgerSettings(path=Path("data/ledger.db")),
-        web=WebSettings(listen=ListenAddress("::1", 0)),
+        web=WebSettings(listen=ListenAddress("::1", 0), enable_reload=False),
         log=LogSettings(level="debug", format="json"),
         tracing=TracingSettings(
             exporter="otlp",

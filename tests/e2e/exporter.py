@@ -80,6 +80,12 @@ class Exporter:
         assert answer is not None, f"{path} was not answered"
         return answer
 
+    def reload(self) -> Answer:
+        """Have it read its configuration again, and return its answer."""
+        answer = get(self.port, "/-/reload", method="POST", within=20)
+        assert answer is not None, "the reload was not answered"
+        return answer
+
     def wait_until_ready(self) -> Self:
         """Wait until every target was polled once."""
         until(lambda: self.ask("/-/ready").status == 200, within=20, what="readiness")

@@ -99,9 +99,13 @@ class Program:
         self._process.kill()
         self._process.wait()
 
+    def send(self, number: int) -> None:
+        """Send it a signal, and wait for nothing."""
+        self._process.send_signal(number)
+
     def terminate(self, *, within: float = 10.0, number: int = signal.SIGTERM) -> int:
         """Ask it to end, and return its exit code."""
-        self._process.send_signal(number)
+        self.send(number)
         return self.exit_code(within=within)
 
     def exit_code(self, *, within: float = 20.0) -> int:
@@ -136,11 +140,13 @@ def settled(read: Callable[[], T], expected: T, *, within: float) -> T:
     return found
 
 
-def get(port: int, path: str, *, accept: str = "*/*") -> Answer | None:
+def get(
+    port: int, path: str, *, accept: str = "*/*", method: str = "GET", within: float = _HTTP_SECONDS
+) -> Answer | None:
     """Ask a server on this machine; None when nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_HTTP_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=within)
     try:
-        connection.request("GET", path, headers={"Accept": accept})
+        connection.request(method, path, headers={"Accept": accept})
         response = connection.getresponse()
         return Answer(response.status, response.read().decode())
     except (OSError, http.client.HTTPException):

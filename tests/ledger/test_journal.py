@@ -282,3 +282,16 @@ async def test_leaving_waits_for_what_was_begun(slow: SlowLedger, observer: Comm
     assert names(slow) == {"a"}
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_settled_is_what_came_true(journal: Journal, slow: SlowLedger) -> None:
+    """Also commits that nobody waits for any more are true by then, in memory as in the file."""
+    log: list[str] = []
+    for name in "ab":
+        (await begin(journal, name, log)).cancel()
+    settled = asyncio.create_task(journal.settle())
+    await slow.reached()
+    slow.let(2)
+    await soon(settled)
+    assert log == ["a", "b"]
+    assert names(slow) == {"a", "b"}

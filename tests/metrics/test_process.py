@@ -213,3 +213,32 @@ def test_spans_are_counted_by_what_became_of_them(process: Process) -> None:
     assert values(process, catalog.SPANS) == {("exported",): 0, ("dropped",): 0, ("failed",): 0}
     process.spans_left(outcome="dropped", spans=3)
     assert values(process, catalog.SPANS)[("dropped",)] == 3
+
+
+def test_how_the_last_reload_went(process: Process) -> None:
+    """A refusal is shown, and leaves the time of the last success as it was."""
+    process.config_loaded(at=NOON)
+    for successful in (1, 0):
+        assert values(process, catalog.CONFIG_RELOAD_SUCCESSFUL) == {(): successful}
+        assert values(process, catalog.CONFIG_RELOAD_SUCCESS) == {(): NOON / 1_000_000}
+        process.config_refused()
+    process.config_loaded(at=after(60))
+    assert values(process, catalog.CONFIG_RELOAD_SUCCESSFUL) == {(): 1}
+    assert values(process, catalog.CONFIG_RELOAD_SUCCESS) == {(): NOON / 1_000_000 + 60}
+
+
+def test_a_client_that_is_gone_leaves_no_state(process: Process) -> None:
+    """Its open breaker and its token say nothing about the one that follows it."""
+    process.breaker_is(open=True)
+    process.token_expires(NOON)
+    process.client_replaced()
+    assert values(process, catalog.ADMIN_BREAKER_OPEN) == {(): 0}
+    assert values(process, catalog.ADMIN_TOKEN_EXPIRY) == {}
+
+
+def test_the_limit_that_is_shown_is_the_one_in_effect(process: Process) -> None:
+    """Also once it was changed."""
+    budget = Budget(1000)
+    process.watch(budget=budget, ledger_size=lambda: 0)
+    budget.limit = 2000
+    assert values(process, catalog.SERIES_LIMIT) == {(): 2000}

@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import tempfile
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from hypothesis import HealthCheck, settings
@@ -37,6 +38,8 @@ from exporter.scrape.inquiry import PollTimeout
 from exporter.sim.execution import ErrorSeen
 from exporter.sim.executions import ExecutionKey
 from tests.rig import Killed, Rig, failure
+
+T = TypeVar("T")
 
 TARGETS = (Target("a", "production"), Target("b", "production"))
 PLANS = ("nightly", "adhoc")
@@ -406,6 +409,46 @@ class ExactlyOnce(RuleBasedStateMachine):
         if unprimed and where not in self.primed and progress is not None:
             self.note_primed(where)
 
+    @rule(where=targets, after=st.integers(0, 20))
+    def reloaded_while_polling(self, where: Target, after: int) -> None:
+        """A poll is cut off at some await, and others go on with the same book."""
+        unprimed = where not in self.primed
+        seen = self.visible(where)
+        finished = self.drive(self.cut_off(self.rig.poll(where), after))
+        if finished:
+            self.note_success(where, seen, primed=unprimed)
+        elif unprimed and self.rig.ledger.target(where).progress is not None:
+            self.note_primed(where)
+
+    @rule(after=st.integers(0, 2))
+    def reloaded_while_releasing(self, after: int) -> None:
+        """The end of holds is cut off, and others see to it."""
+        self.drive(self.cut_off(self.rig.upkeep.release(), after))
+
+    async def cut_off(self, work: Coroutine[Any, Any, None], after: int) -> bool:
+        """Cancel *work* at an await, as a reload does; return whether it was over before."""
+        task = asyncio.ensure_future(work)
+        left = after
+
+        async def at_await(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == -1:
+                task.cancel()
+            await asyncio.sleep(0)
+
+        self.rig.at_await = at_await
+        await asyncio.wait([task])
+        # What was begun comes true, with nobody waiting for it.
+        for _ in range(10):
+            await asyncio.sleep(0)
+        self.rig.at_await = self.rig.nothing_happens
+        self.rig.relieve()
+        if task.cancelled():
+            return False
+        task.result()
+        return True
+
     @rule()
     def restart(self) -> None:
         """The process is replaced."""
@@ -453,9 +496,9 @@ class ExactlyOnce(RuleBasedStateMachine):
 
     # The tally
 
-    def drive(self, coroutine: Any) -> None:
-        """Run *coroutine* to its end."""
-        self.loop.run_until_complete(coroutine)
+    def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run *coroutine* to its end, and return what it does."""
+        return self.loop.run_until_complete(coroutine)
 
     async def one_poll(self, target: Target) -> None:
         """Poll once, and note what the model must know of it."""

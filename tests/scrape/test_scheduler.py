@@ -6,59 +6,16 @@ from typing import Any
 
 import grpc
 import pytest
-from flyteidl.admin import project_pb2
 from structlog.testing import capture_logs
 
 from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.metrics.formats import Format
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
-from exporter.scrape.scheduler import Scheduler
-from tests.rig import Rig, failure
+from exporter.scrape.scheduler import Handover, Scheduler
+from tests.rig import Rig, SteppedClock, failure, quiet, register
 
 A, B = Target("a", "development"), Target("b", "development")
-
-
-class SteppedClock:
-    """A clock whose sleepers wake when the test moves it."""
-
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-
-    def now(self) -> Any:
-        """Return the wall clock."""
-        return self._rig.clock.now()
-
-    def monotonic(self) -> float:
-        """Return the same in seconds."""
-        return self._rig.clock.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait until the test has moved time so far."""
-        woken = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self.monotonic() + seconds, woken))
-        await woken
-
-    async def advance(self, seconds: float) -> None:
-        """Move time, waking each sleeper at its own moment."""
-        end = self.monotonic() + seconds
-        while True:
-            await quiet()
-            due = min((s for s in self._sleepers if s[0] <= end), default=None, key=lambda s: s[0])
-            if due is None:
-                break
-            self._sleepers.remove(due)
-            self._rig.clock.advance(max(1e-6, due[0] - self.monotonic()))
-            if not due[1].done():
-                due[1].set_result(None)
-        self._rig.clock.advance(end - self.monotonic())
-
-
-async def quiet() -> None:
-    """Let everything run that is ready."""
-    for _ in range(200):
-        await asyncio.sleep(0)
 
 
 class Stage:
@@ -76,7 +33,7 @@ class Stage:
             rig.exposition,
             settings=DiscoverySettings(include=("*/development",), **discovery),
             admin=AdminSettings(endpoint="admin:81", rate_limit=rate_limit),
-            before=rig.ledger.discovery(),
+            handover=Handover(discovery=rig.ledger.discovery()),
         )
 
     def shows(self, text: str) -> bool:
@@ -97,12 +54,6 @@ async def stage(make_rig: Callable[..., Rig]) -> AsyncIterator[Stage]:
     yield stage
     running.cancel()
     await asyncio.wait([running])
-
-
-def register(rig: Rig, name: str) -> None:
-    """Have Admin know a project."""
-    project = project_pb2.Project(id=name, name=name)
-    rig.admin.calls["RegisterProject"](project_pb2.ProjectRegisterRequest(project=project))
 
 
 def hide(rig: Rig, name: str) -> Callable[[], None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from exporter.metrics.formats import Format
+from exporter.model.reload import Reload, ReloadOutcome
 from exporter.model.status import TargetStatus
 from exporter.telemetry.clock import SystemClock
 from exporter.web.delivery import Limits
@@ -26,6 +27,12 @@ class Site:
     """The format of each snapshot that was taken."""
     taken: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once a snapshot was taken: a response is under way."""
+    settings: str = "admin:\n  endpoint: flyteadmin.example:443\n"
+    may_reload: bool = True
+    reloaded: Reload = field(
+        default_factory=lambda: Reload(ReloadOutcome.DONE, "reloaded: log.level")
+    )
+    reloads_asked: int = 0
     version: str = "1.2.3"
     endpoint: str = "flyteadmin.example:443"
 
@@ -46,6 +53,19 @@ class Site:
     def targets(self) -> Sequence[TargetStatus]:
         """Return how the targets are."""
         return self.statuses
+
+    def configuration(self) -> str:
+        """Return the settings."""
+        return self.settings
+
+    def reloads(self) -> bool:
+        """Return whether a reload may be asked for."""
+        return self.may_reload
+
+    async def reload(self) -> Reload:
+        """Return what is to come of a reload."""
+        self.reloads_asked += 1
+        return self.reloaded
 
     @asynccontextmanager
     async def served(self, limits: Limits | None = None) -> AsyncIterator[int]:

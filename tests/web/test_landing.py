@@ -150,4 +150,4 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     read = _Reader(page(status("a")))
     assert not {"script", "link", "img", "iframe"} & set(read.tags)
     links = {value for name, value in read.attributes if name in {"href", "src"}}
-    assert links == {"/metrics", "/-/healthy", "/-/ready"}
+    assert links == {"/metrics", "/config", "/-/healthy", "/-/ready"}

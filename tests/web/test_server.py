@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from exporter.metrics.formats import Format
+from exporter.model.reload import Reload, ReloadOutcome
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
 from exporter.telemetry.clock import SystemClock
@@ -126,7 +127,7 @@ async def test_an_old_client_gets_the_same(site: Site) -> None:
     assert gzip.decompress(body) == b"".join(site.document)
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/healthy", "/-/ready", "/config"])
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 async def test_head_tells_what_get_would(
     client: aiohttp.ClientSession, path: str, coding: str
@@ -199,6 +200,57 @@ async def test_only_reading_is_allowed(client: aiohttp.ClientSession) -> None:
     async with client.post("/metrics", data=b"x") as response:
         assert response.status == 405
         assert response.headers["Allow"] == "GET, HEAD"
+
+
+async def test_the_configuration_is_text(site: Site, client: aiohttp.ClientSession) -> None:
+    """A browser shows it and runs nothing of it."""
+    site.settings = "admin:\n  endpoint: <script>\n"
+    async with client.get("/config") as response:
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert await response.text() == site.settings
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (ReloadOutcome.DONE, 200),
+        (ReloadOutcome.REFUSED, 400),
+        (ReloadOutcome.FAILED, 500),
+        (ReloadOutcome.STOPPING, 503),
+    ],
+)
+async def test_a_reload_is_answered_with_what_came_of_it(
+    site: Site, client: aiohttp.ClientSession, outcome: ReloadOutcome, status: int
+) -> None:
+    """A script sees by the status whether it went well, and a person reads why it did not."""
+    site.reloaded = Reload(outcome, "exporter.yaml:1:1: no\n1 problem; nothing was changed.")
+    async with client.post("/-/reload") as response:
+        assert response.status == status
+        assert await response.text() == f"{site.reloaded.text}\n"
+    assert site.reloads_asked == 1
+
+
+async def test_a_reload_is_asked_for_by_post_alone(
+    site: Site, client: aiohttp.ClientSession
+) -> None:
+    """No link and no prefetch of a browser has anything read again."""
+    async with client.get("/-/reload") as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "POST"
+        assert (await response.text()).startswith("Here, use POST.")
+    assert site.reloads_asked == 0
+
+
+async def test_reloads_can_be_turned_off(site: Site, client: aiohttp.ClientSession) -> None:
+    """Then the answer says by which setting, and what works all the same."""
+    site.may_reload = False
+    async with client.post("/-/reload") as response:
+        assert response.status == 403
+        text = await response.text()
+    assert "web.enable_reload" in text
+    assert "SIGHUP" in text
+    assert site.reloads_asked == 0
 
 
 async def test_a_failing_page_is_one_answer_and_not_the_end(

@@ -1,0 +1,1 @@
+"""What is built from the settings anew, while what is counted and shown lives on."""

@@ -1,0 +1,129 @@
+"""One scheduler after the other, on the same book: what is shown goes on, and costs once."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exporter.config.settings import AdminSettings, DiscoverySettings
+from exporter.ledger.records import Commit
+from exporter.metrics import catalog
+from exporter.metrics.formats import Format
+from exporter.model.targets import Target
+from exporter.scrape.scheduler import Handover, Scheduler
+from tests.rig import Rig, SteppedClock, quiet, register
+
+A, B = Target("a", "development"), Target("b", "development")
+_BOTH = DiscoverySettings(include=("*/development",))
+_ONLY_B = DiscoverySettings(include=("b/development",))
+
+
+def scheduler(rig: Rig, handover: Handover, settings: DiscoverySettings = _BOTH) -> Scheduler:
+    """Return a scheduler on *rig* whose sleepers nobody wakes."""
+    return Scheduler(
+        replace(rig.services, clock=SteppedClock(rig)),
+        rig.exposition,
+        settings=settings,
+        admin=AdminSettings(endpoint="admin:81"),
+        handover=handover,
+    )
+
+
+async def worked(one: Scheduler, *, until: Callable[[], object] = lambda: True) -> None:
+    """Have *one* work until it has nothing left to do, and stop it."""
+    running = asyncio.create_task(one.run())
+    await quiet()
+    assert until()
+    running.cancel()
+    await asyncio.wait([running])
+
+
+def shows(rig: Rig, text: str) -> bool:
+    """Whether /metrics has a line that begins with *text*."""
+    document = b"".join(rig.exposition.snapshot(Format.TEXT)).decode()
+    return any(line.startswith(text) for line in document.splitlines())
+
+
+@pytest.fixture
+def busy(make_rig: Callable[..., Rig]) -> Rig:
+    """Return a rig with the projects a and b, each with a live execution."""
+    rig = make_rig()
+    for target in (A, B):
+        register(rig, target.project)
+        rig.launch(target, "live")
+    return rig
+
+
+async def test_what_is_scraped_further_is_shown_without_a_gap(busy: Rig) -> None:
+    """Readiness, states and gauges are those from before until the next poll, and cost no more."""
+    first = scheduler(busy, Handover(discovery=None))
+    await worked(first)
+    before = [status._replace(live=0) for status in first.statuses()]
+
+    second = scheduler(busy, first.hand_over(_BOTH))
+
+    assert second.unready() == ""
+    for project in ("a", "b"):
+        assert shows(busy, f'flyte_exporter_target_up{{project="{project}"')
+        assert shows(busy, f'flyte_executions_active{{project="{project}"')
+    never = asyncio.get_running_loop().create_future()
+    busy.at_await = lambda _: never
+    await worked(second)
+    assert [status._replace(live=0) for status in second.statuses()] == before
+    assert second.unready() == ""
+    assert busy.book.budget.used_by(catalog.TARGET_UP) == 2
+
+
+async def test_what_is_scraped_no_more_goes(busy: Rig) -> None:
+    """Its gauges and their part of the budget; it is not in use, and its counters stay."""
+    first = scheduler(busy, Handover(discovery=None))
+    await worked(first)
+    second = scheduler(busy, first.hand_over(_ONLY_B), _ONLY_B)
+    for gauge in ("flyte_exporter_target_up", "flyte_executions_active"):
+        assert not shows(busy, f'{gauge}{{project="a"')
+        assert shows(busy, f'{gauge}{{project="b"')
+    assert shows(busy, 'flyte_executions_launched_total{project="a"')
+    await worked(second, until=lambda: second.in_use(B, "") and not second.in_use(A, ""))
+    assert [status.target for status in second.statuses()] == [B]
+    assert busy.book.budget.used_by(catalog.TARGET_UP) == 1
+
+
+async def test_who_comes_back_begins_anew(busy: Rig) -> None:
+    """A target that was left out for a while has no state from before, and costs once."""
+    first = scheduler(busy, Handover(discovery=None))
+    await worked(first)
+    second = scheduler(busy, first.hand_over(_ONLY_B), _ONLY_B)
+    await worked(second)
+    third = scheduler(busy, second.hand_over(_BOTH))
+    await worked(third, until=lambda: shows(busy, 'flyte_executions_active{project="a"'))
+    assert {status.target: status.up for status in third.statuses()} == {A: True, B: True}
+    assert busy.book.budget.used_by(catalog.TARGET_UP) == 2
+
+
+async def test_a_discovery_that_is_committed_at_the_end_is_for_the_next(busy: Rig) -> None:
+    """It starts no worker for a scheduler that has ended, and is not forgotten."""
+    late: list[Callable[[], None]] = []
+
+    class LateJournal:
+        """Makes things true when the test does."""
+
+        async def commit(self, _: Commit, *, then: Callable[[], None]) -> None:
+            """Wait to be cancelled."""
+            late.append(then)
+            await asyncio.get_running_loop().create_future()
+
+    journal: Any = LateJournal()
+    first = scheduler(busy, Handover(discovery=None))
+    first._services = replace(first._services, journal=journal)
+    await worked(first)
+    (then,) = late
+
+    then()
+
+    assert first.statuses() == []
+    handover = first.hand_over(_BOTH)
+    assert handover.discovery is not None
+    assert set(handover.discovery.rows) >= {A, B}
+    assert busy.book.budget.used_by(catalog.TARGET_UP) == 0
