@@ -6,6 +6,7 @@ The simulated Admin hands tokens out and judges them; the exporter is the real c
 
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,15 +154,10 @@ def test_other_sources_of_tokens(tmp_path: Path, kind: str) -> None:
             auth["command"] = command
         else:
             auth["token_file"] = str(token)
-            _write_token(command, token)
         config = write_config(tmp_path, endpoint=simulator.address, admin={"auth": auth})
-        with Exporter(config) as exporter:
+        with _kept_fresh(command, token), Exporter(config) as exporter:
             exporter.wait_until_ready()
-            ends = time.monotonic() + 9
-            while time.monotonic() < ends:
-                if kind == "token_file":
-                    _write_token(command, token)
-                time.sleep(1)
+            time.sleep(9)
             goal = polls(exporter) + 5
             until(lambda: polls(exporter) >= goal, within=20, what="polls with a later token")
             assert lost(exporter) == 0
@@ -179,6 +175,25 @@ request = urllib.request.Request(
 print(json.load(urllib.request.urlopen(request))["access_token"])
 """
 """What a person would write to get a token."""
+
+
+@contextmanager
+def _kept_fresh(command: list[str], path: Path) -> Iterator[None]:
+    """Have the token in *path* replaced every second, from before the block to its end."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(1):
+            _write_token(command, path)
+
+    _write_token(command, path)
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
 
 
 def _write_token(command: list[str], path: Path) -> None:
