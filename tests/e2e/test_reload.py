@@ -120,7 +120,7 @@ def test_targets_come_and_go(scene: Scene) -> None:
         assert exporter.value(_ACTIVE, project=orders) is None
         assert exporter.value(_INTERVAL, project=orders) is None
         assert exporter.counts(*FINISHED) == counted
-        exporter.program.wait_for(f"target primed.*{billing}/{DOMAIN}")
+        exporter.program.wait_for(f"target primed.*project={billing}")
         scene.flyte.whole_life(billing, "ingest")
         scene.flyte.finish(live, Phase.FAILED)  # while nobody looks: never counted
         unseen[orders, "ingest", "MANUAL", "FAILED"] += 1
@@ -129,7 +129,7 @@ def test_targets_come_and_go(scene: Scene) -> None:
 
         scene.write()
         assert exporter.reload().status == 200
-        exporter.program.wait_for(f"(?s)(target primed.*{orders}/{DOMAIN}.*){{2}}")
+        exporter.program.wait_for(f"(?s)(target primed[^\n]*project={orders}.*){{2}}")
         scene.flyte.whole_life(orders, "ingest")
         expected = scene.flyte.deeds.finished - unseen
         assert settled(lambda: exporter.counts(*FINISHED), expected, within=10) == expected
