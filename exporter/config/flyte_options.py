@@ -142,13 +142,21 @@ def _from_ini(text: str, file: Path) -> tuple[dict[Option, Given], list[Problem]
         # The error quotes the line, and a secret may be on it.
         return {}, [_ini_problem(error, file)]
     given: dict[Option, Given] = {}
+    problems: list[Problem] = []
     for option in OPTIONS:
         value = parser.get(option.section, option.name, fallback=None) if option.name else None
-        if value is not None:
-            line, column = _ini_place(text, option)
-            place = _place(file, line, column, f"{option.section}.{option.name}")
+        if value is None:
+            continue
+        line, column = _ini_place(text, option)
+        place = _place(file, line, column, f"{option.section}.{option.name}")
+        if "\n" in value:
+            # An indented line, perhaps one that was to be another option, and a secret.
+            problems.append(
+                place.problem("goes on in the next line; write it in one, and indent none.")
+            )
+        else:
             given[option] = Given("***" if option is SECRET and value else value, place)
-    return given, []
+    return given, problems
 
 
 def _ini_problem(error: configparser.Error, file: Path) -> Problem:
