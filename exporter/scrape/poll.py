@@ -47,7 +47,7 @@ STEPS = ("new", "live", "reconcile")
 """Where rows come from, as `flyte_exporter_poll_rows_total` tells them apart."""
 
 _MOST_ROWS_AT_ONCE = 5_000
-"""Rows that are digested in one go: some 20 ms, in which nothing else can happen."""
+"""Rows that are digested in one go: some 10 ms, in which nothing else can happen."""
 
 _NEW_SHARE = 0.5
 """Part of a poll's time that may go to what is new, before the live set has its turn."""
