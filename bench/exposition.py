@@ -25,11 +25,12 @@ from bench.stopwatch import LONGEST_SECONDS
 from bench.worlds import Crowd
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family, Kind
+from exporter.metrics.formats import Format
 
 _FLEET = Crowd(
     project="fleet",
     targets=620,
-    plans=17,
+    plans=16,
     live=167,
     # They come to be while we measure: a hundred a second over all targets.
     rows=40,
@@ -65,9 +66,9 @@ class _Loaded:
         answer: dict[str, float] = json.loads(awaited(self._process, ""))
         return answer
 
-    def scrape(self, encoding: str = "identity") -> Answer:
-        """Get /metrics as Prometheus would."""
-        return get(self.port, "/metrics", encoding)
+    def scrape(self, encoding: str = "identity", media: Format = Format.OPENMETRICS) -> Answer:
+        """Get /metrics as Prometheus would, which prefers OpenMetrics and its exemplars."""
+        return get(self.port, "/metrics", encoding, media.content_type)
 
 
 @contextmanager
@@ -84,16 +85,17 @@ def _loaded() -> Iterator[_Loaded]:
 def measure() -> Sequence[Figure]:
     """Load one process and measure it in three ways."""
     with _loaded() as loaded:
-        body = loaded.scrape().body
+        body = loaded.scrape(media=Format.TEXT).body
         samples = _samples(body)
         active = total(body, catalog.EXECUTIONS_ACTIVE)
         lag = _watch(loaded)
         resident = loaded.usage.resident_bytes()
         loaded.order("pause")
+        exemplars = loaded.scrape().body.count(b" # {")
         plain, packed = (_cost(loaded, encoding) for encoding in ("identity", "gzip"))
         peak = loaded.order("report")["peak_bytes"]
     latest = _generate_latest(body)
-    size = f"{samples:,} series, {len(body) / _MEBIBYTE:.0f} MiB"
+    size = f"{samples:,} series, {exemplars:,} exemplars, {len(body) / _MEBIBYTE:.0f} MiB"
     share = plain.cpu / latest
     return [
         Figure(

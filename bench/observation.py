@@ -19,7 +19,7 @@ class Answer(NamedTuple):
     seconds: float
 
 
-def get(port: int, path: str, encoding: str = "identity") -> Answer:
+def get(port: int, path: str, encoding: str = "identity", accept: str = "*/*") -> Answer:
     """
     Ask the web port.
 
@@ -29,7 +29,7 @@ def get(port: int, path: str, encoding: str = "identity") -> Answer:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_HTTP_SECONDS)
     began = time.perf_counter()
     try:
-        connection.request("GET", path, headers={"Accept-Encoding": encoding})
+        connection.request("GET", path, headers={"Accept-Encoding": encoding, "Accept": accept})
         response = connection.getresponse()
         body = response.read()
     finally:

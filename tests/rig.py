@@ -53,6 +53,7 @@ BOUNDS = {
     catalog.EXECUTION_DURATION: (10.0, 60.0, 600.0),
     catalog.EXECUTION_QUEUE_DURATION: (1.0, 10.0),
 }
+VARIETIES = {catalog.EXECUTION_ERROR_CODES: 20, catalog.CLUSTER_EXECUTIONS_FINISHED: 100}
 COUNTED = tuple(f for f in catalog.FAMILIES if f.source is catalog.Source.LEDGER)
 
 
@@ -180,6 +181,7 @@ class Rig:
     directory: Path
     settings: ScrapeSettings = field(default_factory=ScrapeSettings)
     limit: int = 10_000
+    varieties: Mapping[catalog.Family, int] = field(default_factory=lambda: dict(VARIETIES))
     hold: timedelta = HOLD
     clock: ManualClock = field(default_factory=ManualClock)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -209,6 +211,7 @@ class Rig:
         self.book = Book(
             bounds=BOUNDS,
             limit=self.limit,
+            varieties=self.varieties,
             hold=self.hold,
             exposition=self.exposition,
             observer=self.process,

@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.failures import Failure
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 
@@ -30,6 +31,8 @@ def execution(
     lasted: float | None = None,
     launch_plan: str = "nightly",
     mode: Mode = Mode.SCHEDULED,
+    cluster: str = "",
+    failure: Failure | None = None,
 ) -> Execution:
     """Return a row; times are seconds after noon."""
     return Execution(
@@ -40,4 +43,6 @@ def execution(
         None if started is None else after(started),
         after(updated),
         None if lasted is None else round(lasted * SECOND),
+        cluster,
+        failure,
     )

@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 import grpc
 from flyteidl.admin import common_pb2, execution_pb2
+from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2
 from flyteidl.service import admin_pb2_grpc
 from google.protobuf import (
@@ -40,6 +41,7 @@ from google.protobuf.message import DecodeError
 from exporter.admin import convert
 from exporter.admin.errors import nonsense
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.failures import Failure
 from exporter.model.time import SECOND, Micros
 
 T = TypeVar("T")
@@ -57,13 +59,20 @@ _TIME: _Fields = {"seconds": _Kind.TYPE_INT64, "nanos": _Kind.TYPE_INT32}
 # or where there are few that differ.
 _ROW: _Fields = {
     "id": {"name": _Kind.TYPE_STRING},
-    "spec": {"launch_plan": _Kind.TYPE_BYTES, "metadata": {"mode": _Kind.TYPE_INT32}},
+    "spec": {
+        "launch_plan": _Kind.TYPE_BYTES,
+        "metadata": {
+            "mode": _Kind.TYPE_INT32,
+            "system_metadata": {"execution_cluster": _Kind.TYPE_STRING},
+        },
+    },
     "closure": {
         "phase": _Kind.TYPE_INT32,
         "created_at": _TIME,
         "updated_at": _TIME,
         "started_at": _Kind.TYPE_BYTES,
         "duration": _Kind.TYPE_BYTES,
+        "error": _Kind.TYPE_BYTES,
     },
 }
 _MARKS: Mapping[int, Any] = {
@@ -95,6 +104,19 @@ class _Plans(dict[bytes, str]):
         return self[encoded]
 
 
+class _Failures(dict[bytes, Failure]):
+    """What encoded errors come to; when something is wrong, the same comes again and again."""
+
+    _MOST = 1_000
+
+    def __missing__(self, encoded: bytes) -> Failure:
+        failure = convert.error(core_execution_pb2.ExecutionError.FromString(encoded))
+        if len(self) >= self._MOST:
+            self.clear()
+        self[encoded] = failure
+        return failure
+
+
 def _declare(name: str, source: Any, fields: _Fields, file: Any) -> None:
     """Declare in *file* the message *name*: *fields* of *source*, merged and repeated."""
     message = file.message_type.add(name=name)
@@ -108,6 +130,18 @@ def _declare(name: str, source: Any, fields: _Fields, file: Any) -> None:
             _declare(f"{name}_{field}", source.fields_by_name[field].message_type, kind, file)
 
 
+def _declare_result(file: Any) -> None:
+    """Declare in *file* a row with nothing but the result: one of several, the last that came."""
+    row, closure = execution_pb2.Execution.DESCRIPTOR, execution_pb2.ExecutionClosure.DESCRIPTOR
+    outer, inner = file.message_type.add(name="Result"), file.message_type.add(name="Closure")
+    number = row.fields_by_name["closure"].number
+    field = outer.field.add(name="closure", number=number, type=_Kind.TYPE_MESSAGE)
+    field.type_name = f".{file.package}.Closure"
+    inner.oneof_decl.add(name="result")
+    for one in closure.oneofs_by_name["output_result"].fields:
+        inner.field.add(name=one.name, number=one.number, type=_Kind.TYPE_BYTES, oneof_index=0)
+
+
 def _mark(message: Any) -> Any:
     """Return *message* with a mark in every column."""
     for field in message.DESCRIPTOR.fields:
@@ -118,8 +152,8 @@ def _mark(message: Any) -> Any:
     return message
 
 
-def _messages() -> tuple[Any, Any, Any]:
-    """Make the messages that pages, rows and times are decoded into."""
+def _messages() -> tuple[Any, Any, Any, Any]:
+    """Make the messages that pages, rows, times and results are decoded into."""
     file = descriptor_pb2.FileDescriptorProto(
         name="exporter/columns.proto", package="exporter.columns", syntax="proto3"
     )
@@ -127,20 +161,21 @@ def _messages() -> tuple[Any, Any, Any]:
     _declare("Listed", listed, {"executions": _Kind.TYPE_BYTES, "token": _Kind.TYPE_STRING}, file)
     _declare("Row", execution_pb2.Execution.DESCRIPTOR, _ROW, file)
     _declare("Time", timestamp_pb2.Timestamp.DESCRIPTOR, _TIME, file)
+    _declare_result(file)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    listed_, row, time = (
+    listed_, row, time, result = (
         message_factory.GetMessageClass(pool.FindMessageTypeByName(f"exporter.columns.{name}"))
-        for name in ("Listed", "Row", "Time")
+        for name in ("Listed", "Row", "Time", "Result")
     )
-    return listed_, row, time
+    return listed_, row, time, result
 
 
-_Listed, _Row, _Time = _messages()
+_Listed, _Row, _Time, _Result = _messages()
 _ROW_MARK, _TIME_MARK = (_mark(kind()).SerializeToString() for kind in (_Row, _Time))
 _TEXT_MARK, _BYTES_MARK = _MARKS[_Kind.TYPE_STRING], _MARKS[_Kind.TYPE_BYTES]
 _NUMBER_MARK, _LONG_MARK = _MARKS[_Kind.TYPE_INT32], _MARKS[_Kind.TYPE_INT64]
-_PLANS = _Plans()
+_PLANS, _FAILURES = _Plans(), _Failures()
 
 
 def stub(channel: grpc.aio.Channel) -> Any:
@@ -252,10 +287,37 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
                 _where_set(started, _instants),
                 updated,
                 _where_set(lasted, _durations),
+                _column(spec.metadata.system_metadata.execution_cluster, _TEXT_MARK, count, ""),
+                _failures(list(closure.error), encoded),
                 strict=True,
             ),
         )
     )
+
+
+def _failures(errors: Sequence[bytes], encoded: list[bytes]) -> list[Failure | None]:
+    """
+    Return why each row failed.
+
+    Of an error and the other results the last that was sent counts, and a column does not know
+    their order. Failures are few: the result of each is decoded by itself.
+    """
+    count = len(encoded)
+    found: list[Failure | None] = [None] * count
+    if len(errors) == count:
+        return found
+    if errors.count(_BYTES_MARK) != count:
+        raise _Odd
+    places = [place for place, value in enumerate(errors) if value != _BYTES_MARK]
+    # Before each value stand the marks of the rows up to its own, and the values of the others.
+    rows = [place - before - 1 for before, place in enumerate(places)]
+    if rows[0] < 0 or len(set(rows)) != len(rows):
+        raise _Odd
+    for row in rows:
+        result = _Result.FromString(encoded[row]).closure
+        if result.HasField("error"):
+            found[row] = _FAILURES[result.error]
+    return found
 
 
 def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> Sequence[Any | T]:
@@ -269,6 +331,8 @@ def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> Sequence[
     if marked.count(mark) != count:
         raise _Odd
     found, place = [unset] * count, -1
+    if len(marked) == count:
+        return found
     for value in marked:
         if value == mark:
             place += 1

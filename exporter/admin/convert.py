@@ -5,6 +5,8 @@ from typing import Any
 from flyteidl.core import identifier_pb2
 
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.failures import ErrorKind, Failure
+from exporter.model.failures import failure as failure_behind
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 
@@ -12,6 +14,7 @@ PHASES = {phase.value: phase for phase in Phase}
 """Phases by Flyte's numbers; any other number is UNRECOGNIZED."""
 MODES = {mode.value: mode for mode in Mode}
 """Modes likewise."""
+_KINDS = {kind.value: kind for kind in ErrorKind}
 _TASK = identifier_pb2.TASK
 _new = tuple.__new__
 END_OF_TIME = 253_402_300_800 * SECOND
@@ -62,8 +65,21 @@ def execution(message: Any) -> Execution:
             started_at,
             updated_at,
             _duration(closure.duration) if closure.HasField("duration") else None,
+            spec.metadata.system_metadata.execution_cluster,
+            failure(closure),
         ),
     )
+
+
+def failure(closure: Any) -> Failure | None:
+    """Return what the error of a `flyteidl.admin.ExecutionClosure` comes to, if it has one."""
+    return error(closure.error) if closure.HasField("error") else None
+
+
+def error(error: Any) -> Failure:
+    """Return what a `flyteidl.core.ExecutionError` comes to."""
+    kind = _KINDS.get(error.kind, ErrorKind.UNRECOGNIZED)
+    return failure_behind(kind, error.code, error.message)
 
 
 def launch_plan(identifier: Any) -> str:

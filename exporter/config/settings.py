@@ -190,6 +190,13 @@ class MetricsSettings(Section):
     Past it, new label values are counted under `__overflow__`, so nothing goes uncounted. 600
     targets with 5,000 launch plans come to about 250,000.
     """
+    error_codes_limit: Annotated[int, Field(ge=1, le=1000)] = 20
+    """
+    How many error codes of each target `flyte_execution_error_codes_total` tells apart.
+
+    Codes are what user code raises, so there is no end of them. The first that come are kept, over
+    restarts too; the rest count as `other`.
+    """
     first_sample_hold: Duration = timedelta(minutes=2)
     """
     How long a new counter shows 0 before it shows its count.

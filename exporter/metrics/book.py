@@ -23,9 +23,11 @@ from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Va
 from exporter.metrics import catalog, text
 from exporter.metrics.budget import OVERFLOW, Budget
 from exporter.metrics.catalog import Family, Kind
+from exporter.metrics.exemplars import Exemplar, exemplar
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.measure import Increments, SeriesKey
-from exporter.model.executions import Phase
+from exporter.metrics.owners import Owner, Variety, owner_of, spills
+from exporter.model.executions import Execution, Phase
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, seconds
 
@@ -34,8 +36,6 @@ RETENTION = timedelta(days=35)
 
 _ALWAYS_SHOWN = (Phase.UNDEFINED, Phase.RUNNING)
 _LEVELS = (catalog.EXECUTIONS_ACTIVE, catalog.EXECUTIONS_OLDEST)
-_OVERFLOW_TARGET = Target(OVERFLOW, OVERFLOW)
-_PLAN_PLACE = 2  # of `launch_plan` among the labels of every family that has it
 
 
 class BookObserver(Protocol):
@@ -46,6 +46,13 @@ class BookObserver(Protocol):
 
     def rendered(self, *, seconds: float) -> None:
         """Take note that the series of one commit were rendered."""
+
+
+class Written(NamedTuple):
+    """An exemplar as it stands on /metrics, and when its execution ended."""
+
+    at: Micros
+    text: bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +71,8 @@ class Series:
     releasing: bool = False
     """The hold is over and the ledger is being told."""
     exposed: bool = False
+    exemplars: dict[int, Written] | None = None
+    """By the line that they belong to: of a histogram, by bucket. Most series have none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,12 +84,14 @@ class _Plan:
     level_phases: set[Phase] = field(default_factory=set)
 
 
-class Addition(NamedTuple):
+@dataclass(slots=True)
+class Addition:
     """What a posting adds to one series."""
 
     series: Series
-    total: float
-    buckets: Mapping[int, int]
+    total: float = 0.0
+    buckets: Counter[int] = field(default_factory=Counter)
+    exemplars: dict[int, Exemplar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +144,7 @@ class Book:
     Args:
         bounds: Upper bounds of each histogram family of the ledger, in its unit.
         limit: `metrics.series_limit`.
+        varieties: How many values of their open label families may have, those with such a limit.
         hold: `metrics.first_sample_hold`.
         exposition: Where the series are shown.
         observer: Is told what was diverted.
@@ -143,6 +155,7 @@ class Book:
         *,
         bounds: Mapping[Family, Sequence[float]],
         limit: int,
+        varieties: Mapping[Family, int],
         hold: timedelta,
         exposition: Exposition,
         observer: BookObserver,
@@ -153,11 +166,12 @@ class Book:
         self._exposition = exposition
         self._observer = observer
         self._series: dict[SeriesKey, Series] = {}
-        self._plans: dict[tuple[Target, str], _Plan] = {}
+        self._plans: dict[Owner, _Plan] = {}
         self._names: dict[Target, dict[str, None]] = {}
+        self._variety = Variety(varieties)
         self._holds: deque[tuple[Micros, Series]] = deque()
         self._removed: dict[int, None] = {}
-        self._inactive: dict[tuple[Target, str], None] = {}
+        self._inactive: dict[Owner, None] = {}
         self._next_id = 1
 
     # Loading
@@ -192,7 +206,7 @@ class Book:
         anew = [self._create(key, now) for key in changed]
         for series in anew:
             self._expose(series, now)
-        deltas = [_delta(series, 0.0, {}, self._layouts) for series in anew]
+        deltas = [_delta(Addition(series), self._layouts) for series in anew]
         return Commit(removed=removed, deltas=deltas)
 
     def plans(self, target: Target) -> list[str]:
@@ -201,9 +215,10 @@ class Book:
 
     # Other settings
 
-    def set_limits(self, *, limit: int, hold: timedelta) -> None:
-        """Heed another *limit* and *hold* from now on; whoever has a series keeps it."""
+    def set_limits(self, *, limit: int, varieties: Mapping[Family, int], hold: timedelta) -> None:
+        """Heed other limits and another *hold* from now on; whoever has a series keeps it."""
         self.budget.limit = limit
+        self._variety.limits = varieties
         self._hold = micros(hold)
 
     def rebound(self, bounds: Mapping[Family, Sequence[float]], now: Micros) -> Rebound:
@@ -228,7 +243,7 @@ class Book:
                     pairs.append((old, new))
         commit = Commit(
             removed=[old.id for old, _ in pairs],
-            deltas=[_delta(new, 0.0, {}, layouts) for _, new in pairs],
+            deltas=[_delta(Addition(new), layouts) for _, new in pairs],
         )
         return Rebound(bounds, pairs, commit)
 
@@ -260,29 +275,30 @@ class Book:
         Nothing is counted yet; but a series that comes to be here has its place from now on.
         """
         diverted: Counter[Family] = Counter()
-        additions: dict[Series, tuple[float, dict[int, int]]] = {}
+        additions: dict[Series, Addition] = {}
         for key in increments.births:
             series = self._resolve(key, now)
             if not series.exposed:
-                additions.setdefault(series, (0.0, {}))
+                additions.setdefault(series, Addition(series))
         for key, count in increments.counts.items():
-            series = self._resolve(key, now)
-            if series.labels != key[1]:
-                diverted[key[0]] += count
-            total, buckets = additions.get(series, (0.0, {}))
-            additions[series] = (total + count, buckets)
+            addition = self._addition(key, additions, diverted, count, now)
+            addition.total += count
+            for row in increments.examples.get(key, ()):
+                _exemplify(addition, 0, row, 1)
         for key, values in increments.observations.items():
-            series = self._resolve(key, now)
-            if series.labels != key[1]:
-                diverted[key[0]] += len(values)
-            total, buckets = additions.get(series, (0.0, {}))
-            bounds = self._bounds[series.family]
-            for place, count in Counter(map(bisect_left, repeat(bounds), values)).items():
-                buckets[place] = buckets.get(place, 0) + count
-            additions[series] = (total + sum(values), buckets)
+            addition = self._addition(key, additions, diverted, len(values), now)
+            addition.total += sum(values)
+            bounds = self._bounds[key[0]]
+            places = list(map(bisect_left, repeat(bounds), values))
+            addition.buckets.update(places)
+            examples = increments.examples.get(key)
+            if examples is not None:
+                pairs = zip(examples, values, strict=True)
+                for place, pair in dict(zip(places, pairs, strict=True)).items():
+                    _exemplify(addition, place, *pair)
         return Posting(
-            [Addition(series, *added) for series, added in additions.items()],
-            [_delta(series, *added, self._layouts) for series, added in additions.items()],
+            list(additions.values()),
+            [_delta(addition, self._layouts) for addition in additions.values()],
             self._touch(target, increments, additions, now),
             tuple(self._removed),
             tuple(self._inactive),
@@ -300,11 +316,13 @@ class Book:
         if not posting.additions:
             return
         began = time.perf_counter()
-        for series, total, buckets in posting.additions:
+        for addition in posting.additions:
+            series, buckets = addition.series, addition.buckets
             counts = series.value.buckets
             if buckets:
-                counts = tuple(count + buckets.get(place, 0) for place, count in enumerate(counts))
-            series.value = Value(series.value.total + total, counts)
+                counts = tuple(count + buckets[place] for place, count in enumerate(counts))
+            series.value = Value(series.value.total + addition.total, counts)
+            _remember(series, addition.exemplars)
             if not series.exposed:
                 self._expose(series, now)
             elif series.shown is None:
@@ -336,7 +354,7 @@ class Book:
         for one in series:
             shown, one.shown = one.shown, None
             one.releasing = one.hold_stored = False
-            if one.exposed and shown != one.value:
+            if one.exposed and (shown != one.value or one.exemplars):
                 self._show(one)
 
     def retry(self, series: Sequence[Series]) -> None:
@@ -400,6 +418,7 @@ class Book:
                 del self._series[series.family, series.labels]
                 self._exposition.drop(series.family, series.id)
                 self.budget.give_back(series.family, self._cost(series.family))
+            self._variety.forget(owner)
             for family in _LEVELS:
                 self._exposition.drop(family, owner)
                 self.budget.give_back(family, len(plan.level_phases))
@@ -411,43 +430,57 @@ class Book:
 
     # Inside
 
+    def _addition(
+        self,
+        key: SeriesKey,
+        additions: dict[Series, Addition],
+        diverted: Counter[Family],
+        increments: int,
+        now: Micros,
+    ) -> Addition:
+        """Return what is added to the series for *key*, and take note if it overflows."""
+        series = self._resolve(key, now)
+        if OVERFLOW in series.labels and series.labels != key[1]:
+            diverted[key[0]] += increments
+        return additions.setdefault(series, Addition(series))
+
     def _set_bounds(self, bounds: Mapping[Family, Sequence[float]]) -> None:
         self._bounds = bounds
         self._edges = {family: [text.bound(b) for b in own] for family, own in bounds.items()}
         self._layouts = _layouts_of(bounds)
 
     def _resolve(self, key: SeriesKey, now: Micros) -> Series:
-        """Return the series for *key*: its own, a new one, or the one it overflows into."""
+        """Return the series for *key*: its own, a new one, or the one that its counts go to."""
         series = self._series.get(key)
         if series is not None:
             return series
-        family, labels = key
+        family, labels = key[0], self._variety.admitted(*key)
+        series = self._series.get((family, labels))
+        if series is not None:
+            return series
         if self._admits(family, labels):
-            return self._create(key, now)
-        has_plan = len(labels) > _PLAN_PLACE
-        rest = labels[_PLAN_PLACE + 1 :]
-        plan = (OVERFLOW,) if has_plan else ()
-        for target, always in ((Target(*labels[:2]), False), (_OVERFLOW_TARGET, True)):
-            spill = (family, (*target, *plan, *rest))
-            series = self._series.get(spill)
+            return self._create((family, labels), now)
+        *near, last = spills(family, labels)
+        for place in near:
+            series = self._series.get((family, place))
             if series is not None:
                 return series
-            fits = has_plan and self.budget.fits(self._cost(family), overflow=True)
-            if always or fits:
-                return self._create(spill, now)
-        raise AssertionError("the last resort always fits")
+            if self.budget.fits(self._cost(family), overflow=True):
+                return self._create((family, place), now)
+        return self._series.get((family, last)) or self._create((family, last), now)
 
     def _admits(self, family: Family, labels: tuple[str, ...]) -> bool:
         cost = self._cost(family)
-        if len(labels) > _PLAN_PLACE:
-            plan = self._plans.get(_owner(labels))
+        owner = owner_of(family, labels)
+        if owner is not None and owner[1]:
+            plan = self._plans.get(owner)
             if plan is None or not plan.series:
                 # A launch plan comes in with all that it will need, or not at all.
                 cost = self._cost_of_plan()
         return self.budget.fits(cost)
 
     def _cost_of_plan(self) -> int:
-        counters = 3  # launched, finished as SUCCEEDED and as FAILED
+        counters = 5  # launched, finished as SUCCEEDED and as FAILED, errors of USER and SYSTEM
         return counters + self._cost(catalog.EXECUTION_DURATION) + self._cost_of_levels()
 
     @staticmethod
@@ -476,7 +509,10 @@ class Book:
         family, labels = key
         self._series[key] = series
         self.budget.take(family, self._cost(family))
-        owner = _owner(labels)
+        self._variety.take(family, labels)
+        owner = owner_of(family, labels)
+        if owner is None:
+            return
         name = owner[1]
         plan = self._plans.setdefault(owner, _Plan(now))
         if not plan.series and name and name != OVERFLOW:
@@ -499,12 +535,12 @@ class Book:
         self, target: Target, increments: Increments, added: Iterable[Series], now: Micros
     ) -> list[Activity]:
         """Take note that something happened, to the launch plans and to whom they overflow into."""
-        owners = {_owner(series.labels) for series in added}
+        owners = {owner_of(series.family, series.labels) for series in added}
         owners.update((target, name) for name in increments.launch_plans)
         touched: list[Activity] = []
         for owner in owners:
-            plan = self._plans.get(owner)
-            if plan is not None:
+            plan = self._plans.get(owner) if owner is not None else None
+            if owner is not None and plan is not None:
                 plan.last_at = now
                 touched.append(Activity(*owner, now))
         return touched
@@ -522,7 +558,11 @@ class Book:
         else:
             piece = text.sample(series.family, series.labels, value.total)
         series.exposed = True
-        self._exposition.put(series.family, series.id, piece)
+        named = None
+        if series.exemplars and series.shown is None:
+            lines = {place: shown.text for place, shown in series.exemplars.items()}
+            named = text.with_exemplars(piece, lines)
+        self._exposition.put(series.family, series.id, piece, with_exemplars=named)
 
 
 class Keep(Protocol):
@@ -537,6 +577,15 @@ def held_in_ledger(series: Iterable[Series]) -> list[int]:
     return [one.id for one in series if one.hold_stored]
 
 
+def _exemplify(addition: Addition, place: int, execution: Execution, value: float) -> None:
+    """Have *execution* be the exemplar of a line, unless there is one that ended later."""
+    other = addition.exemplars.get(place)
+    if other is None or other.at <= execution.updated_at:
+        found = exemplar(execution, value)
+        if found is not None:
+            addition.exemplars[place] = found
+
+
 def _zero(bounds: int) -> Value:
     """Return what a histogram with so many *bounds* begins at."""
     return Value(0, (0,) * (bounds + 1))
@@ -546,17 +595,17 @@ def _layouts_of(bounds: Mapping[Family, Sequence[float]]) -> dict[Family, str]:
     return {family: ",".join(map(text.bound, own)) for family, own in bounds.items()}
 
 
-def _owner(labels: tuple[str, ...]) -> tuple[Target, str]:
-    """Return whose series this is: a launch plan's, or by an empty name the target's."""
-    return Target(*labels[:_PLAN_PLACE]), "".join(labels[_PLAN_PLACE : _PLAN_PLACE + 1])
+def _remember(series: Series, exemplars: Mapping[int, Exemplar]) -> None:
+    """Keep of each line the exemplar that ended last."""
+    for place, found in exemplars.items():
+        series.exemplars = series.exemplars or {}
+        other = series.exemplars.get(place)
+        if other is None or other.at <= found.at:
+            series.exemplars[place] = Written(found.at, text.exemplar(found))
 
 
-def _delta(
-    series: Series,
-    total: float,
-    buckets: Mapping[int, int],
-    layouts: Mapping[Family, str],
-) -> SeriesDelta:
+def _delta(addition: Addition, layouts: Mapping[Family, str]) -> SeriesDelta:
+    series = addition.series
     shown = None if series.releasing else series.shown
     series.hold_stored = series.hold_stored or shown is not None
     return SeriesDelta(
@@ -566,6 +615,6 @@ def _delta(
         layouts.get(series.family, ""),
         series.born_at,
         shown,
-        total,
-        buckets,
+        addition.total,
+        addition.buckets,
     )

@@ -41,6 +41,7 @@ class Family:
         labels: In the order in which label values are given everywhere.
         unit: Base unit, when the name ends in it; empty otherwise.
         buckets: Upper bounds in seconds, for a histogram whose bounds are not configurable.
+        exemplars: Whether its samples name an execution, where OpenMetrics is spoken.
     """
 
     name: str
@@ -50,15 +51,22 @@ class Family:
     labels: tuple[str, ...] = ()
     unit: str = ""
     buckets: tuple[float, ...] = ()
+    exemplars: bool = False
 
     @property
     def stem(self) -> str:
         """The family's name in OpenMetrics, which sets a counter's `_total` aside."""
         return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
 
+    @property
+    def open_label(self) -> str:
+        """Its label of which nobody knows the values beforehand; empty where there is none."""
+        return next((label for label in self.labels if label in _OPEN_LABELS), "")
+
 
 TARGET = ("project", "domain")
 LAUNCH_PLAN = (*TARGET, "launch_plan")
+_OPEN_LABELS = frozenset({"launch_plan", "error_code", "execution_cluster"})
 
 EXECUTIONS_ACTIVE = Family(
     "flyte_executions_active",
@@ -95,6 +103,22 @@ EXECUTIONS_FINISHED = Family(
     Source.LEDGER,
     "Executions that reached a terminal phase, each counted once.",
     (*LAUNCH_PLAN, "mode", "phase"),
+    exemplars=True,
+)
+EXECUTION_ERRORS = Family(
+    "flyte_execution_errors_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Executions that ended FAILED or TIMED_OUT, by whose fault it was: USER, SYSTEM or UNKNOWN.",
+    (*LAUNCH_PLAN, "mode", "error_kind"),
+    exemplars=True,
+)
+EXECUTION_ERROR_CODES = Family(
+    "flyte_execution_error_codes_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "The same executions by error code; past metrics.error_codes_limit a code counts as other.",
+    (*TARGET, "error_kind", "error_code"),
 )
 EXECUTION_DURATION = Family(
     "flyte_execution_duration_seconds",
@@ -103,6 +127,7 @@ EXECUTION_DURATION = Family(
     "Time from start to end of executions that succeeded.",
     LAUNCH_PLAN,
     unit="seconds",
+    exemplars=True,
 )
 EXECUTION_QUEUE_DURATION = Family(
     "flyte_execution_queue_duration_seconds",
@@ -111,6 +136,13 @@ EXECUTION_QUEUE_DURATION = Family(
     "Time from creation to start; 0 where propeller's clock is behind Admin's.",
     TARGET,
     unit="seconds",
+)
+CLUSTER_EXECUTIONS_FINISHED = Family(
+    "flyte_cluster_executions_finished_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Executions that reached a terminal phase, by the cluster that Admin gave them to, if any.",
+    ("execution_cluster", "phase"),
 )
 ADMIN_UP = Family(
     "flyte_admin_up",

@@ -32,21 +32,44 @@ class Exposition:
     def __init__(self, process: ProcessMetrics) -> None:
         self._process = process
         self._pieces: dict[Family, dict[Hashable, bytes]] = {family: {} for family in _PIECEWISE}
+        self._with_exemplars: dict[Family, dict[Hashable, bytes]] = {
+            family: {} for family in _PIECEWISE if family.exemplars
+        }
 
-    def put(self, family: Family, key: Hashable, piece: bytes) -> None:
-        """Show *piece*, in place of what was shown under the same *key*."""
+    def put(
+        self, family: Family, key: Hashable, piece: bytes, *, with_exemplars: bytes | None = None
+    ) -> None:
+        """
+        Show *piece*, in place of what was shown under the same *key*.
+
+        Args:
+            family: Whose samples it has.
+            key: Tells the pieces of a family apart.
+            piece: The text.
+            with_exemplars: The same for OpenMetrics, where that differs.
+        """
         self._pieces[family][key] = piece
+        if with_exemplars is not None:
+            self._with_exemplars[family][key] = with_exemplars
+        elif family.exemplars:
+            self._with_exemplars[family].pop(key, None)
 
     def drop(self, family: Family, key: Hashable) -> None:
         """Show nothing under *key* any more."""
         self._pieces[family].pop(key, None)
+        if family.exemplars:
+            self._with_exemplars[family].pop(key, None)
 
     def snapshot(self, media: Format) -> list[bytes]:
         """Return the whole document as of now; joined, the pieces are it."""
         document: list[bytes] = []
         for family, pieces in self._pieces.items():
             document.append(_HEADERS[media][family])
-            document.extend(pieces.values())
+            if family.exemplars and media is Format.OPENMETRICS:
+                # Each stands in the place of the one without, and none is touched by Python.
+                document.extend((pieces | self._with_exemplars[family]).values())
+            else:
+                document.extend(pieces.values())
         document.append(self._process.render(media))
         if media is Format.OPENMETRICS:
             document.append(text.END_OF_OPENMETRICS)

@@ -10,12 +10,23 @@ from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.model.clock import Clock
 
+_MOST_CLUSTERS = 100
+"""Clusters that are told apart; no Flyte has as many."""
+
 
 def bounds_of(settings: MetricsSettings) -> Mapping[Family, Sequence[float]]:
     """Return the upper bounds of each histogram whose bounds are configured, in its unit."""
     return {
         catalog.EXECUTION_DURATION: tuple(b.total_seconds() for b in settings.duration_buckets),
         catalog.EXECUTION_QUEUE_DURATION: tuple(b.total_seconds() for b in settings.queue_buckets),
+    }
+
+
+def varieties_of(settings: MetricsSettings) -> Mapping[Family, int]:
+    """Return how many values of their open label families may have, those with such a limit."""
+    return {
+        catalog.EXECUTION_ERROR_CODES: settings.error_codes_limit,
+        catalog.CLUSTER_EXECUTIONS_FINISHED: _MOST_CLUSTERS,
     }
 
 
@@ -36,6 +47,7 @@ def open_book(
     book = Book(
         bounds=bounds_of(settings),
         limit=settings.series_limit,
+        varieties=varieties_of(settings),
         hold=settings.first_sample_hold,
         exposition=exposition,
         observer=observer,

@@ -5,18 +5,33 @@ from collections.abc import Iterable
 from exporter.metrics.book import RETENTION
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import (
+    CLUSTER_EXECUTIONS_FINISHED,
     EXECUTION_DURATION,
+    EXECUTION_ERROR_CODES,
+    EXECUTION_ERRORS,
     EXECUTION_QUEUE_DURATION,
     FAMILIES,
     Family,
     Kind,
     Source,
 )
+from exporter.metrics.owners import OTHER
+from exporter.model.failures import NO_CODE
 
 BEGIN = "<!-- metrics:begin -->\n"
 """Where a page that embeds the table has it begin, and"""
 END = "<!-- metrics:end -->\n"
 """where it ends."""
+
+
+def _named() -> str:
+    *others, last = (_name(family) for family in FAMILIES if family.exemplars)
+    return f"{', '.join(others)}\n  or {last}"
+
+
+def _name(family: Family) -> str:
+    return f"`{family.name}`"
+
 
 _INTRODUCTION = f"""\
 <!-- Written by: make docs -->
@@ -36,6 +51,10 @@ header. What holds for all families:
 - **A series shows 0 first**, for `metrics.first_sample_hold`, and after a restart shows for as long
   what it stood at before: otherwise `increase()` would miss what was counted meanwhile. Gauges are
   never held back.
+- **Exemplars**: in OpenMetrics, a sample of {_named()}
+  names the execution that ended last of those it counted: `# {{execution="a6nwlt2rdlkjv9mpzq7x"}}`.
+  Prometheus keeps them with `--enable-feature=exemplar-storage`. They are in memory only: a restart
+  forgets them, and a series that is held back has none.
 - **Past `metrics.series_limit`** new launch plans are counted under `{OVERFLOW}`: no count is lost.
 """
 
@@ -45,7 +64,19 @@ _SECTIONS = {
         f"""\
 Durable totals, kept in the ledger. The bounds of `{EXECUTION_DURATION.name}` are
 `metrics.duration_buckets`, those of `{EXECUTION_QUEUE_DURATION.name}` are
-`metrics.queue_buckets`; a histogram whose bounds are changed begins anew, it alone.""",
+`metrics.queue_buckets`; a histogram whose bounds are changed begins anew, it alone.
+
+**Failures.** `{EXECUTION_ERRORS.name}` and `{EXECUTION_ERROR_CODES.name}` grow by one for
+each execution that ends FAILED or TIMED_OUT. `error_kind` says whose fault it was: `USER` (code or
+data of the pipeline), `SYSTEM` (the platform), `UNKNOWN`. Flyte calls whatever failed until its
+retries were exhausted the user's; here the kind is that of the last attempt. `error_code` is the
+cause behind `RetriesExhausted|<code>`, without control characters and cut to 64. Codes are what
+user code raises: the first `metrics.error_codes_limit` of a target are told apart, over restarts
+too, and the rest is `{OTHER}`. A failure for which Admin has no error is `UNKNOWN`, its code
+`{NO_CODE}`.
+
+**Clusters.** `{CLUSTER_EXECUTIONS_FINISHED.name}` has executions whose cluster Admin names, as
+a Flyte of several clusters does. It belongs to no target and is never forgotten.""",
     ),
     Source.LIVE: (
         "Live executions",
@@ -110,11 +141,7 @@ def _section(source: Source) -> str:
 def _type(family: Family) -> str:
     if family.kind is Kind.HISTOGRAM and family.buckets:
         return f"histogram, bounds {' '.join(f'{bound:g}' for bound in family.buckets)}"
-    return family.kind.value
-
-
-def _name(family: Family) -> str:
-    return f"`{family.name}`"
+    return f"{family.kind.value}, exemplars" if family.exemplars else family.kind.value
 
 
 def _labels(family: Family) -> str:

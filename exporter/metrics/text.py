@@ -2,16 +2,18 @@
 Samples as text.
 
 The lines are the same in the text format 0.0.4 and in OpenMetrics 1.0; only the headers and the end
-differ.
+differ, and that OpenMetrics can name an execution behind a sample.
 
 Source: prometheus.io `docs/instrumenting/exposition_formats`, and OpenMetrics 1.0 for the form of
     `le` ("+Inf", floats with a point).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from exporter.metrics.catalog import Family
+from exporter.metrics.exemplars import Exemplar
 from exporter.metrics.formats import Format
+from exporter.model.time import seconds
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 END_OF_OPENMETRICS = b"# EOF\n"
@@ -65,6 +67,20 @@ def histogram(
     return "".join(lines).encode()
 
 
+def exemplar(shown: Exemplar) -> bytes:
+    """Return what goes behind a sample to name an execution that it counted."""
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in shown.labels.items())
+    return f" # {{{pairs}}} {number(shown.value)} {number(seconds(shown.at))}".encode()
+
+
+def with_exemplars(piece: bytes, exemplars: Mapping[int, bytes]) -> bytes:
+    """Return *piece* with *exemplars*, as `exemplar` returns them, behind the lines they are of."""
+    lines = piece.split(b"\n")
+    for place, shown in exemplars.items():
+        lines[place] += shown
+    return b"\n".join(lines)
+
+
 def number(value: float) -> str:
     """Return *value* as a sample gives it: whole numbers without a point."""
     whole = int(value)
@@ -78,6 +94,9 @@ def bound(value: float) -> str:
 
 def _pairs(family: Family, labels: Sequence[str]) -> str:
     return ",".join(
-        f'{name}="{value.translate(_ESCAPES)}"'
-        for name, value in zip(family.labels, labels, strict=True)
+        f'{name}="{_escaped(value)}"' for name, value in zip(family.labels, labels, strict=True)
     )
+
+
+def _escaped(value: str) -> str:
+    return value.translate(_ESCAPES)

@@ -8,6 +8,7 @@ a frozen dataclass costs four times as much to construct.
 from enum import IntEnum
 from typing import NamedTuple
 
+from exporter.model.failures import Failure
 from exporter.model.time import Micros
 
 
@@ -40,6 +41,8 @@ class Phase(IntEnum):
 
 
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT})
+FAILURES = frozenset({Phase.FAILED, Phase.TIMED_OUT})
+"""The ends that have an error; being aborted is somebody's wish."""
 NON_TERMINAL = tuple(
     phase for phase in Phase if phase not in TERMINAL and phase is not Phase.UNRECOGNIZED
 )
@@ -92,6 +95,10 @@ class Execution(NamedTuple):
 
     No `timedelta`, because of a million rows, making and reading those would take 0.3 s more.
     """
+    cluster: str = ""
+    """The Kubernetes cluster that it was given to; empty where Admin names none."""
+    failure: Failure | None = None
+    """Why it failed, or is about to; None where Admin has no error."""
 
 
 VANISHED_AFTER = 2

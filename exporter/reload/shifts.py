@@ -20,7 +20,7 @@ from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Discovery
-from exporter.metrics.opening import bounds_of
+from exporter.metrics.opening import bounds_of, varieties_of
 from exporter.model.reload import Reload, ReloadOutcome
 from exporter.reload.services import Lasting, open_services
 from exporter.scrape.poll import Services
@@ -205,7 +205,9 @@ class Shifts:
             book.expose(followers[start : start + _EXPOSED_AT_ONCE], clock.now())
             await asyncio.sleep(0)
         book.set_limits(
-            limit=settings.metrics.series_limit, hold=settings.metrics.first_sample_hold
+            limit=settings.metrics.series_limit,
+            varieties=varieties_of(settings.metrics),
+            hold=settings.metrics.first_sample_hold,
         )
         logging.configure(level=settings.log.level, media=settings.log.format)
 

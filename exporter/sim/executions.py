@@ -190,6 +190,7 @@ class Executions:
         workflow: str | None = None,
         version: str = "v1",
         labels: Mapping[str, str] | None = None,
+        cluster: str = "",
         error: ErrorSeen | None = None,
     ) -> None:
         """
@@ -208,6 +209,7 @@ class Executions:
             workflow: Its workflow, where it is not called like its launch plan.
             version: Of launch plan, workflow or task.
             labels: Become execution tags.
+            cluster: The Kubernetes cluster that runs it; a Flyte of one names none.
             error: See `insert`.
         """
         project, domain, _ = key
@@ -225,6 +227,7 @@ class Executions:
             spec.metadata.parent_node_execution.node_id = "n1"
             spec.metadata.parent_node_execution.execution_id.CopyFrom(parent.message())
         spec.labels.values.update(labels or {})
+        spec.metadata.system_metadata.execution_cluster = cluster
         ran = identifier_pb2.Identifier(
             resource_type=identifier_pb2.WORKFLOW,
             project=project,

@@ -56,7 +56,7 @@ _ERRORS = (
     ),
     ErrorSeen(
         "USER",
-        "OOMKilled",
+        "RetriesExhausted|OOMKilled",
         "[1/1] currentAttempt done. Last Error: USER::\n[primary] terminated with exit code (137)."
         " Reason [OOMKilled]. Message: \n.",
     ),

@@ -37,6 +37,8 @@ _SPIKE_SHARE = 0.7
 _NEVER_ABORTED = 0.9
 """An aborted execution luckier than this stays ABORTING for ever, as happens on real clusters."""
 _ABORT_TAKES = timedelta(seconds=2)
+_CLUSTERS = ("eu-west-1-a", "eu-west-1-b")
+"""Where the company's executions run, each wherever there is room."""
 _DRIVEN_TYPICAL = timedelta(seconds=20)
 """Median duration of what a client launched, when the world drives it."""
 
@@ -213,6 +215,7 @@ class World:
             scheduled_at=scheduled_at,
             parent=parent.key if parent else None,
             task=plan.kind is Kind.TASK,
+            cluster=self.chance("cluster", *key).choice(_CLUSTERS),
             error=drawn.error if drawn.end is End.NOT_LAUNCHED else None,
         )
         if drawn.end is End.NOT_LAUNCHED:

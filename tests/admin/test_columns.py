@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from exporter.admin import columns, convert
 from exporter.admin.columns import Page
 from exporter.admin.errors import AdminError, nonsense
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.failures import ErrorKind, Failure
 from exporter.model.time import SECOND, Micros
 
 _RECORDING = Path(__file__).parents[1] / "sim" / "flyte-admin-1.16.8.jsonl"
@@ -74,7 +74,15 @@ _changes = st.one_of(
     st.builds(changed, st.sampled_from(_times), st.none()),
     st.builds(changed, st.sampled_from([f"{time}.seconds" for time in _times]), _seconds),
     st.builds(changed, st.sampled_from([f"{time}.nanos" for time in _times]), _nanos),
-    st.builds(changed, st.sampled_from(["id.project", "closure.error.message"]), _names),
+    st.builds(changed, st.just("id.project"), _names),
+    st.builds(changed, st.just("spec.metadata.system_metadata.execution_cluster"), _texts),
+    # Of these fields the last that was sent counts.
+    st.builds(changed, st.sampled_from(["closure.error", "closure.outputs"]), st.none()),
+    st.builds(
+        changed, st.sampled_from([f"closure.error.{t}" for t in ("code", "message")]), _texts
+    ),
+    st.builds(changed, st.just("closure.error.kind"), _numbers),
+    st.builds(changed, st.just("closure.abort_metadata.cause"), _names),
     st.sampled_from([b"\xfa\x07\x03new", b"\xf8\x07\x05"]),  # fields of a newer server
 )
 _rows = st.builds(
@@ -152,6 +160,8 @@ def test_any_bytes_behind_a_page_are_read_alike(page: list[Any], noise: bytes) -
             st.integers(0, 3),
             st.booleans(),
             st.booleans(),
+            st.booleans(),
+            st.booleans(),
             st.sampled_from([0, 999, 1000, 999_999_999]),
         ),
         max_size=8,
@@ -160,7 +170,7 @@ def test_any_bytes_behind_a_page_are_read_alike(page: list[Any], noise: bytes) -
 def test_usual_rows_are_read_by_columns_alone(rows: list[tuple[Any, ...]]) -> None:
     """With any of what is optional left out, `convert` is not needed."""
     sent = []
-    for number, (phase, mode, kind, started, over, nanos) in enumerate(rows):
+    for number, (phase, mode, kind, started, over, failed, placed, nanos) in enumerate(rows):
         row = usual(f"x{number}")
         row.closure.phase, row.spec.metadata.mode = phase, mode
         row.spec.launch_plan.resource_type = kind
@@ -169,6 +179,11 @@ def test_usual_rows_are_read_by_columns_alone(rows: list[tuple[Any, ...]]) -> No
             row.closure.started_at.seconds, row.closure.started_at.nanos = 1_790_000_005, nanos
         if over:
             row.closure.duration.seconds, row.closure.duration.nanos = 5, nanos
+        if failed:
+            row.closure.error.code, row.closure.error.kind = "RetriesExhausted|OOMKilled", 1
+            row.closure.error.message = "[1/1] currentAttempt done. Last Error: SYSTEM::killed"
+        if placed:
+            row.spec.metadata.system_metadata.execution_cluster = "eu-west-1-a"
         sent.append(row)
     expected = [convert.execution(row) for row in sent]
     with pytest.MonkeyPatch.context() as patch:
@@ -204,7 +219,9 @@ def test_one_row_in_full() -> None:
     row.closure.phase, row.spec.metadata.mode = Phase.SUCCEEDED, Mode.CHILD_WORKFLOW
     row.spec.launch_plan.resource_type = 1
     row.closure.started_at.seconds, row.closure.started_at.nanos = 1_790_000_005, 1_999
-    row.closure.duration.FromTimedelta(timedelta(seconds=95, microseconds=7))
+    row.closure.duration.FromTimedelta(95 * SECOND + 7)
+    row.spec.metadata.system_metadata.execution_cluster = "eu-west-1-a"
+    row.closure.error.code, row.closure.error.kind = "Internal", 2
     assert by_columns(encoded([row.SerializeToString()])) == (
         [
             Execution(
@@ -215,6 +232,8 @@ def test_one_row_in_full() -> None:
                 Micros(1_790_000_005 * SECOND + 1),
                 Micros(1_790_000_100 * SECOND),
                 95 * SECOND + 7,
+                "eu-west-1-a",
+                Failure(ErrorKind.SYSTEM, "Internal"),
             )
         ],
         "",

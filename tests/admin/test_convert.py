@@ -1,6 +1,5 @@
 """Rows of any Admin become ours, or are refused as nonsense."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.admin import convert
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.failures import ErrorKind, Failure
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros, rfc3339
 
@@ -48,7 +48,7 @@ def test_a_row_that_is_over() -> None:
     message.closure.phase = core_execution.WorkflowExecution.SUCCEEDED
     message.spec.metadata.mode = execution_pb2.ExecutionMetadata.CHILD_WORKFLOW
     message.closure.started_at.seconds = 150
-    message.closure.duration.FromTimedelta(timedelta(seconds=50, microseconds=7))
+    message.closure.duration.FromTimedelta(50 * SECOND + 7)
     assert convert.execution(message)[1:] == (
         Phase.SUCCEEDED,
         Mode.CHILD_WORKFLOW,
@@ -56,7 +56,33 @@ def test_a_row_that_is_over() -> None:
         Micros(150 * SECOND),
         Micros(200 * SECOND),
         50 * SECOND + 7,
+        "",
+        None,
     )
+
+
+def test_a_row_that_failed() -> None:
+    """With the cluster that ran it, and what is behind the error."""
+    message = row()
+    message.spec.metadata.system_metadata.execution_cluster = "eu-west-1-a"
+    message.closure.error.kind = core_execution.ExecutionError.USER
+    message.closure.error.code = "RetriesExhausted|OOMKilled"
+    message.closure.error.message = "[1/1] currentAttempt done. Last Error: SYSTEM::killed"
+    converted = convert.execution(message)
+    assert converted.cluster == "eu-west-1-a"
+    assert converted.failure == Failure(ErrorKind.SYSTEM, "OOMKilled")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(0, ErrorKind.UNKNOWN), (1, ErrorKind.USER), (2, ErrorKind.SYSTEM)]
+    + [(number, ErrorKind.UNRECOGNIZED) for number in (3, -1, 2**31 - 1)],
+)
+def test_an_error_without_a_code_has_a_kind(number: int, kind: ErrorKind) -> None:
+    """Flyte's kinds keep their numbers, and one of tomorrow is an error like any other."""
+    message = row()
+    message.closure.error.kind = number
+    assert convert.execution(message).failure == Failure(kind, "none")
 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(-(2**31), 2**31 - 1))

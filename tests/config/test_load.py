@@ -95,6 +95,7 @@ def test_every_key_can_be_set() -> None:
             duration_buckets=(timedelta(minutes=1), timedelta(hours=1)),
             queue_buckets=(timedelta(seconds=1.5),),
             series_limit=100,
+            error_codes_limit=5,
             first_sample_hold=timedelta(0),
         ),
         ledger=LedgerSettings(path=Path("data/ledger.db")),

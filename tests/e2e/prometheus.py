@@ -41,7 +41,13 @@ class Prometheus:
     """A Prometheus that scrapes ports of this machine; a context manager."""
 
     def __init__(
-        self, binary: str, directory: Path, *, ports: Iterable[int], interval: str = "250ms"
+        self,
+        binary: str,
+        directory: Path,
+        *,
+        ports: Iterable[int],
+        interval: str = "250ms",
+        features: Iterable[str] = (),
     ) -> None:
         targets = [f"127.0.0.1:{port}" for port in ports]
         config = {
@@ -59,6 +65,7 @@ class Prometheus:
                 f"--config.file={path}",
                 f"--storage.tsdb.path={directory / 'prometheus'}",
                 "--web.listen-address=127.0.0.1:0",
+                *(f"--enable-feature={feature}" for feature in features),
             ),
             directory=directory,
         )

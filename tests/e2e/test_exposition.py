@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,6 +132,42 @@ def test_prometheus_takes_every_sample(
             assert prometheus.own_counter(f"prometheus_target_scrapes_sample_{trouble}_total") == 0
         for name in (family.name for family in FAMILIES if family.kind is Kind.COUNTER):
             assert not [series.labels for series in prometheus.series(name) if series.falls]
+
+
+def test_prometheus_keeps_the_exemplars(
+    port: int, tmp_path: Path, tool: Callable[[str], str]
+) -> None:
+    """Each names an execution of the demo, and none was refused."""
+    with Prometheus(
+        tool("prometheus"), tmp_path, ports=[port], features=["exemplar-storage"]
+    ) as prometheus:
+        prometheus.wait_until_scraping(port)
+
+        def kept() -> dict[str, list[dict[str, str]]]:
+            found = prometheus.api(
+                "query_exemplars",
+                query='{__name__=~"flyte_execution.*"}',
+                start=str(time.time() - 24 * 3600),
+                end=str(time.time() + 3600),
+            )
+            names: dict[str, list[dict[str, str]]] = {}
+            for series in found:
+                own = names.setdefault(series["seriesLabels"]["__name__"], [])
+                own += [exemplar["labels"] for exemplar in series["exemplars"]]
+            return names
+
+        expected = {
+            family.name + ("_bucket" if family.kind is Kind.HISTOGRAM else "")
+            for family in FAMILIES
+            if family.exemplars
+        }
+        until(lambda: kept().keys() == expected, within=60, what="exemplars of every family")
+        for labels in (labels for own in kept().values() for labels in own):
+            assert labels.keys() == {"execution"}
+            assert re.fullmatch("[af][0-9a-f]{19}", labels["execution"])
+        out_of_order = "prometheus_tsdb_exemplar_out_of_order_exemplars_total"
+        assert prometheus.own_counter(out_of_order) == 0
+        assert prometheus.target(port)["lastError"] == ""
 
 
 def _shapes(families: Iterable[Metric]) -> dict[str, object]:

@@ -38,6 +38,9 @@ TASK = "wf.extract"
 Totals = dict[tuple[str, ...], Value]
 """By family and label values; without what stands at 0."""
 
+_WHY = {"FAILED": ("USER", "USER:Error"), "TIMED_OUT": ("UNKNOWN", "none")}
+"""Kind and code of what goes wrong here, by the phase in which it ends."""
+
 _REGISTERING = frozenset({"CreateTask", "CreateWorkflow", "CreateLaunchPlan"})
 _VERSION = "v1"
 _CALL_SECONDS = 10.0
@@ -74,6 +77,13 @@ class Deeds:
             found[catalog.EXECUTIONS_LAUNCHED.name, *target, *launched] = Value(count)
         for finished, count in self.finished.items():
             found[catalog.EXECUTIONS_FINISHED.name, *target, *finished] = Value(count)
+        errors: Counter[tuple[str, ...]] = Counter()
+        for (launch_plan, mode, phase), count in self.finished.items():
+            if phase in _WHY:
+                kind, code = _WHY[phase]
+                errors[catalog.EXECUTION_ERRORS.name, *target, launch_plan, mode, kind] += count
+                errors[catalog.EXECUTION_ERROR_CODES.name, *target, kind, code] += count
+        found |= {key: Value(count) for key, count in errors.items()}
         if self.queued:
             queue = catalog.EXECUTION_QUEUE_DURATION
             found[catalog.EXECUTIONS_STARTED.name, *target] = Value(len(self.queued))

@@ -121,7 +121,12 @@ async def exporter_for(
     process.born(outcomes=(), steps=STEPS, reasons=tuple(reason.value for reason in Correction))
     exposition = Exposition(process)
     book = Book(
-        bounds=BOUNDS, limit=10_000, hold=timedelta(), exposition=exposition, observer=process
+        bounds=BOUNDS,
+        limit=10_000,
+        varieties={},
+        hold=timedelta(),
+        exposition=exposition,
+        observer=process,
     )
     with open_ledger(directory / "ledger.db", endpoint=address) as ledger:
         ledger.commit([book.load(ledger.series(), ledger.activity(), clock.now())])

@@ -30,6 +30,10 @@ BOUNDS: Mapping[Family, Sequence[float]] = {
     catalog.EXECUTION_DURATION: (10.0, 60.0),
     catalog.EXECUTION_QUEUE_DURATION: (1.0,),
 }
+VARIETIES: Mapping[Family, int] = {
+    catalog.EXECUTION_ERROR_CODES: 3,
+    catalog.CLUSTER_EXECUTIONS_FINISHED: 3,
+}
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 """A sample's name and its labels."""
 
@@ -87,6 +91,7 @@ class Desk:
 
     hold: timedelta = HOLD
     limit: int = 10_000
+    varieties: Mapping[Family, int] = field(default_factory=lambda: dict(VARIETIES))
     bounds: Mapping[Family, Sequence[float]] = field(default_factory=lambda: dict(BOUNDS))
     ledger: Ledger = field(default_factory=memory_ledger)
     now: Micros = NOON
@@ -103,6 +108,7 @@ class Desk:
         self.book = Book(
             bounds=self.bounds,
             limit=self.limit,
+            varieties=self.varieties,
             hold=self.hold,
             exposition=self.exposition,
             observer=self.observer,

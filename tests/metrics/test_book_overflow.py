@@ -1,17 +1,21 @@
 """However many names there are, the limit holds and no count is lost."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.ledger.records import SeriesRow
 from exporter.metrics import catalog
+from exporter.metrics.book import RETENTION
 from exporter.metrics.budget import OVERFLOW, Budget
 from exporter.metrics.catalog import Family, Source
+from exporter.metrics.owners import OTHER
 from exporter.model.events import Events
-from exporter.model.executions import TERMINAL, Execution, Mode, Phase
+from exporter.model.executions import FAILURES, TERMINAL, Execution, Mode, Phase
+from exporter.model.failures import ErrorKind, Failure
 from exporter.model.targets import Target
 from tests.metrics.conftest import Desk, Sample, launched, plan_labels, ran
 from tests.rows import NOON, TARGET, execution
@@ -28,6 +32,9 @@ _rows = st.builds(
     lasted=st.sampled_from([5, 30, 300]),
     launch_plan=st.integers(0, 12).map("plan {}".format),
     mode=st.sampled_from([Mode.MANUAL, Mode.SCHEDULED]),
+    cluster=st.just("") | st.integers(0, 5).map("cluster {}".format),
+    failure=st.none()
+    | st.builds(Failure, st.sampled_from(ErrorKind), st.integers(0, 9).map("code {}".format)),
 )
 _batches = st.lists(
     st.tuples(st.sampled_from(_TARGETS), st.lists(_rows, min_size=1, max_size=6)),
@@ -48,7 +55,20 @@ def expected(batches: list[tuple[Target, list[Execution]]]) -> Counter[Family]:
         for family in _COUNTED:
             gained[family] += len(rows)
         gained[catalog.EXECUTION_DURATION] -= sum(row.phase is not Phase.SUCCEEDED for row in rows)
+        gained[catalog.CLUSTER_EXECUTIONS_FINISHED] -= sum(not row.cluster for row in rows)
+        for family in (catalog.EXECUTION_ERRORS, catalog.EXECUTION_ERROR_CODES):
+            gained[family] -= sum(row.phase not in FAILURES for row in rows)
     return gained
+
+
+def failed(code: str, kind: ErrorKind = ErrorKind.USER) -> Events:
+    """Return the end of an execution that failed."""
+    return Events(finished=[execution(phase=Phase.FAILED, failure=Failure(kind, code))])
+
+
+def of(desk: Desk, family: Family) -> list[SeriesRow]:
+    """Return what the ledger has of *family*."""
+    return [row for row in desk.ledger.series() if row.family == family.name]
 
 
 def ordinary(desk: Desk) -> list[Sample]:
@@ -58,7 +78,8 @@ def ordinary(desk: Desk) -> list[Sample]:
 
 def of_last_resort(desk: Desk) -> list[Sample]:
     """Return the samples of the series that fit whatever the limit."""
-    return [s for s in desk.shown() if dict(s[1]).get("project") == OVERFLOW]
+    lasting = {("project", OVERFLOW), ("execution_cluster", OVERFLOW)}
+    return [sample for sample in desk.shown() if lasting & set(sample[1])]
 
 
 @settings(max_examples=60, deadline=None)
@@ -111,12 +132,96 @@ def test_each_increment_that_overflows_is_told(
     assert +desk.observer.increments_of == +spilled
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 150), _batches, st.booleans())
+def test_a_familys_own_limit_holds(
+    limit: int, batches: list[tuple[Target, list[Execution]]], restarted: bool
+) -> None:
+    """However many codes and clusters there are, few are told apart, restarts or not."""
+    desk = Desk(hold=timedelta(0), limit=limit)
+    for target, rows in batches:
+        desk.count(everything(rows), target)
+        if restarted:
+            desk.restart()
+    told: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for row in desk.ledger.series():
+        if row.family == catalog.EXECUTION_ERROR_CODES.name:
+            told[row.labels[:2]].add(row.labels[3])
+        elif row.family == catalog.CLUSTER_EXECUTIONS_FINISHED.name:
+            told[()].add(row.labels[0])
+    assert all(len(values - {OVERFLOW, OTHER}) <= 3 for values in told.values())
+
+
+def test_a_code_too_many_counts_as_other() -> None:
+    """First come, first served, each target by itself; and that is no overflow of the budget."""
+    desk = Desk(hold=timedelta(0))
+    for code in ("a", "b", "c", "d", "e", "a"):
+        desk.count(failed(code))
+    desk.count(failed("e"), _TARGETS[0])
+    desk.restart()
+    for code in ("f", "c"):
+        desk.count(failed(code))
+    codes = catalog.EXECUTION_ERROR_CODES
+    assert {row.labels: row.value.total for row in of(desk, codes)} == {
+        (*TARGET, "USER", "a"): 2,
+        (*TARGET, "USER", "b"): 1,
+        (*TARGET, "USER", "c"): 2,
+        (*TARGET, "USER", OTHER): 3,
+        (*_TARGETS[0], "USER", "e"): 1,
+    }
+    assert +desk.observer.increments_of == Counter()
+
+
+def test_a_code_of_two_kinds_is_one() -> None:
+    """The limit is of codes, not of their series."""
+    desk = Desk(hold=timedelta(0))
+    for code in ("a", "b", "c"):
+        for kind in (ErrorKind.USER, ErrorKind.SYSTEM):
+            desk.count(failed(code, kind))
+    assert len(of(desk, catalog.EXECUTION_ERROR_CODES)) == 6
+
+
+def test_what_is_past_both_limits_overflows() -> None:
+    """With no room for `other`, the counts go where those of all families go."""
+    desk = Desk(hold=timedelta(0), limit=0)
+    desk.count(failed("a"))
+    assert [row.labels for row in of(desk, catalog.EXECUTION_ERROR_CODES)] == [
+        (OVERFLOW, OVERFLOW, "USER", OVERFLOW)
+    ]
+    assert desk.observer.increments_of[catalog.EXECUTION_ERROR_CODES] == 1
+
+
+def test_codes_that_were_forgotten_make_room() -> None:
+    """A target that comes back after all of it expired begins anew."""
+    desk = Desk(hold=timedelta(0))
+    for code in ("a", "b", "c"):
+        desk.count(failed(code))
+    desk.advance(RETENTION + timedelta(seconds=1))
+    posting = desk.book.expire(desk.now, lambda *_: False)
+    desk.queued.append(posting)
+    desk.settle()
+    desk.count(failed("d"))
+    assert [row.labels[3] for row in of(desk, catalog.EXECUTION_ERROR_CODES)] == ["d"]
+
+
+def test_a_clusters_counts_outlive_its_targets() -> None:
+    """They belong to all targets together, so no target's end is theirs."""
+    desk = Desk(hold=timedelta(0))
+    desk.count(Events(finished=[execution(phase=Phase.SUCCEEDED, cluster="eu")]))
+    desk.advance(RETENTION + timedelta(seconds=1))
+    desk.queued.append(desk.book.expire(desk.now, lambda *_: False))
+    desk.settle()
+    desk.restart()
+    assert desk.value((catalog.CLUSTER_EXECUTIONS_FINISHED, ("eu", "SUCCEEDED"))) == 1
+    assert desk.value((catalog.CLUSTER_EXECUTIONS_FINISHED, ("eu", "FAILED"))) == 0
+
+
 def test_a_launch_plan_comes_in_whole_or_not_at_all() -> None:
     """One that could not have its histogram does not get a counter that lacks it either."""
-    # A launch plan takes 3 counters, 5 lines of a histogram and 4 levels; the target itself 5.
-    # Of a limit of 18, a tenth, that is 1, is kept for the overflow.
-    fits_exactly = Desk(hold=timedelta(0), limit=18)
-    one_short = Desk(hold=timedelta(0), limit=17)
+    # A launch plan takes 5 counters, 5 lines of a histogram and 4 levels; the target itself 5.
+    # Of a limit of 21, a tenth, that is 2, is kept for the overflow.
+    fits_exactly = Desk(hold=timedelta(0), limit=21)
+    one_short = Desk(hold=timedelta(0), limit=20)
     for desk in (fits_exactly, one_short):
         desk.count(ran())
     labels = plan_labels("nightly", "SCHEDULED")

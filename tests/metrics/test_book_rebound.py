@@ -106,11 +106,11 @@ def test_what_is_not_committed_has_not_happened(open_desk: Desk) -> None:
 
 def test_a_higher_limit_lets_the_next_ones_in(open_desk: Desk) -> None:
     """Who overflowed has a series of its own from then on; the old counts stay."""
-    open_desk.book.set_limits(limit=10, hold=timedelta(0))
+    open_desk.book.set_limits(limit=10, varieties={}, hold=timedelta(0))
     open_desk.count(ran())
     key = (catalog.EXECUTIONS_FINISHED, plan_labels("nightly", "SCHEDULED", Phase.SUCCEEDED.name))
     assert open_desk.value(key) is None
-    open_desk.book.set_limits(limit=1000, hold=timedelta(0))
+    open_desk.book.set_limits(limit=1000, varieties={}, hold=timedelta(0))
     open_desk.count(ran("b"))
     assert open_desk.value(key) == 1
     assert open_desk.total(catalog.EXECUTIONS_FINISHED) == 2
@@ -119,7 +119,7 @@ def test_a_higher_limit_lets_the_next_ones_in(open_desk: Desk) -> None:
 def test_a_shorter_hold_is_heeded_by_those_who_wait(desk: Desk) -> None:
     """Nobody waits longer than the hold that is in effect."""
     desk.count(ran())
-    desk.book.set_limits(limit=1000, hold=timedelta(seconds=10))
+    desk.book.set_limits(limit=1000, varieties={}, hold=timedelta(seconds=10))
     desk.release()
     desk.advance(timedelta(seconds=10))
     desk.release()

@@ -33,7 +33,8 @@ def test_labels_are_few_and_bounded(family: Family) -> None:
     for label in family.labels:
         assert re.fullmatch(r"[a-z][a-z_]*", label)
         assert label not in {"le", "quantile", "job", "instance"}
-        assert "execution" not in label
+        # A cluster is no execution, though Flyte calls it the execution's.
+        assert "execution" not in label.removeprefix("execution_cluster")
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -61,5 +62,12 @@ def test_stems_are_unique() -> None:
 def test_whatever_is_about_a_target_names_it_first(source: Source) -> None:
     """Project and domain lead the labels, so that series of a target can be found."""
     for family in FAMILIES:
-        if family.source is source:
+        if family.source is source and family is not catalog.CLUSTER_EXECUTIONS_FINISHED:
             assert family.labels[:2] == catalog.TARGET
+
+
+def test_only_what_counts_executions_names_one() -> None:
+    """Exemplars are for counters and histograms of the ledger."""
+    named = {family for family in FAMILIES if family.exemplars}
+    assert {family.source for family in named} == {Source.LEDGER}
+    assert Kind.GAUGE not in {family.kind for family in named}

@@ -5,9 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics import catalog
+from exporter.metrics.catalog import Family
 from exporter.metrics.measure import Increments, measure
 from exporter.model.events import Events, SteppedBack, Vanished
-from exporter.model.executions import TERMINAL, Execution, Mode, Phase
+from exporter.model.executions import FAILURES, TERMINAL, Execution, Mode, Phase
+from exporter.model.failures import ErrorKind, Failure
+from exporter.model.time import SECOND
 from tests.rows import NOON, TARGET, after, execution
 
 _OF_TARGET = {
@@ -19,6 +22,8 @@ _OF_PLAN = {
     (catalog.EXECUTIONS_LAUNCHED, (*_NIGHTLY, "SCHEDULED")),
     (catalog.EXECUTIONS_FINISHED, (*_NIGHTLY, "SCHEDULED", "SUCCEEDED")),
     (catalog.EXECUTIONS_FINISHED, (*_NIGHTLY, "SCHEDULED", "FAILED")),
+    (catalog.EXECUTION_ERRORS, (*_NIGHTLY, "SCHEDULED", "USER")),
+    (catalog.EXECUTION_ERRORS, (*_NIGHTLY, "SCHEDULED", "SYSTEM")),
     (catalog.EXECUTION_DURATION, _NIGHTLY),
 }
 _executions = st.builds(
@@ -29,9 +34,16 @@ _executions = st.builds(
     lasted=st.none() | st.integers(-5, 5),
     launch_plan=st.sampled_from(["nightly", "adhoc", ".flytegen.train"]),
     mode=st.sampled_from(Mode),
+    cluster=st.sampled_from(["", "eu-west-1-a", "eu-west-1-b"]),
+    failure=st.none() | st.builds(Failure, st.sampled_from(ErrorKind), st.sampled_from("ab")),
 )
 _lists = st.lists(_executions, max_size=5)
 _events = st.builds(Events, primed=_lists, launched=_lists, started=_lists, finished=_lists)
+
+
+def counted(increments: Increments, family: Family) -> dict[tuple[str, ...], int]:
+    """Return what *family* gains, by label values."""
+    return {labels: n for (other, labels), n in increments.counts.items() if other is family}
 
 
 def test_nothing_happened() -> None:
@@ -75,10 +87,72 @@ def test_a_start_before_the_creation_queued_for_nothing() -> None:
 def test_each_end_counts_as_what_it_is(phase: Phase) -> None:
     """By launch plan, mode and phase, in Flyte's own words."""
     increments = measure(TARGET, Events(finished=[execution(phase=phase)]))
-    assert increments.counts == {
-        (catalog.EXECUTIONS_FINISHED, (*_NIGHTLY, "SCHEDULED", phase.name)): 1
+    assert counted(increments, catalog.EXECUTIONS_FINISHED) == {
+        (*_NIGHTLY, "SCHEDULED", phase.name): 1
     }
     assert increments.launch_plans == {"nightly"}
+
+
+@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.TIMED_OUT])
+@pytest.mark.parametrize(
+    ("failure", "kind", "code"),
+    [
+        pytest.param(Failure(ErrorKind.USER, "OOMKilled"), "USER", "OOMKilled", id="user"),
+        pytest.param(Failure(ErrorKind.SYSTEM, "Internal"), "SYSTEM", "Internal", id="system"),
+        pytest.param(Failure(ErrorKind.UNRECOGNIZED, "x"), "UNRECOGNIZED", "x", id="tomorrow"),
+        pytest.param(None, "UNKNOWN", "none", id="no-error-at-all"),
+    ],
+)
+def test_each_failure_counts_by_kind_and_by_code(
+    phase: Phase, failure: Failure | None, kind: str, code: str
+) -> None:
+    """Once each, so that both add up to the executions that failed."""
+    increments = measure(TARGET, Events(finished=[execution(phase=phase, failure=failure)]))
+    assert counted(increments, catalog.EXECUTION_ERRORS) == {(*_NIGHTLY, "SCHEDULED", kind): 1}
+    assert counted(increments, catalog.EXECUTION_ERROR_CODES) == {(*TARGET, kind, code): 1}
+
+
+@pytest.mark.parametrize("phase", sorted(TERMINAL - FAILURES))
+def test_whoever_did_not_fail_has_no_error(phase: Phase) -> None:
+    """An abort is somebody's wish, whatever went wrong before."""
+    row = execution(phase=phase, failure=Failure(ErrorKind.USER, "x"))
+    increments = measure(TARGET, Events(finished=[row]))
+    assert counted(increments, catalog.EXECUTION_ERRORS) == {}
+    assert counted(increments, catalog.EXECUTION_ERROR_CODES) == {}
+
+
+def test_a_named_cluster_counts_what_ended_on_it() -> None:
+    """Its counters of success and failure are born together; who has no cluster has no counter."""
+    rows = [execution("a", Phase.SUCCEEDED, cluster="eu"), execution("b", Phase.SUCCEEDED)]
+    increments = measure(TARGET, Events(finished=rows))
+    assert counted(increments, catalog.CLUSTER_EXECUTIONS_FINISHED) == {("eu", "SUCCEEDED"): 1}
+    assert {key[1] for key in increments.births if key not in _OF_TARGET} == {
+        ("eu", "SUCCEEDED"),
+        ("eu", "FAILED"),
+    }
+
+
+@given(_lists)
+def test_the_example_is_who_ended_last(rows: list[Execution]) -> None:
+    """Of a counter the newest end, of a histogram an execution for each observation."""
+    increments = measure(TARGET, Events(finished=rows))
+    for (family, labels), examples in increments.examples.items():
+        assert family.exemplars
+        if family is catalog.EXECUTION_DURATION:
+            values = increments.observations[family, labels]
+            assert [row.duration and row.duration / SECOND for row in examples] == values
+            assert examples == sorted(examples, key=lambda row: row.updated_at)
+        elif family is catalog.EXECUTIONS_FINISHED:
+            alike = [
+                row.updated_at
+                for row in rows
+                if (*TARGET, row.launch_plan, row.mode.name, row.phase.name) == labels
+            ]
+            assert [row.updated_at for row in examples] == [max(alike)]
+    gained = {key for key in increments.counts if key[0].exemplars} | {
+        key for key in increments.observations if key[0].exemplars
+    }
+    assert increments.examples.keys() == gained
 
 
 @pytest.mark.parametrize(
@@ -129,12 +203,19 @@ def test_each_event_counts_once(events: Events) -> None:
             catalog.EXECUTIONS_LAUNCHED,
             catalog.EXECUTIONS_STARTED,
             catalog.EXECUTIONS_FINISHED,
+            catalog.EXECUTION_ERRORS,
+            catalog.EXECUTION_ERROR_CODES,
+            catalog.CLUSTER_EXECUTIONS_FINISHED,
         )
     }
+    failures = sum(row.phase in FAILURES for row in events.finished)
     assert list(gained.values()) == [
         len(events.launched),
         len(events.started),
         len(events.finished),
+        failures,
+        failures,
+        sum(bool(row.cluster) for row in events.finished),
     ]
     assert all(n > 0 for n in increments.counts.values())
     assert all(n >= 0 for values in increments.observations.values() for n in values)
@@ -146,7 +227,7 @@ def test_each_series_has_the_labels_of_its_family(events: Events) -> None:
     increments = measure(TARGET, events)
     for family, labels in [*increments.births, *increments.counts, *increments.observations]:
         assert len(labels) == len(family.labels)
-        assert labels[:2] == TARGET
+        assert labels[:2] == TARGET or family is catalog.CLUSTER_EXECUTIONS_FINISHED
 
 
 @given(_lists, _lists)

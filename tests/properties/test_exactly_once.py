@@ -30,10 +30,12 @@ from hypothesis.stateful import (
 from exporter.admin.errors import AdminError
 from exporter.config.settings import ScrapeSettings
 from exporter.ledger.errors import LedgerError
+from exporter.metrics import catalog
 from exporter.model.executions import Mode, Phase
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros, micros
 from exporter.scrape.inquiry import PollTimeout
+from exporter.sim.execution import ErrorSeen
 from exporter.sim.executions import ExecutionKey
 from tests.rig import Killed, Rig, failure
 
@@ -50,6 +52,18 @@ SCRAPE = ScrapeSettings(
 LATEST = 50 * 60  # seconds; rows may be this late, which only the reconcile's window covers
 ENDS = (Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT)
 
+CLUSTERS = ("", "", "east", "west", "south")
+CODES_TOLD_APART = 3
+LAST_ERROR = "[2/2] currentAttempt done. Last Error: {}::" + "x" * 200
+FAILURES: tuple[tuple[ErrorSeen | None, str, str], ...] = (
+    (None, "UNKNOWN", "none"),
+    (ErrorSeen("USER", "USER:ValueError", "Traceback"), "USER", "USER:ValueError"),
+    (ErrorSeen("USER", "RetriesExhausted|Lost", LAST_ERROR.format("SYSTEM")), "SYSTEM", "Lost"),
+    (ErrorSeen("USER", "RetriesExhausted|Bug", LAST_ERROR.format("USER")), "USER", "Bug"),
+    (ErrorSeen("SYSTEM", "Bug", "no bug of theirs"), "SYSTEM", "Bug"),
+)
+"""What executions fail with, and how that is to be counted."""
+
 targets = st.sampled_from(TARGETS)
 picks = st.integers(min_value=0, max_value=10_000)
 
@@ -64,9 +78,12 @@ class Run:
     mode: Mode
     created_at: Micros
     visible_at: Micros
+    cluster: str
     phase: Phase = Phase.UNDEFINED
     ran: bool = False
     lasted: float = 0
+    kind: str = ""
+    code: str = ""
     launch_counts: bool = True
     start_counts: bool = True
     end_counts: bool = True
@@ -86,7 +103,11 @@ class ExactlyOnce(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.scratch = tempfile.TemporaryDirectory()
-        self.rig = Rig(Path(self.scratch.name), settings=SCRAPE)
+        varieties = {
+            catalog.EXECUTION_ERROR_CODES: CODES_TOLD_APART,
+            catalog.CLUSTER_EXECUTIONS_FINISHED: len(CLUSTERS),
+        }
+        self.rig = Rig(Path(self.scratch.name), settings=SCRAPE, varieties=varieties)
         self.loop = asyncio.new_event_loop()
         self.runs: list[Run] = []
         self.primed: set[Target] = set()
@@ -142,16 +163,18 @@ class ExactlyOnce(RuleBasedStateMachine):
         if self.is_taken(where, name, created_at):
             name = f"y{self.serial}"
         visible_at = Micros(now + round(late * SECOND))
+        cluster = CLUSTERS[self.serial % len(CLUSTERS)]
         key = self.rig.launch(
             where,
             name,
+            cluster=cluster,
             launch_plan=plan,
             mode=mode,
             created_at=created_at,
             written_at=now,
             visible_at=visible_at if late else None,
         )
-        self.runs.append(Run(key, where, plan, mode, created_at, visible_at))
+        self.runs.append(Run(key, where, plan, mode, created_at, visible_at, cluster))
 
     @rule(where=targets, plan=st.sampled_from(PLANS))
     @precondition(lambda self: self.very_late)
@@ -193,7 +216,12 @@ class ExactlyOnce(RuleBasedStateMachine):
             run.ran, run.lasted = True, at / SECOND
         elif phase is Phase.SUCCEEDED and run.ran:
             run.lasted = at / SECOND - run.lasted
-        self.rig.admin.executions.move(run.key, phase, at=at, received_at=now)
+        error = None
+        if phase in {Phase.FAILED, Phase.TIMED_OUT}:
+            # Runs fail each in its own way: the name says which.
+            sort = sum(map(ord, run.key.name)) % len(FAILURES)
+            error, run.kind, run.code = FAILURES[sort]
+        self.rig.admin.executions.move(run.key, phase, at=at, received_at=now, error=error)
         run.phase = phase
 
     @rule(pick=picks)
@@ -520,6 +548,7 @@ class ExactlyOnce(RuleBasedStateMachine):
     def compare(self) -> None:
         """Compare the ledger, and what is shown, with the model."""
         expected: Counter[tuple[str, ...]] = Counter()
+        codes: Counter[tuple[str, ...]] = Counter()
         for run in self.runs:
             labels = (*run.target, run.plan)
             over = run.phase.is_terminal and run.end_counts
@@ -529,17 +558,40 @@ class ExactlyOnce(RuleBasedStateMachine):
                 expected[
                     "flyte_executions_finished_total", *labels, run.mode.name, run.phase.name
                 ] += 1
+            if over and run.kind:
+                key = ("flyte_execution_errors_total", *labels, run.mode.name, run.kind)
+                expected[key] += 1
+                codes[*run.target, run.kind, run.code] += 1
+            if over and run.cluster:
+                name = "flyte_cluster_executions_finished_total"
+                expected[name, run.cluster, run.phase.name] += 1
             if over and run.phase is Phase.SUCCEEDED and run.ran and run.lasted > 0:
                 expected["flyte_execution_duration_seconds", *labels] += 1
             if run.ran and run.start_counts and run.end_counts:
                 expected["flyte_executions_started_total", *run.target] += 1
                 expected["flyte_execution_queue_duration_seconds", *run.target] += 1
         totals = {key: value for key, value in self.rig.totals().items() if value}
+        name = "flyte_execution_error_codes_total"
+        self.compare_codes({key[1:]: totals.pop(key) for key in [*totals] if key[0] == name}, codes)
         assert totals == dict(expected)
         shown = {line: v for line, v in self.rig.shown().items() if v and "_bucket{" not in line}
-        assert sum(shown.values()) == sum(expected.values())
+        assert sum(shown.values()) == sum(expected.values()) + sum(codes.values())
         very_late = sum(run.is_very_late for run in self.runs)
         assert self.corrections + self.corrected() <= very_late, "the overlap was enough"
+
+    def compare_codes(
+        self, counted: dict[tuple[str, ...], float], codes: Counter[tuple[str, ...]]
+    ) -> None:
+        """Which codes came first is the exporter's to say; the others are `other`, none is lost."""
+        for target in TARGETS:
+            told = {key[-1] for key in counted if key[:2] == target and key[-1] != "other"}
+            failing = {key[-1] for key in codes if key[:2] == target}
+            assert len(told) == min(len(failing), CODES_TOLD_APART)
+            expected: Counter[tuple[str, ...]] = Counter()
+            for (*rest, code), count in codes.items():
+                if tuple(rest[:2]) == target:
+                    expected[*rest, code if code in told else "other"] += count
+            assert {key: n for key, n in counted.items() if key[:2] == target} == dict(expected)
 
 
 ExactlyOnce.TestCase.settings = settings(

@@ -1,0 +1,84 @@
+"""
+Whose a series is, and where its counts go when there is no room for it.
+
+A family may have one open label: launch plans, error codes and clusters are named by others. Two
+limits keep their number in check. The budget is of all series together; what does not fit it goes
+to `__overflow__`. Some families have a limit of their own, so that hostile values cannot eat the
+budget; what is past that goes to `other`.
+"""
+
+from collections.abc import Mapping
+
+from exporter.metrics import catalog
+from exporter.metrics.budget import OVERFLOW
+from exporter.metrics.catalog import Family
+from exporter.model.targets import Target
+
+OTHER = "other"
+"""Stands for the values past a family's own limit."""
+
+Owner = tuple[Target, str]
+"""A launch plan; or, with an empty name, a target."""
+
+_LAUNCH_PLAN_PLACE = len(catalog.TARGET)
+
+
+def owner_of(family: Family, labels: tuple[str, ...]) -> Owner | None:
+    """Return whose series this is; None where it is of all targets together."""
+    if family.labels[:_LAUNCH_PLAN_PLACE] != catalog.TARGET:
+        return None
+    has_plan = family.labels[: _LAUNCH_PLAN_PLACE + 1] == catalog.LAUNCH_PLAN
+    return Target(*labels[:_LAUNCH_PLAN_PLACE]), labels[_LAUNCH_PLAN_PLACE] if has_plan else ""
+
+
+def spills(family: Family, labels: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """
+    Return the labels under which counts go that do not fit under *labels*, the nearest first.
+
+    The last have nothing open left: there are a handful of them, which always fit.
+    """
+    named = dict(zip(family.labels, labels, strict=True))
+    found = []
+    for open_labels in ((family.open_label,), catalog.TARGET):
+        if set(open_labels) <= named.keys():
+            named.update(dict.fromkeys(open_labels, OVERFLOW))
+            found.append(tuple(named.values()))
+    return found
+
+
+class Variety:
+    """
+    How many values of their open label families may have, for each owner.
+
+    First come, first served; who has a series keeps it. So restarts change nothing, and neither
+    does a lower limit, for what is there already.
+    """
+
+    def __init__(self, limits: Mapping[Family, int]) -> None:
+        """Take the *limits* of the families that have one."""
+        self.limits = limits
+        self._values: dict[tuple[Family, Owner | None], set[str]] = {}
+
+    def admitted(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return *labels*, with `other` in the place of a value that is one too many."""
+        limit = self.limits.get(family)
+        if limit is None:
+            return labels
+        place = family.labels.index(family.open_label)
+        known = self._values.get((family, owner_of(family, labels)), set())
+        if len(known) < limit or labels[place] in known:
+            return labels
+        return (*labels[:place], OTHER, *labels[place + 1 :])
+
+    def take(self, family: Family, labels: tuple[str, ...]) -> None:
+        """Take note that there is a series with *labels*."""
+        if family not in self.limits:
+            return
+        value = labels[family.labels.index(family.open_label)]
+        if value not in {OTHER, OVERFLOW}:
+            self._values.setdefault((family, owner_of(family, labels)), set()).add(value)
+
+    def forget(self, owner: Owner) -> None:
+        """Take note that the series of *owner* are over."""
+        for family in self.limits:
+            self._values.pop((family, owner), None)
