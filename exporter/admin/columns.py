@@ -63,7 +63,7 @@ _ROW: _Fields = {
         "launch_plan": _Kind.TYPE_BYTES,
         "metadata": {
             "mode": _Kind.TYPE_INT32,
-            "system_metadata": {"execution_cluster": _Kind.TYPE_STRING},
+            "system_metadata": _Kind.TYPE_BYTES,
         },
     },
     "closure": {
@@ -75,6 +75,11 @@ _ROW: _Fields = {
         "error": _Kind.TYPE_BYTES,
     },
 }
+_RESULT = execution_pb2.ExecutionClosure.DESCRIPTOR.oneofs_by_name["output_result"]
+_OTHERS: _Fields = {
+    "closure": {one.name: _Kind.TYPE_BYTES for one in _RESULT.fields if one.name != "error"}
+}
+"""The results that an execution may have instead of an error."""
 _MARKS: Mapping[int, Any] = {
     # From here on Python has one object for each number: a column of marks costs none.
     _Kind.TYPE_INT32: -5,
@@ -89,32 +94,36 @@ class _Odd(Exception):
     """This page has to be read row by row."""
 
 
-class _Plans(dict[bytes, str]):
-    """Names of launch plans by their encoded identifiers; a page has few, and the same again."""
+class _Known(dict[bytes, T]):
+    """What encoded messages were read as: there are few that differ, and the same come again."""
 
-    _MOST = 10_000
+    def __init__(self, read: Callable[[bytes], T], *, most: int) -> None:
+        """Keep what *read* makes of *most* messages."""
+        self._read = read
+        self._most = most
 
-    def __missing__(self, encoded: bytes) -> str:
-        identifier = identifier_pb2.Identifier.FromString(encoded)
-        if "\0" in identifier.name:
-            raise _Odd
-        if len(self) >= self._MOST:
+    def __missing__(self, encoded: bytes) -> T:
+        found = self._read(encoded)
+        if len(self) >= self._most:
             self.clear()
-        self[encoded] = convert.launch_plan(identifier)
-        return self[encoded]
+        self[encoded] = found
+        return found
 
 
-class _Failures(dict[bytes, Failure]):
-    """What encoded errors come to; when something is wrong, the same comes again and again."""
+def _plan(encoded: bytes) -> str:
+    identifier = identifier_pb2.Identifier.FromString(encoded)
+    if "\0" in identifier.name:
+        raise _Odd
+    return convert.launch_plan(identifier)
 
-    _MOST = 1_000
 
-    def __missing__(self, encoded: bytes) -> Failure:
-        failure = convert.error(core_execution_pb2.ExecutionError.FromString(encoded))
-        if len(self) >= self._MOST:
-            self.clear()
-        self[encoded] = failure
-        return failure
+def _cluster(encoded: bytes) -> str:
+    cluster: str = execution_pb2.SystemMetadata.FromString(encoded).execution_cluster
+    return cluster
+
+
+def _failure(encoded: bytes) -> Failure:
+    return convert.error(core_execution_pb2.ExecutionError.FromString(encoded))
 
 
 def _declare(name: str, source: Any, fields: _Fields, file: Any) -> None:
@@ -130,18 +139,6 @@ def _declare(name: str, source: Any, fields: _Fields, file: Any) -> None:
             _declare(f"{name}_{field}", source.fields_by_name[field].message_type, kind, file)
 
 
-def _declare_result(file: Any) -> None:
-    """Declare in *file* a row with nothing but the result: one of several, the last that came."""
-    row, closure = execution_pb2.Execution.DESCRIPTOR, execution_pb2.ExecutionClosure.DESCRIPTOR
-    outer, inner = file.message_type.add(name="Result"), file.message_type.add(name="Closure")
-    number = row.fields_by_name["closure"].number
-    field = outer.field.add(name="closure", number=number, type=_Kind.TYPE_MESSAGE)
-    field.type_name = f".{file.package}.Closure"
-    inner.oneof_decl.add(name="result")
-    for one in closure.oneofs_by_name["output_result"].fields:
-        inner.field.add(name=one.name, number=one.number, type=_Kind.TYPE_BYTES, oneof_index=0)
-
-
 def _mark(message: Any) -> Any:
     """Return *message* with a mark in every column."""
     for field in message.DESCRIPTOR.fields:
@@ -153,7 +150,7 @@ def _mark(message: Any) -> Any:
 
 
 def _messages() -> tuple[Any, Any, Any, Any]:
-    """Make the messages that pages, rows, times and results are decoded into."""
+    """Make the messages that pages, rows, times and other results are decoded into."""
     file = descriptor_pb2.FileDescriptorProto(
         name="exporter/columns.proto", package="exporter.columns", syntax="proto3"
     )
@@ -161,21 +158,23 @@ def _messages() -> tuple[Any, Any, Any, Any]:
     _declare("Listed", listed, {"executions": _Kind.TYPE_BYTES, "token": _Kind.TYPE_STRING}, file)
     _declare("Row", execution_pb2.Execution.DESCRIPTOR, _ROW, file)
     _declare("Time", timestamp_pb2.Timestamp.DESCRIPTOR, _TIME, file)
-    _declare_result(file)
+    _declare("Others", execution_pb2.Execution.DESCRIPTOR, _OTHERS, file)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    listed_, row, time, result = (
+    listed_, row, time, others = (
         message_factory.GetMessageClass(pool.FindMessageTypeByName(f"exporter.columns.{name}"))
-        for name in ("Listed", "Row", "Time", "Result")
+        for name in ("Listed", "Row", "Time", "Others")
     )
-    return listed_, row, time, result
+    return listed_, row, time, others
 
 
-_Listed, _Row, _Time, _Result = _messages()
+_Listed, _Row, _Time, _Others = _messages()
 _ROW_MARK, _TIME_MARK = (_mark(kind()).SerializeToString() for kind in (_Row, _Time))
 _TEXT_MARK, _BYTES_MARK = _MARKS[_Kind.TYPE_STRING], _MARKS[_Kind.TYPE_BYTES]
 _NUMBER_MARK, _LONG_MARK = _MARKS[_Kind.TYPE_INT32], _MARKS[_Kind.TYPE_INT64]
-_PLANS, _FAILURES = _Plans(), _Failures()
+_PLANS = _Known(_plan, most=10_000)
+_CLUSTERS = _Known(_cluster, most=1_000)
+_FAILURES = _Known(_failure, most=1_000)
 
 
 def stub(channel: grpc.aio.Channel) -> Any:
@@ -275,6 +274,7 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
     updated = _instants(closure.updated_at, count)
     started = _column(closure.started_at, _BYTES_MARK, count, None)
     lasted = _column(closure.duration, _BYTES_MARK, count, None)
+    systems = _column(spec.metadata.system_metadata, _BYTES_MARK, count, b"")
     return list(
         map(
             _new,
@@ -287,36 +287,29 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
                 _where_set(started, _instants),
                 updated,
                 _where_set(lasted, _durations),
-                _column(spec.metadata.system_metadata.execution_cluster, _TEXT_MARK, count, ""),
-                _failures(list(closure.error), encoded),
+                map(_CLUSTERS.__getitem__, systems),
+                _failures(_column(closure.error, _BYTES_MARK, count, None), encoded),
                 strict=True,
             ),
         )
     )
 
 
-def _failures(errors: Sequence[bytes], encoded: list[bytes]) -> list[Failure | None]:
+def _failures(errors: Sequence[bytes | None], encoded: Sequence[bytes]) -> Sequence[Failure | None]:
     """
     Return why each row failed.
 
-    Of an error and the other results the last that was sent counts, and a column does not know
-    their order. Failures are few: the result of each is decoded by itself.
+    Of an error and the other results the last that was sent counts, and columns do not know their
+    order. So whoever has an error may have nothing else; as failures are few, only their rows are
+    asked.
     """
-    count = len(encoded)
-    found: list[Failure | None] = [None] * count
-    if len(errors) == count:
-        return found
-    if errors.count(_BYTES_MARK) != count:
+    found: list[Failure | None] = [None] * len(errors)
+    failed = [place for place, error in enumerate(errors) if error is not None]
+    others = _Others.FromString(b"".join([encoded[place] for place in failed]))
+    if others.closure.ListFields():
         raise _Odd
-    places = [place for place, value in enumerate(errors) if value != _BYTES_MARK]
-    # Before each value stand the marks of the rows up to its own, and the values of the others.
-    rows = [place - before - 1 for before, place in enumerate(places)]
-    if rows[0] < 0 or len(set(rows)) != len(rows):
-        raise _Odd
-    for row in rows:
-        result = _Result.FromString(encoded[row]).closure
-        if result.HasField("error"):
-            found[row] = _FAILURES[result.error]
+    for place in failed:
+        found[place] = _FAILURES[errors[place] or b""]
     return found
 
 

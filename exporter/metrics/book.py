@@ -23,7 +23,7 @@ from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Va
 from exporter.metrics import catalog, text
 from exporter.metrics.budget import OVERFLOW, Budget
 from exporter.metrics.catalog import Family, Kind
-from exporter.metrics.exemplars import Exemplar, exemplar
+from exporter.metrics.exemplars import Exemplar, exemplar, newest
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.measure import Increments, SeriesKey
 from exporter.metrics.owners import Owner, Variety, owner_of, spills
@@ -293,9 +293,8 @@ class Book:
             addition.buckets.update(places)
             examples = increments.examples.get(key)
             if examples is not None:
-                pairs = zip(examples, values, strict=True)
-                for place, pair in dict(zip(places, pairs, strict=True)).items():
-                    _exemplify(addition, place, *pair)
+                for place, number in newest(places, examples).items():
+                    _exemplify(addition, place, examples[number], values[number])
         return Posting(
             list(additions.values()),
             [_delta(addition, self._layouts) for addition in additions.values()],

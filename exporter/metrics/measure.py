@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import Any
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
@@ -41,8 +42,8 @@ class Increments:
         births: Series that must exist from now on, if only at 0.
         counts: Additions to counters.
         observations: Values for histograms, in the family's unit.
-        examples: Executions behind the additions to series that have exemplars, in the order of
-            their ends: for a counter the last alone, for a histogram one for each observation.
+        examples: Executions behind the additions to series that have exemplars: for a counter the
+            one that ended last, for a histogram one for each observation.
         launch_plans: Those that the events were about.
     """
 
@@ -56,10 +57,9 @@ class Increments:
 def measure(target: Target, events: Events) -> Increments:
     """Work out what *events* of *target* add."""
     launched = Counter(map(_HOW, events.launched))
-    # By their ends: of any that are put under one key, the newest stays.
-    finished = sorted(events.finished, key=_ENDED_AT)
-    ends = list(map(_END, finished))
-    ended = Counter(ends)
+    ended: defaultdict[tuple[Any, ...], list[Execution]] = defaultdict(list)
+    for row, end in zip(events.finished, map(_END, events.finished), strict=True):
+        ended[end].append(row)
     # In the order in which they came: who is the last to fit the series limit is no matter of luck.
     primed = dict.fromkeys((row.launch_plan, row.mode) for row in events.primed)
     plans = {launch_plan for launch_plan, _ in (*launched, *primed)}
@@ -74,17 +74,17 @@ def measure(target: Target, events: Events) -> Increments:
     if events.started:
         added.counts[catalog.EXECUTIONS_STARTED, target] = len(events.started)
         added.observations[catalog.EXECUTION_QUEUE_DURATION, target] = _queued(events.started)
-    newest = dict(zip(ends, finished, strict=True))
-    for end, count in ended.items():
-        _count_ends(target, newest[end], count, added)
-    _observe_durations(target, finished, added)
+    for alike in ended.values():
+        _count_ends(target, alike, added)
     return added
 
 
-def _count_ends(target: Target, newest: Execution, count: int, added: Increments) -> None:
-    """Add *count* ends that are alike, the last of which is *newest*."""
+def _count_ends(target: Target, alike: Sequence[Execution], added: Increments) -> None:
+    """Add the ends of executions that are *alike* in all that is counted."""
+    newest = max(alike, key=_ENDED_AT)
     phase = newest.phase
-    how = (*target, newest.launch_plan, newest.mode.name)
+    plan = (*target, newest.launch_plan)
+    how = (*plan, newest.mode.name)
     counted: list[SeriesKey] = [(catalog.EXECUTIONS_FINISHED, (*how, phase.name))]
     if phase in FAILURES:
         kind, code = newest.failure or NO_ERROR
@@ -95,10 +95,12 @@ def _count_ends(target: Target, newest: Execution, count: int, added: Increments
             added.births[catalog.CLUSTER_EXECUTIONS_FINISHED, (newest.cluster, likely)] = None
         counted.append((catalog.CLUSTER_EXECUTIONS_FINISHED, (newest.cluster, phase.name)))
     for key in counted:
-        added.counts[key] += count
+        added.counts[key] += len(alike)
         if key[0].exemplars:
             others = added.examples.get(key, ())
             added.examples[key] = [max((newest, *others), key=_ENDED_AT)]
+    if phase is Phase.SUCCEEDED:
+        _observe_durations((catalog.EXECUTION_DURATION, plan), alike, added)
 
 
 def _births_of_target(target: Target) -> tuple[SeriesKey, ...]:
@@ -118,18 +120,14 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
     yield catalog.EXECUTION_DURATION, (*target, launch_plan)
 
 
-def _observe_durations(target: Target, finished: Sequence[Execution], added: Increments) -> None:
-    """Add how long the successes ran, by launch plan."""
-    ran: defaultdict[str, list[Execution]] = defaultdict(list)
-    for row in finished:
-        _, phase, _, launch_plan, _, _, duration, _, _ = row
-        # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
-        if phase is Phase.SUCCEEDED and duration is not None and duration > 0:
-            ran[launch_plan].append(row)
-    for launch_plan, rows in ran.items():
-        key = (catalog.EXECUTION_DURATION, (*target, launch_plan))
-        added.observations[key] = [lasted / SECOND for lasted in map(_DURATION, rows)]
-        added.examples[key] = rows
+def _observe_durations(key: SeriesKey, rows: Iterable[Execution], added: Increments) -> None:
+    """Add how long successes ran."""
+    # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
+    ran = [row for row in rows if (_DURATION(row) or 0) > 0]
+    if ran:
+        seconds = [lasted / SECOND for lasted in map(_DURATION, ran)]
+        added.observations.setdefault(key, []).extend(seconds)
+        added.examples.setdefault(key, []).extend(ran)
 
 
 def _queued(started: Iterable[Execution]) -> list[float]:

@@ -11,7 +11,7 @@ Source: prometheus.io `docs/instrumenting/exposition_formats`, and OpenMetrics 1
 from collections.abc import Mapping, Sequence
 
 from exporter.metrics.catalog import Family
-from exporter.metrics.exemplars import Exemplar
+from exporter.metrics.exemplars import LABEL, Exemplar
 from exporter.metrics.formats import Format
 from exporter.model.time import seconds
 
@@ -69,8 +69,8 @@ def histogram(
 
 def exemplar(shown: Exemplar) -> bytes:
     """Return what goes behind a sample to name an execution that it counted."""
-    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in shown.labels.items())
-    return f" # {{{pairs}}} {number(shown.value)} {number(seconds(shown.at))}".encode()
+    pair = f'{LABEL}="{_escaped(shown.name)}"'
+    return f" # {{{pair}}} {number(shown.value)} {number(seconds(shown.at))}".encode()
 
 
 def with_exemplars(piece: bytes, exemplars: Mapping[int, bytes]) -> bytes:

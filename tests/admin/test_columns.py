@@ -280,6 +280,24 @@ def test_no_value_moves_to_another_row(first: list[int], second: list[int]) -> N
     assert by_columns(page) == by_rows(page)
 
 
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [
+        pytest.param(["error.code"], "b", id="an-error"),
+        pytest.param(["outputs.uri", "error.code"], "b", id="an-error-last"),
+        pytest.param(["error.code", "outputs.uri"], None, id="outputs-last"),
+        pytest.param(["error.code", "abort_metadata.cause"], None, id="an-abort-last"),
+    ],
+)
+def test_the_last_of_several_results_counts(results: list[str], code: str | None) -> None:
+    """An execution has one result; of more, the one that was sent last stands."""
+    sent = b"".join(changed(f"closure.{result}", "b") for result in results)
+    page = encoded([usual("a").SerializeToString(), usual("b").SerializeToString() + sent])
+    rows = Page(columns.decode(page), subject="p/d").executions
+    assert (rows, "") == by_rows(page)
+    assert [row.failure and row.failure.code for row in rows] == [None, code]
+
+
 def _phase(number: int) -> bytes:
     """Return an encoded row with nothing but a phase, sent also where it is 0."""
     return changed("closure.phase", number) or b"\x1a\x02\x20\x00"
