@@ -219,7 +219,7 @@ def test_one_row_in_full() -> None:
     row.closure.phase, row.spec.metadata.mode = Phase.SUCCEEDED, Mode.CHILD_WORKFLOW
     row.spec.launch_plan.resource_type = 1
     row.closure.started_at.seconds, row.closure.started_at.nanos = 1_790_000_005, 1_999
-    row.closure.duration.FromTimedelta(95 * SECOND + 7)
+    row.closure.duration.seconds, row.closure.duration.nanos = 95, 7_000
     row.spec.metadata.system_metadata.execution_cluster = "eu-west-1-a"
     row.closure.error.code, row.closure.error.kind = "Internal", 2
     assert by_columns(encoded([row.SerializeToString()])) == (

@@ -48,7 +48,7 @@ def test_a_row_that_is_over() -> None:
     message.closure.phase = core_execution.WorkflowExecution.SUCCEEDED
     message.spec.metadata.mode = execution_pb2.ExecutionMetadata.CHILD_WORKFLOW
     message.closure.started_at.seconds = 150
-    message.closure.duration.FromTimedelta(50 * SECOND + 7)
+    message.closure.duration.seconds, message.closure.duration.nanos = 50, 7_000
     assert convert.execution(message)[1:] == (
         Phase.SUCCEEDED,
         Mode.CHILD_WORKFLOW,
