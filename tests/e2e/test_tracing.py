@@ -32,7 +32,7 @@ def config_for(directory: Path, simulator: Simulator, **tracing: Any) -> Path:
 
 
 def _families(spans: list[Received]) -> list[tuple[Received, Received, Received]]:
-    """Return polls with a call of theirs and an attempt of that, none of them cut off by the end."""
+    """Return polls with a call of theirs and an attempt of that, none cut off by the end."""
     by_id = {each.span.span_id: each for each in spans}
     found = []
     for attempt in spans:
