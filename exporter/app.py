@@ -18,6 +18,7 @@ from exporter.admin.auth.reports import TOKEN_OUTCOMES
 from exporter.admin.client import CODES, METHODS
 from exporter.admin.opening import open_client
 from exporter.admin.retry import REASONS
+from exporter.config.relabelling import PlanFamilySettings
 from exporter.config.settings import MetricsSettings, Settings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
@@ -26,6 +27,7 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.labelling import Labelling
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
 from exporter.model.status import TargetStatus
@@ -127,8 +129,8 @@ async def start(
             retries=REASONS,
             token_outcomes=TOKEN_OUTCOMES,
         )
-        exposition = Exposition(process)
-        book = _book(settings.metrics, ledger, exposition, process, clock)
+        book = _book(settings.metrics, ledger, process, clock)
+        exposition = book.exposition
         process.watch(budget=book.budget, ledger_size=ledger.size_bytes)
         journal = await stack.enter_async_context(Journal(ledger, clock=clock, observer=process))
         tracing = start_tracing(settings.tracing, os.environ, observer=process)
@@ -178,7 +180,6 @@ async def start(
 def _book(
     settings: MetricsSettings,
     ledger: Ledger,
-    exposition: Exposition,
     process: Process,
     clock: Clock,
 ) -> Book:
@@ -186,15 +187,36 @@ def _book(
         catalog.EXECUTION_DURATION: tuple(b.total_seconds() for b in settings.duration_buckets),
         catalog.EXECUTION_QUEUE_DURATION: tuple(b.total_seconds() for b in settings.queue_buckets),
     }
+    labelling = _labelling(settings)
     book = Book(
         bounds=bounds,
         limit=settings.series_limit,
+        family_limits={
+            catalog.BY_NAME[name]: own.series_limit
+            for name, own in settings.families.items()
+            if own.series_limit is not None
+        },
         hold=settings.first_sample_hold,
-        exposition=exposition,
+        exposition=Exposition(process, hidden=labelling.disabled),
         observer=process,
+        labelling=labelling,
     )
-    ledger.commit([book.load(ledger.series(), ledger.activity(), clock.now())])
+    commit = book.load(ledger.series(), ledger.activity(), clock.now(), labelled=ledger.labelling())
+    ledger.commit([commit])
     return book
+
+
+def _labelling(settings: MetricsSettings) -> Labelling:
+    families = {catalog.BY_NAME[name]: own for name, own in settings.families.items()}
+    return Labelling(
+        rules=[rule.renaming() for rule in settings.relabel],
+        disabled=[family for family, own in families.items() if not own.enabled],
+        unnamed=[
+            family
+            for family, own in families.items()
+            if isinstance(own, PlanFamilySettings) and not own.launch_plan
+        ],
+    )
 
 
 def relieve_the_collector() -> None:
