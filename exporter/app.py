@@ -18,7 +18,6 @@ from exporter.admin.auth.reports import TOKEN_OUTCOMES
 from exporter.admin.client import CODES, METHODS
 from exporter.admin.opening import open_client
 from exporter.admin.retry import REASONS
-from exporter.config.relabelling import PlanFamilySettings
 from exporter.config.settings import MetricsSettings, Settings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
@@ -27,8 +26,8 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.labelling import Labelling
 from exporter.metrics.process import Process
+from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.clock import Clock
 from exporter.model.status import TargetStatus
 from exporter.pipeline import Correction
@@ -187,15 +186,11 @@ def _book(
         catalog.EXECUTION_DURATION: tuple(b.total_seconds() for b in settings.duration_buckets),
         catalog.EXECUTION_QUEUE_DURATION: tuple(b.total_seconds() for b in settings.queue_buckets),
     }
-    labelling = _labelling(settings)
+    labelling = labelling_of(settings)
     book = Book(
         bounds=bounds,
         limit=settings.series_limit,
-        family_limits={
-            catalog.BY_NAME[name]: own.series_limit
-            for name, own in settings.families.items()
-            if own.series_limit is not None
-        },
+        family_limits=family_limits_of(settings),
         hold=settings.first_sample_hold,
         exposition=Exposition(process, hidden=labelling.disabled),
         observer=process,
@@ -204,19 +199,6 @@ def _book(
     commit = book.load(ledger.series(), ledger.activity(), clock.now(), labelled=ledger.labelling())
     ledger.commit([commit])
     return book
-
-
-def _labelling(settings: MetricsSettings) -> Labelling:
-    families = {catalog.BY_NAME[name]: own for name, own in settings.families.items()}
-    return Labelling(
-        rules=[rule.renaming() for rule in settings.relabel],
-        disabled=[family for family, own in families.items() if not own.enabled],
-        unnamed=[
-            family
-            for family, own in families.items()
-            if isinstance(own, PlanFamilySettings) and not own.launch_plan
-        ],
-    )
 
 
 def relieve_the_collector() -> None:
