@@ -177,11 +177,11 @@ class Process:
             self._overflowing.add(family)
             setting, limit = self._budget.limit_of(family)
             log.warning(
-                "series limit reached: what is new is counted as __overflow__, gauges are left"
-                " out; raise the limit, or have fewer series (metrics.relabel, metrics.families)",
+                "series limit reached, new launch plans are counted as __overflow__",
                 family=family.name,
                 setting=setting,
                 limit=limit,
+                see="docs/cardinality.md",
             )
 
     def rendered(self, *, seconds: float) -> None:
