@@ -77,7 +77,9 @@ def _families() -> str:
     lines = [f"`{NAME}` is one of:", ""]
     for path, section in SECTIONS.items():
         if path[:-1] == FAMILIES:
-            lacks = "" if issubclass(section, PlanFamilySettings) else ", without `launch_plan`"
+            lacks = (
+                "" if issubclass(section, PlanFamilySettings) else ", without the key `launch_plan`"
+            )
             lines.append(f"- `{path[-1]}`{lacks}")
     return "\n".join(lines)
 

@@ -53,7 +53,7 @@ class RelabelRule(Section):
 
 
 class FamilySettings(Section):
-    """A metric family without the label `launch_plan`."""
+    """A metric family that is as it is, with or without the label `launch_plan`."""
 
     enabled: bool = True
     """
@@ -71,7 +71,7 @@ class FamilySettings(Section):
 
 
 class PlanFamilySettings(FamilySettings):
-    """A metric family with the label `launch_plan`."""
+    """A metric family whose series can be added up over launch plans."""
 
     launch_plan: bool = True
     """

@@ -356,6 +356,11 @@ class Book:
     # Levels of the live set
 
     @property
+    def shows_plan_levels(self) -> bool:
+        """Whether there are levels that tell launch plans apart."""
+        return bool(self._plan_levels)
+
+    @property
     def shows_target_levels(self) -> bool:
         """Whether there are levels that do not tell launch plans apart."""
         return bool(self._target_levels)

@@ -7,11 +7,11 @@ counted by other ones then moves to its new place, once (`Book.load`).
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
 from exporter.metrics.budget import OVERFLOW
-from exporter.metrics.catalog import LAUNCH_PLAN, Family
+from exporter.metrics.catalog import FAMILIES, LAUNCH_PLAN, Family
 from exporter.metrics.measure import Increments, SeriesKey
 from exporter.model.renaming import Renaming
 
@@ -20,6 +20,8 @@ _REMEMBERED = 20_000
 
 PLAN_PLACE = LAUNCH_PLAN.index("launch_plan")
 """Of the launch plan among the label values of every family that has it."""
+
+_WITH_PLAN = frozenset(family for family in FAMILIES if "launch_plan" in family.labels)
 
 
 class Labelling:
@@ -60,18 +62,19 @@ class Labelling:
 
     def names_plans(self, family: Family) -> bool:
         """Whether *family* tells launch plans apart."""
-        return _has_plan(family) and family not in self._unnamed
+        return family in _WITH_PLAN and family not in self._unnamed
 
     def labels(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return *labels*, which have the true name, as *family* shows them."""
-        if not _has_plan(family):
+        if family not in _WITH_PLAN:
             return labels
-        name = "" if family in self._unnamed else self.label(labels[PLAN_PLACE])
-        return _with_plan(labels, name)
+        name = labels[PLAN_PLACE]
+        shown = "" if family in self._unnamed else self.label(name)
+        return labels if shown == name else _with_plan(labels, shown)
 
     def moved(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return where a series goes that stood at *labels* by other rules."""
-        if not _has_plan(family):
+        if family not in _WITH_PLAN:
             return labels
         if family in self._unnamed:
             return _with_plan(labels, "")
@@ -100,26 +103,22 @@ def labelled(increments: Increments, labelling: Labelling) -> Increments:
     """Return *increments*, which go by true names, by the labels that they go to."""
     if labelling.is_plain:
         return increments
-    births = {key: None for _, key in _kept(increments.births, labelling)}
+    disabled, labels_of = labelling.disabled, labelling.labels
+    births: dict[SeriesKey, None] = {}
+    for family, labels in increments.births:
+        if family not in disabled:
+            births[family, labels_of(family, labels)] = None
     counts: dict[SeriesKey, int] = {}
-    for before, key in _kept(increments.counts, labelling):
-        counts[key] = counts.get(key, 0) + increments.counts[before]
+    for (family, labels), count in increments.counts.items():
+        if family not in disabled:
+            key = (family, labels_of(family, labels))
+            counts[key] = counts.get(key, 0) + count
     observations: dict[SeriesKey, list[float]] = {}
-    for before, key in _kept(increments.observations, labelling):
-        observations.setdefault(key, []).extend(increments.observations[before])
+    for (family, labels), values in increments.observations.items():
+        if family not in disabled:
+            observations.setdefault((family, labels_of(family, labels)), []).extend(values)
     launch_plans = frozenset(map(labelling.label, increments.launch_plans))
     return Increments(births, counts, observations, launch_plans)
-
-
-def _kept(keys: Iterable[SeriesKey], labelling: Labelling) -> Iterator[tuple[SeriesKey, SeriesKey]]:
-    """Yield those of *keys* whose family there is, each with the one that it becomes."""
-    for family, labels in keys:
-        if family not in labelling.disabled:
-            yield (family, labels), (family, labelling.labels(family, labels))
-
-
-def _has_plan(family: Family) -> bool:
-    return family.labels[PLAN_PLACE : PLAN_PLACE + 1] == LAUNCH_PLAN[PLAN_PLACE:]
 
 
 def _with_plan(labels: tuple[str, ...], launch_plan: str) -> tuple[str, ...]:

@@ -505,8 +505,9 @@ class Poller:
             self._touched.update(book.plans(self.target))
             self._touched.update(memory.labels())
             self._levels_shown = True
-        for label in self._touched:
-            book.set_levels(self.target, label, levels_of(memory.live_of(label)))
+        if book.shows_plan_levels:
+            for label in self._touched:
+                book.set_levels(self.target, label, levels_of(memory.live_of(label)))
         if changed and book.shows_target_levels:
             book.set_target_levels(self.target, levels_of(memory.live_rows()))
         self._touched.clear()
