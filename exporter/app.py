@@ -147,8 +147,6 @@ async def start(
             process=process,
             tracer=tracer,
             settings=settings.scrape,
-            # A question may be asked again for as long as its poll lasts; one attempt may not.
-            call_timeout=settings.scrape.poll_timeout,
         )
         scheduler = Scheduler(
             services,
