@@ -24,6 +24,7 @@ from exporter.metrics import catalog, text
 from exporter.metrics.budget import NO_LIMITS, OVERFLOW, Budget
 from exporter.metrics.catalog import Family, Kind
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.heirs import heirs_of, together
 from exporter.metrics.labelling import AS_THEY_ARE, PLAN_PLACE, Labelling
 from exporter.metrics.measure import Increments, SeriesKey
 from exporter.model.executions import Phase
@@ -185,22 +186,11 @@ class Book:
         """
         moving = labelled != self.labelling.stated
         inactive = self._load_activity(activity, moving=moving)
-        removed: list[int] = []
-        heirs: dict[SeriesKey, list[SeriesRow]] = {}
-        for row in rows:
-            self._next_id = max(self._next_id, row.id + 1)
-            family = catalog.BY_NAME.get(row.family)
-            if family is None or family in self.labelling.disabled:
-                removed.append(row.id)
-                continue
-            labels = self.labelling.moved(family, row.labels) if moving else row.labels
-            own = heirs.setdefault((family, labels), [])
-            if row.layout == self._layouts.get(family, ""):
-                own.append(row)
-            else:
-                removed.append(row.id)
+        heirs = heirs_of(rows, layouts=self._layouts, labelling=self.labelling, moving=moving)
+        self._next_id = heirs.newest_id + 1
+        removed = heirs.removed
         deltas: list[SeriesDelta] = []
-        for key, own in heirs.items():
+        for key, own in heirs.rows.items():
             if len(own) == 1 and own[0].labels == key[1]:
                 self._take_over(key, own[0], now)
             elif own:
@@ -247,8 +237,8 @@ class Book:
 
     def _merge(self, key: SeriesKey, rows: Sequence[SeriesRow], now: Micros) -> SeriesDelta:
         """Make one series of *rows*; return it as the ledger is to have it."""
-        value = _sum([row.value for row in rows])
-        shown = _sum([row.shown or row.value for row in rows])
+        value = together([row.value for row in rows])
+        shown = together([row.shown or row.value for row in rows])
         born_at = min(row.born_at for row in rows)
         series = Series(self._next_id, *key, born_at, value, shown, hold_stored=False)
         self._next_id += 1
@@ -609,12 +599,6 @@ def held_in_ledger(series: Iterable[Series]) -> list[int]:
 def _owner(labels: tuple[str, ...]) -> tuple[Target, str]:
     """Return whose series this is: a launch plan's, or by an empty name the target's."""
     return Target(*labels[:PLAN_PLACE]), "".join(labels[PLAN_PLACE : PLAN_PLACE + 1])
-
-
-def _sum(values: Sequence[Value]) -> Value:
-    """Return what one series stands at that takes over several."""
-    buckets = tuple(map(sum, zip(*(value.buckets for value in values), strict=True)))
-    return Value(sum(value.total for value in values), buckets)
 
 
 def _delta(
