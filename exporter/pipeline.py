@@ -5,7 +5,8 @@ A poll (`scrape.poll`) asks Admin and hands the rows over as a `Batch`. Here the
 against what is known:
 
 1. `track.observe` finds what happened: launched, started, finished, vanished.
-2. `metrics.measure` works out what that adds to which series.
+2. `metrics.measure` works out what that adds to which series, by the true names of launch plans;
+   `metrics.labelling` has them go to the series that are configured.
 3. Rows that only the reconcile found are noted as corrections.
 
 The `Digest` that comes out is committed to the ledger as one transaction (`ledger`), and only then
@@ -19,6 +20,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
 from exporter.metrics.measure import Increments, measure
 from exporter.model.events import Events, SteppedBack
 from exporter.model.executions import Execution, ExecutionId, Tracked
@@ -90,7 +92,7 @@ class Digest:
     stepped_back: Sequence[SteppedBack]
 
 
-def digest(known: Known, batch: Batch, now: Micros) -> Digest:
+def digest(known: Known, batch: Batch, now: Micros, labelling: Labelling = AS_THEY_ARE) -> Digest:
     """
     Turn *batch* into what is to be committed.
 
@@ -98,6 +100,7 @@ def digest(known: Known, batch: Batch, now: Micros) -> Digest:
         known: What was last committed of the batch's target.
         batch: What Admin answered.
         now: Our clock at the start of the poll.
+        labelling: Which series there are.
     """
     if batch.step is Step.PRIME:
         observed = prime(batch.rows, now)
@@ -107,7 +110,7 @@ def digest(known: Known, batch: Batch, now: Micros) -> Digest:
     return Digest(
         target=batch.target,
         rows=observed.rows,
-        increments=measure(batch.target, observed.events),
+        increments=labelled(measure(batch.target, observed.events), labelling),
         corrections=_corrections(batch, observed.events),
         stepped_back=observed.events.stepped_back,
     )

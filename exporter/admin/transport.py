@@ -174,9 +174,16 @@ class _Call:
 
     async def made(self) -> Any:
         """Make attempts until one is answered, or none is worth another."""
+        try:
+            return await self._attempt(1)
+        except AdminError as error:
+            return await self._made_after(error)
+
+    async def _made_after(self, first: AdminError) -> Any:
+        """Go on after the *first* attempt failed; most calls never pay for what retrying costs."""
         transport = self._transport
         attempts = AsyncRetrying(
-            stop=stop_after_attempt(transport.attempts) | stop_before_delay(self._question.timeout),
+            stop=stop_after_attempt(transport.attempts) | stop_before_delay(self._remaining()),
             wait=self._pause,
             retry=retry_if_exception(self._is_worth_another),
             before_sleep=self._tell,
@@ -185,6 +192,8 @@ class _Call:
         )
         async for attempt in attempts:
             with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise first
                 return await self._attempt(attempt.retry_state.attempt_number)
         raise AssertionError("tenacity ended without an answer or an error")
 

@@ -71,5 +71,7 @@ def _plain(value: object) -> object:
             return str(value)
         case tuple():
             return list(map(_plain, value))
+        case Section():
+            return _plain_section(value)
         case _:
             return value

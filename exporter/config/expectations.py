@@ -5,6 +5,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.config.values import Expected
@@ -25,7 +26,8 @@ def noted(field: FieldInfo, kind: type[_Note]) -> _Note | None:
 
 def of_item(field: FieldInfo) -> str:
     """Return what each item of the list *field* takes."""
-    base, *metadata = get_args(get_args(field.annotation)[0])
+    item = get_args(field.annotation)[0]
+    base, *metadata = get_args(item) or (item,)
     return _words(base, metadata)
 
 
@@ -47,6 +49,8 @@ def _words(kind: object, metadata: Sequence[object]) -> str:
     if get_origin(kind) is Literal:
         *others, last = (f'"{choice}"' for choice in get_args(kind))
         return f"{', '.join(others)} or {last}"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return f"a mapping of {' and '.join(kind.model_fields)}"
     if kind is bool:
         return "true or false"
     if kind is int:

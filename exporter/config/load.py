@@ -13,7 +13,7 @@ from exporter.config.environment import Supplied
 from exporter.config.problems import ConfigError, Place, Problem, dotted, found
 from exporter.config.section import Section
 from exporter.config.settings import Settings
-from exporter.config.tree import SECTIONS, SETTINGS, confidential, known
+from exporter.config.tree import SECTIONS, SETTINGS, confidential, field_at, known
 
 
 def load(path: Path, environ: Mapping[str, str], *, running: Settings | None = None) -> Settings:
@@ -153,7 +153,7 @@ class _Sources:
             case "extra_forbidden":
                 return self.at(path, f"unknown key; {advice.for_unknown(path)}", of_key=True)
             case "missing":
-                sentence = f"must be set to {expectations.of_field(SETTINGS[path])}."
+                sentence = f"must be set to {expectations.of_field(field_at(path))}."
                 return self.at(path, sentence)
             case "conflict":
                 other = (*path[:-1], facts["other"])
@@ -168,10 +168,9 @@ class _Sources:
         item = facts.get("item")
         if isinstance(item, int) and isinstance(value, list):
             path, value = (*path, item), value[item]
-        setting = _setting(path)
-        of_kind = expectations.of_field if path == setting else expectations.of_item
+        of_kind = expectations.of_item if isinstance(path[-1], int) else expectations.of_field
         advised = f"; {facts['advice']}" if facts.get("advice") else ""
-        expected = facts.get("expected") or of_kind(SETTINGS[setting])
+        expected = facts.get("expected") or of_kind(field_at(path))
         what = found(value, confidential=confidential(path))
         return self.at(path, f"expected {expected}, got {what}{advised}.")
 

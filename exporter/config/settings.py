@@ -8,14 +8,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator
 
 from exporter.config.admin import AdminSettings, AuthSettings
+from exporter.config.relabelling import FamiliesSettings, RelabelRule
 from exporter.config.section import Section
 from exporter.config.text import CollectorUrl
 from exporter.config.values import (
     Buckets,
     Duration,
+    Expected,
     LedgerPath,
     Listen,
     ListenAddress,
@@ -197,6 +199,18 @@ class MetricsSettings(Section):
     Codes are what user code raises, so there is no end of them. The first that come are kept, over
     restarts too; the rest count as `other`.
     """
+    relabel: Annotated[
+        tuple[RelabelRule, ...],
+        Strict(strict=False),
+        Expected("a list of rules, each with match and replacement"),
+    ] = ()
+    """
+    Rules that rename launch plans in labels, as Prometheus would; the first that matches counts.
+
+    Launch plans that come to share a name are counted as one: for names that change with every
+    run. See [Cardinality](cardinality.md).
+    """
+    families: FamiliesSettings = FamiliesSettings()
     first_sample_hold: Duration = timedelta(minutes=2)
     """
     How long a new counter shows 0 before it shows its count.

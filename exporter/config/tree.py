@@ -1,6 +1,7 @@
 """Every section and every setting by its path, in the order in which they are documented."""
 
 from collections.abc import Iterator
+from typing import get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -34,6 +35,34 @@ SETTINGS: dict[KeyPath, FieldInfo] = {
     path: field for path, field in _FIELDS.items() if path not in SECTIONS
 }
 """What has a value of its own: `("admin", "auth", "type")`."""
+
+
+def item_of(field: FieldInfo) -> type[Section] | None:
+    """Return the section that each item of the list *field* is; None where items are values."""
+    if get_origin(field.annotation) is not tuple:
+        return None
+    item = get_args(field.annotation)[0]
+    return item if isinstance(item, type) and issubclass(item, Section) else None
+
+
+def section_at(path: KeyPath) -> type[Section] | None:
+    """Return the section that stands at *path*, which may be an item of a list."""
+    if path in SECTIONS:
+        return SECTIONS[path]
+    match path:
+        case (*setting, int()) if tuple(setting) in SETTINGS:
+            return item_of(SETTINGS[tuple(setting)])
+        case ():
+            return Settings
+        case _:
+            return None
+
+
+def field_at(path: KeyPath) -> FieldInfo:
+    """Return the setting that *path* leads to or into, within an item of a list too."""
+    if section := section_at(path[:-1]):
+        return section.model_fields[str(path[-1])]
+    return field_at(path[:-1])
 
 
 def known(path: KeyPath) -> KeyPath:

@@ -91,6 +91,7 @@ class Commit:
         released: Series that show their true value from now on.
         removed: Series that are over.
         inactive: Launch plans whose series are over.
+        labelling: By which rules series are named from now on.
         discovery: The discovery that was just completed.
         begun: Targets that it brought in, and where they count from; None has them primed. One
             that the ledger already counts goes on instead.
@@ -104,6 +105,7 @@ class Commit:
     released: Sequence[int] = ()
     removed: Sequence[int] = ()
     inactive: Sequence[tuple[Target, str]] = ()
+    labelling: str | None = None
     discovery: Discovery | None = None
     begun: Mapping[Target, Progress | None] = field(default_factory=dict)
 

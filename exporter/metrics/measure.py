@@ -44,7 +44,7 @@ class Increments:
         observations: Values for histograms, in the family's unit.
         examples: Executions behind the additions to series that have exemplars: for a counter the
             one that ended last, for a histogram one for each observation.
-        launch_plans: Those that the events were about.
+        launch_plans: Those that the events were about; as labels have them, once labelled.
     """
 
     births: dict[SeriesKey, None] = field(default_factory=dict)

@@ -40,7 +40,8 @@ def spills(family: Family, labels: tuple[str, ...]) -> list[tuple[str, ...]]:
     named = dict(zip(family.labels, labels, strict=True))
     found = []
     for open_labels in ((family.open_label,), catalog.TARGET):
-        if set(open_labels) <= named.keys():
+        # A series of all launch plans together has no name to give up but the target's.
+        if all(map(named.get, open_labels)):
             named.update(dict.fromkeys(open_labels, OVERFLOW))
             found.append(tuple(named.values()))
     return found

@@ -56,6 +56,8 @@ header. What holds for all families:
   Prometheus keeps them with `--enable-feature=exemplar-storage`. They are in memory only: a restart
   forgets them, and a series that is held back has none.
 - **Past `metrics.series_limit`** new launch plans are counted under `{OVERFLOW}`: no count is lost.
+- **`metrics.relabel`** renames launch plans; **`metrics.families`** has a family do without them,
+  leaves it out, or limits it: see [Cardinality](cardinality.md).
 """
 
 _SECTIONS = {

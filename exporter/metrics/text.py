@@ -93,8 +93,11 @@ def bound(value: float) -> str:
 
 
 def _pairs(family: Family, labels: Sequence[str]) -> str:
+    # To Prometheus an empty label is none. Only where it stands for "all of them" is that shown.
     return ",".join(
-        f'{name}="{_escaped(value)}"' for name, value in zip(family.labels, labels, strict=True)
+        f'{name}="{_escaped(value)}"'
+        for name, value in zip(family.labels, labels, strict=True)
+        if value or name != "launch_plan"
     )
 
 

@@ -150,7 +150,7 @@ class Poller:
         return self._memory.live_count() if self._memory is not None else 0
 
     def has_live(self, launch_plan: str) -> bool:
-        """Whether *launch_plan* has live executions; taken for granted before the first poll."""
+        """Whether a launch plan of that label is live; taken for granted before the first poll."""
         return self._memory is None or any(True for _ in self._memory.live_of(launch_plan))
 
     async def poll(self) -> None:
@@ -163,8 +163,9 @@ class Poller:
             PollTimeout: There was no time left.
         """
         if self._memory is None:
+            label = self._services.book.labelling.label
             self._memory = await self._services.journal.read(
-                lambda ledger: Memory(ledger.target(self.target))
+                lambda ledger: Memory(ledger.target(self.target), label)
             )
             self._warn_of_the_future(self._memory.progress)
         began = self._services.clock.monotonic()
@@ -451,7 +452,7 @@ class Poller:
         """Digest *batch*, make it durable, take it over and show it."""
         services = self._services
         now = services.clock.now()
-        digest = pipeline.digest(memory, batch, now)
+        digest = pipeline.digest(memory, batch, now, services.book.labelling)
         posting = services.book.post(self.target, digest.increments, now)
         self._active_at = services.clock.monotonic()
         if posting.is_empty and not digest.rows and not lasting:
@@ -498,13 +499,17 @@ class Poller:
         """Show the levels of the launch plans whose part of the live set changed."""
         if memory.progress is None:
             return
+        book = self._services.book
+        changed = bool(self._touched) or not self._levels_shown
         if not self._levels_shown:
-            self._touched.update(self._services.book.plans(self.target))
-            self._touched.update(memory.launch_plans())
+            self._touched.update(book.plans(self.target))
+            self._touched.update(memory.labels())
             self._levels_shown = True
-        for launch_plan in self._touched:
-            levels = levels_of(memory.live_of(launch_plan))
-            self._services.book.set_levels(self.target, launch_plan, levels)
+        if book.shows_plan_levels:
+            for label in self._touched:
+                book.set_levels(self.target, label, levels_of(memory.live_of(label)))
+        if changed and book.shows_target_levels:
+            book.set_target_levels(self.target, levels_of(memory.live_rows()))
         self._touched.clear()
 
     @staticmethod

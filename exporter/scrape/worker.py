@@ -111,19 +111,14 @@ class Worker:
         at, began = clock.now(), clock.monotonic()
         self.busy = True
         self._poller.active_at = began
-        with self._services.tracer.start_as_current_span("poll") as span:
+        about = {"flyte.project": self.target.project, "flyte.domain": self.target.domain}
+        with self._services.tracer.start_as_current_span("poll", attributes=about) as span:
             try:
                 ended = await self._ended()
             finally:
                 self.busy = False
             if span.is_recording():
-                span.set_attributes(
-                    {
-                        "flyte.project": self.target.project,
-                        "flyte.domain": self.target.domain,
-                        "flyte.poll.outcome": ended.outcome.value,
-                    }
-                )
+                span.set_attribute("flyte.poll.outcome", ended.outcome.value)
                 if ended.outcome is not Outcome.SUCCESS:
                     span.set_status(Status(StatusCode.ERROR, ended.problem))
             self._note(ended, at, timedelta(seconds=clock.monotonic() - began))

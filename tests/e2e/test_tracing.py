@@ -32,13 +32,13 @@ def config_for(directory: Path, simulator: Simulator, **tracing: Any) -> Path:
 
 
 def _families(spans: list[Received]) -> list[tuple[Received, Received, Received]]:
-    """Return polls with a call of theirs and an attempt of that, all of them there."""
+    """Return polls with a call of theirs and an attempt of that, none cut off by the end."""
     by_id = {each.span.span_id: each for each in spans}
     found = []
     for attempt in spans:
         call = by_id.get(attempt.span.parent_span_id)
         poll = by_id.get(call.span.parent_span_id) if call else None
-        if attempt.name == _RPC and call and poll:
+        if attempt.name == _RPC and call and poll and "flyte.poll.outcome" in poll.attributes:
             found.append((poll, call, attempt))
     return found
 
