@@ -22,64 +22,57 @@ there is one set of rules, and this is merely the quick way to the same rows.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import repeat
-from typing import Any, TypeVar
+from itertools import compress, repeat
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2
 from flyteidl.service import admin_pb2_grpc
-from google.protobuf import (
-    descriptor_pb2,
-    descriptor_pool,
-    message_factory,
-    timestamp_pb2,
-)
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from exporter.admin import convert
 from exporter.admin.errors import nonsense
-from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.executions import FAILURES, Execution, ExecutionId, Mode, Phase
 from exporter.model.failures import Failure
-from exporter.model.time import SECOND, Micros
+from exporter.model.time import Micros
 
 T = TypeVar("T")
 
 _new = tuple.__new__
-_LONG = convert.LONGEST * SECOND // 2
-"""Microseconds; whether a longer duration can be is for `convert` to say."""
 
 _Fields = Mapping[str, "int | _Fields"]
 """Fields of a message by name: the type that a value is declared with, or fields of its own."""
 
 _Kind = descriptor_pb2.FieldDescriptorProto
 _TIME: _Fields = {"seconds": _Kind.TYPE_INT64, "nanos": _Kind.TYPE_INT32}
-# A message that is declared as bytes comes out whole: where being there means something of itself,
-# or where there are few that differ.
 _ROW: _Fields = {
     "id": {"name": _Kind.TYPE_STRING},
     "spec": {
+        # As bytes it comes out whole: there are few that differ.
         "launch_plan": _Kind.TYPE_BYTES,
         "metadata": {
             "mode": _Kind.TYPE_INT32,
-            "system_metadata": _Kind.TYPE_BYTES,
+            "system_metadata": {"execution_cluster": _Kind.TYPE_STRING},
         },
     },
     "closure": {
         "phase": _Kind.TYPE_INT32,
         "created_at": _TIME,
         "updated_at": _TIME,
-        "started_at": _Kind.TYPE_BYTES,
-        "duration": _Kind.TYPE_BYTES,
-        "error": _Kind.TYPE_BYTES,
+        "started_at": _TIME,
+        "duration": _TIME,
     },
 }
-_RESULT = execution_pb2.ExecutionClosure.DESCRIPTOR.oneofs_by_name["output_result"]
-_OTHERS: _Fields = {
-    "closure": {one.name: _Kind.TYPE_BYTES for one in _RESULT.fields if one.name != "error"}
-}
-"""The results that an execution may have instead of an error."""
+_RESULTS = [
+    result.name
+    for result in execution_pb2.ExecutionClosure.DESCRIPTOR.oneofs_by_name["output_result"].fields
+]
+_ERROR = "error"
+_FAILED_ROW: _Fields = {"closure": dict.fromkeys(_RESULTS, _Kind.TYPE_BYTES)}
+"""What is read besides of rows that failed; they are few, and have their error in full."""
 _MARKS: Mapping[int, Any] = {
     # From here on Python has one object for each number: a column of marks costs none.
     _Kind.TYPE_INT32: -5,
@@ -117,11 +110,6 @@ def _plan(encoded: bytes) -> str:
     return convert.launch_plan(identifier)
 
 
-def _cluster(encoded: bytes) -> str:
-    cluster: str = execution_pb2.SystemMetadata.FromString(encoded).execution_cluster
-    return cluster
-
-
 def _failure(encoded: bytes) -> Failure:
     return convert.error(core_execution_pb2.ExecutionError.FromString(encoded))
 
@@ -149,31 +137,29 @@ def _mark(message: Any) -> Any:
     return message
 
 
-def _messages() -> tuple[Any, Any, Any, Any]:
-    """Make the messages that pages, rows, times and other results are decoded into."""
+def _messages() -> tuple[Any, Any, Any]:
+    """Make the messages that pages, rows and rows that failed are decoded into."""
     file = descriptor_pb2.FileDescriptorProto(
         name="exporter/columns.proto", package="exporter.columns", syntax="proto3"
     )
     listed = execution_pb2.ExecutionList.DESCRIPTOR
     _declare("Listed", listed, {"executions": _Kind.TYPE_BYTES, "token": _Kind.TYPE_STRING}, file)
     _declare("Row", execution_pb2.Execution.DESCRIPTOR, _ROW, file)
-    _declare("Time", timestamp_pb2.Timestamp.DESCRIPTOR, _TIME, file)
-    _declare("Others", execution_pb2.Execution.DESCRIPTOR, _OTHERS, file)
+    _declare("FailedRow", execution_pb2.Execution.DESCRIPTOR, _FAILED_ROW, file)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    listed_, row, time, others = (
+    listed_, row, failed_row = (
         message_factory.GetMessageClass(pool.FindMessageTypeByName(f"exporter.columns.{name}"))
-        for name in ("Listed", "Row", "Time", "Others")
+        for name in ("Listed", "Row", "FailedRow")
     )
-    return listed_, row, time, others
+    return listed_, row, failed_row
 
 
-_Listed, _Row, _Time, _Others = _messages()
-_ROW_MARK, _TIME_MARK = (_mark(kind()).SerializeToString() for kind in (_Row, _Time))
+_Listed, _Row, _FailedRow = _messages()
+_ROW_MARK, _FAILED_MARK = (_mark(kind()).SerializeToString() for kind in (_Row, _FailedRow))
 _TEXT_MARK, _BYTES_MARK = _MARKS[_Kind.TYPE_STRING], _MARKS[_Kind.TYPE_BYTES]
 _NUMBER_MARK, _LONG_MARK = _MARKS[_Kind.TYPE_INT32], _MARKS[_Kind.TYPE_INT64]
 _PLANS = _Known(_plan, most=10_000)
-_CLUSTERS = _Known(_cluster, most=1_000)
 _FAILURES = _Known(_failure, most=1_000)
 
 
@@ -269,12 +255,9 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
         raise _Odd
     plans = _column(spec.launch_plan, _BYTES_MARK, count, b"")
     modes = _column(spec.metadata.mode, _NUMBER_MARK, count, 0)
+    clusters = spec.metadata.system_metadata.execution_cluster
     phases = _column(closure.phase, _NUMBER_MARK, count, 0)
     created = _instants(closure.created_at, count)
-    updated = _instants(closure.updated_at, count)
-    started = _column(closure.started_at, _BYTES_MARK, count, None)
-    lasted = _column(closure.duration, _BYTES_MARK, count, None)
-    systems = _column(spec.metadata.system_metadata, _BYTES_MARK, count, b"")
     return list(
         map(
             _new,
@@ -284,32 +267,36 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
                 map(convert.PHASES.get, phases, repeat(Phase.UNRECOGNIZED)),
                 map(convert.MODES.get, modes, repeat(Mode.UNRECOGNIZED)),
                 map(_PLANS.__getitem__, plans),
-                _where_set(started, _instants),
-                updated,
-                _where_set(lasted, _durations),
-                map(_CLUSTERS.__getitem__, systems),
-                _failures(_column(closure.error, _BYTES_MARK, count, None), encoded),
+                _known(_instants(closure.started_at, count)),
+                _instants(closure.updated_at, count),
+                _known(_durations(closure.duration, count)),
+                _column(clusters, _TEXT_MARK, count, ""),
+                _failures(encoded, phases),
                 strict=True,
             ),
         )
     )
 
 
-def _failures(errors: Sequence[bytes | None], encoded: Sequence[bytes]) -> Sequence[Failure | None]:
+def _failures(encoded: Sequence[bytes], phases: Sequence[int]) -> Sequence[Failure | None]:
     """
     Return why each row failed.
 
     Of an error and the other results the last that was sent counts, and columns do not know their
-    order. So whoever has an error may have nothing else; as failures are few, only their rows are
-    asked.
+    order. So whoever failed may have nothing else.
     """
-    found: list[Failure | None] = [None] * len(errors)
-    failed = [place for place, error in enumerate(errors) if error is not None]
-    others = _Others.FromString(b"".join([encoded[place] for place in failed]))
-    if others.closure.ListFields():
+    found: list[Failure | None] = [None] * len(encoded)
+    failed = list(compress(range(len(encoded)), map(FAILURES.__contains__, phases)))
+    if not failed:
+        return found
+    rows = [encoded[place] for place in failed]
+    closure = _FailedRow.FromString(_FAILED_MARK.join([b"", *rows])).closure
+    if any(len(getattr(closure, result)) != len(failed) for result in _RESULTS if result != _ERROR):
         raise _Odd
-    for place in failed:
-        found[place] = _FAILURES[errors[place] or b""]
+    errors = _column(closure.error, _BYTES_MARK, len(failed), None)
+    for place, error in zip(failed, errors, strict=True):
+        if error is not None:
+            found[place] = _FAILURES[error]
     return found
 
 
@@ -323,33 +310,28 @@ def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> Sequence[
     marked = values[:]
     if marked.count(mark) != count:
         raise _Odd
-    found, place = [unset] * count, -1
     if len(marked) == count:
-        return found
-    for value in marked:
-        if value == mark:
-            place += 1
-        elif found[place] is unset:
-            found[place] = value
-        else:
-            raise _Odd
-    return found
+        return [unset] * count
+    # Behind the mark of a row there is its value or the next mark, and behind that value a mark.
+    following = iter([*marked, mark])
+    next(following)
+    return [
+        unset if value == mark else value if next(following) == mark else _odd()
+        for value in following
+    ]
 
 
-def _where_set(
-    column: Sequence[bytes | None], read: Callable[[Any, int], list[T]]
-) -> Sequence[T | None]:
-    """Return *column* with what is set decoded and *read*, all of it at once."""
-    encoded = [value for value in column if value is not None]
-    found = read(_Time.FromString(_TIME_MARK.join([b"", *encoded])), len(encoded))
-    if len(found) == len(column):
-        return found
-    following = iter(found)
-    return [None if value is None else next(following) for value in column]
+def _odd() -> NoReturn:
+    raise _Odd
+
+
+def _known(values: list[int]) -> Sequence[int | None]:
+    """Return *values*, with None for what is 0."""
+    return [value or None for value in values] if 0 in values else values
 
 
 def _instants(times: Any, count: int) -> list[Any]:
-    """Return a column of `google.protobuf.Timestamp`."""
+    """Return a column of `google.protobuf.Timestamp` in microseconds, 0 where a row has none."""
     instants = _micros(times, count)
     if instants and not 0 <= min(instants) <= max(instants) < convert.END_OF_TIME:
         raise _Odd
@@ -359,7 +341,7 @@ def _instants(times: Any, count: int) -> list[Any]:
 def _durations(times: Any, count: int) -> list[int]:
     """Return a column of `google.protobuf.Duration`, which has the fields of a timestamp."""
     lengths = _micros(times, count)
-    if lengths and not -_LONG <= min(lengths) <= max(lengths) <= _LONG:
+    if lengths and not 0 <= min(lengths) <= max(lengths) < convert.LONGEST:
         raise _Odd
     return lengths
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from flyteidl.core import identifier_pb2
 
-from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.executions import FAILURES, Execution, ExecutionId, Mode, Phase
 from exporter.model.failures import ErrorKind, Failure
 from exporter.model.failures import failure as failure_behind
 from exporter.model.targets import Target
@@ -19,8 +19,8 @@ _TASK = identifier_pb2.TASK
 _new = tuple.__new__
 END_OF_TIME = 253_402_300_800 * SECOND
 """The year 10000, where RFC 3339 ends."""
-LONGEST = 10_000 * 366 * 24 * 3600
-"""Seconds; a protobuf duration may be a little longer than all of time."""
+LONGEST = 10_000 * 366 * 24 * 3600 * SECOND
+"""A duration may be a little longer than all of time."""
 _GENERATED = ".flytegen."
 """How flyteadmin names the workflow it makes around a single task."""
 
@@ -34,7 +34,8 @@ def execution(message: Any) -> Execution:
 
     Raises:
         ValueError: It has no name, or was created at a time that no calendar has: then nobody can
-            say which execution it is. Other times that cannot be are unknown times.
+            say which execution it is. Other times that cannot be are unknown times; so are a start
+            at the epoch and a duration of 0, with which Admin means that there is none.
     """
     closure = message.closure
     spec = message.spec
@@ -42,31 +43,28 @@ def execution(message: Any) -> Execution:
     name = message.id.name
     if not name or "\0" in name or "\0" in plan.name:
         raise ValueError(f"an execution called {name!r} of launch plan {plan.name!r}")
-    created, updated, started_at = closure.created_at, closure.updated_at, None
+    phase = PHASES.get(closure.phase, Phase.UNRECOGNIZED)
+    created, updated, started = closure.created_at, closure.updated_at, closure.started_at
     created_at = created.seconds * SECOND + created.nanos // 1000
     updated_at = updated.seconds * SECOND + updated.nanos // 1000
+    started_at = started.seconds * SECOND + started.nanos // 1000
     if not 0 <= created_at < END_OF_TIME:
         raise ValueError(f"an execution called {name!r} from a time that no calendar has")
     if not 0 <= updated_at < END_OF_TIME:
         updated_at = created_at
-    if closure.HasField("started_at"):
-        started = closure.started_at
-        started_at = started.seconds * SECOND + started.nanos // 1000
-        if not 0 <= started_at < END_OF_TIME:
-            started_at = None
     # The plain constructors of named tuples would take a tenth of a poll's time.
     return _new(
         Execution,
         (
             _new(ExecutionId, (name, created_at)),
-            PHASES.get(closure.phase, Phase.UNRECOGNIZED),
+            phase,
             MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED),
             launch_plan(plan),
-            started_at,
+            started_at if 0 < started_at < END_OF_TIME else None,
             updated_at,
-            _duration(closure.duration) if closure.HasField("duration") else None,
+            _duration(closure.duration),
             spec.metadata.system_metadata.execution_cluster,
-            failure(closure),
+            failure(closure) if phase in FAILURES else None,
         ),
     )
 
@@ -90,9 +88,8 @@ def launch_plan(identifier: Any) -> str:
 
 def _duration(duration: Any) -> int | None:
     whole, nanos = int(duration.seconds), int(duration.nanos)
-    if not -LONGEST < whole < LONGEST:
-        return None
-    return whole * SECOND + nanos // 1000
+    lasted = whole * SECOND + nanos // 1000
+    return lasted if 0 < lasted < LONGEST else None
 
 
 def targets(project: Any) -> list[Target]:

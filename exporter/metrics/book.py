@@ -23,13 +23,13 @@ from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Va
 from exporter.metrics import catalog, text
 from exporter.metrics.budget import NO_LIMITS, OVERFLOW, Budget
 from exporter.metrics.catalog import Family, Kind
-from exporter.metrics.exemplars import Exemplar, exemplar, newest
+from exporter.metrics.exemplars import Exemplar
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.heirs import heirs_of, together
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.measure import Increments, SeriesKey
 from exporter.metrics.owners import Owner, Variety, owner_of, spills
-from exporter.model.executions import Execution, Phase
+from exporter.model.executions import Phase
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, seconds
 
@@ -93,8 +93,9 @@ class Addition:
 
     series: Series
     total: float = 0.0
-    buckets: Counter[int] = field(default_factory=Counter)
-    exemplars: dict[int, Exemplar] = field(default_factory=dict)
+    buckets: Mapping[int, int] = field(default_factory=dict)
+    exemplars: tuple[tuple[int, Exemplar], ...] = ()
+    """Each with the line that it belongs to: of a histogram, the bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class Posting:
         removed: Series that are over.
         inactive: Launch plans that are over.
         diverted: Increments that overflowed, by family.
+        trace_id: Of the trace that the increments come from, if there is one.
     """
 
     additions: Sequence[Addition] = ()
@@ -133,6 +135,7 @@ class Posting:
     removed: Sequence[int] = ()
     inactive: Sequence[tuple[Target, str]] = ()
     diverted: Mapping[Family, int] = field(default_factory=dict)
+    trace_id: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -273,7 +276,7 @@ class Book:
         self._enter(key, series, now)
         self._holds.append((Micros(now + self._hold), series))
         self._show(series)
-        addition = Addition(series, value.total, Counter(dict(enumerate(value.buckets))))
+        addition = Addition(series, value.total, dict(enumerate(value.buckets)))
         return _delta(addition, self._layouts)
 
     def plans(self, target: Target) -> list[str]:
@@ -335,11 +338,19 @@ class Book:
 
     # Counting
 
-    def post(self, target: Target, increments: Increments, now: Micros) -> Posting:
+    def post(
+        self, target: Target, increments: Increments, now: Micros, *, trace_id: str | None = None
+    ) -> Posting:
         """
         Decide to which series *increments* go.
 
         Nothing is counted yet; but a series that comes to be here has its place from now on.
+
+        Args:
+            target: Whose they are.
+            increments: By the labels that they go to.
+            now: Our clock.
+            trace_id: Of the trace that they come from, for exemplars; None where it is not kept.
         """
         diverted: Counter[Family] = Counter()
         additions: dict[Series, Addition] = {}
@@ -347,21 +358,21 @@ class Book:
             series = self._resolve(key, now)
             if not series.exposed:
                 additions.setdefault(series, Addition(series))
+        exemplars = increments.exemplars
         for key, count in increments.counts.items():
             addition = self._addition(key, additions, diverted, count, now)
             addition.total += count
-            for row in increments.examples.get(key, ()):
-                _exemplify(addition, 0, row, 1)
+            addition.exemplars += tuple((0, found) for found in exemplars.get(key, ()))
         for key, values in increments.observations.items():
             addition = self._addition(key, additions, diverted, len(values), now)
             addition.total += sum(values)
             bounds = self._bounds[key[0]]
-            places = list(map(bisect_left, repeat(bounds), values))
-            addition.buckets.update(places)
-            examples = increments.examples.get(key)
-            if examples is not None:
-                for place, number in newest(places, examples).items():
-                    _exemplify(addition, place, examples[number], values[number])
+            buckets = Counter(map(bisect_left, repeat(bounds), values))
+            buckets.update(addition.buckets)
+            addition.buckets = buckets
+            addition.exemplars += tuple(
+                (bisect_left(bounds, found.value), found) for found in exemplars.get(key, ())
+            )
         self._open_named(target, increments.launch_plans, now)
         return Posting(
             list(additions.values()),
@@ -370,6 +381,7 @@ class Book:
             tuple(self._removed),
             tuple(self._inactive),
             diverted,
+            trace_id,
         )
 
     def apply(self, posting: Posting, now: Micros) -> None:
@@ -387,9 +399,10 @@ class Book:
             series, buckets = addition.series, addition.buckets
             counts = series.value.buckets
             if buckets:
-                counts = tuple(count + buckets[place] for place, count in enumerate(counts))
+                counts = tuple(count + buckets.get(place, 0) for place, count in enumerate(counts))
             series.value = Value(series.value.total + addition.total, counts)
-            _remember(series, addition.exemplars)
+            if addition.exemplars:
+                _remember(series, addition.exemplars, posting.trace_id)
             if not series.exposed:
                 self._expose(series, now)
             elif series.shown is None:
@@ -530,7 +543,10 @@ class Book:
         series = self._resolve(key, now)
         if OVERFLOW in series.labels and series.labels != key[1]:
             diverted[key[0]] += increments
-        return additions.setdefault(series, Addition(series))
+        addition = additions.get(series)
+        if addition is None:
+            addition = additions[series] = Addition(series)
+        return addition
 
     def _set_bounds(self, bounds: Mapping[Family, Sequence[float]]) -> None:
         self._bounds = bounds
@@ -708,15 +724,6 @@ def held_in_ledger(series: Iterable[Series]) -> list[int]:
     return [one.id for one in series if one.hold_stored]
 
 
-def _exemplify(addition: Addition, place: int, execution: Execution, value: float) -> None:
-    """Have *execution* be the exemplar of a line, unless there is one that ended later."""
-    other = addition.exemplars.get(place)
-    if other is None or other.at <= execution.updated_at:
-        found = exemplar(execution, value)
-        if found is not None:
-            addition.exemplars[place] = found
-
-
 def _zero(bounds: int) -> Value:
     """Return what a histogram with so many *bounds* begins at."""
     return Value(0, (0,) * (bounds + 1))
@@ -726,13 +733,16 @@ def _layouts_of(bounds: Mapping[Family, Sequence[float]]) -> dict[Family, str]:
     return {family: ",".join(map(text.bound, own)) for family, own in bounds.items()}
 
 
-def _remember(series: Series, exemplars: Mapping[int, Exemplar]) -> None:
-    """Keep of each line the exemplar that ended last."""
-    for place, found in exemplars.items():
-        series.exemplars = series.exemplars or {}
+def _remember(
+    series: Series, exemplars: Iterable[tuple[int, Exemplar]], trace_id: str | None
+) -> None:
+    """Keep of each line the exemplar that ended last: Prometheus takes no older one after it."""
+    if series.exemplars is None:
+        series.exemplars = {}
+    for place, found in exemplars:
         other = series.exemplars.get(place)
         if other is None or other.at <= found.at:
-            series.exemplars[place] = Written(found.at, text.exemplar(found))
+            series.exemplars[place] = Written(found.at, text.exemplar(found, trace_id))
 
 
 def _delta(addition: Addition, layouts: Mapping[Family, str]) -> SeriesDelta:

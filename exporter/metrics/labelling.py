@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import FAMILIES, LAUNCH_PLAN, Family
+from exporter.metrics.exemplars import Exemplar
 from exporter.metrics.measure import Increments, SeriesKey
-from exporter.model.executions import Execution
 from exporter.model.renaming import Renaming
 
 _REMEMBERED = 20_000
@@ -119,12 +119,12 @@ def labelled(increments: Increments, labelling: Labelling) -> Increments:
     for (family, labels), values in increments.observations.items():
         if family not in disabled:
             observations.setdefault((family, labels_of(family, labels)), []).extend(values)
-    examples: dict[SeriesKey, list[Execution]] = {}
-    for (family, labels), executions in increments.examples.items():
+    exemplars: dict[SeriesKey, list[Exemplar]] = {}
+    for (family, labels), found in increments.exemplars.items():
         if family not in disabled:
-            examples.setdefault((family, labels_of(family, labels)), []).extend(executions)
+            exemplars.setdefault((family, labels_of(family, labels)), []).extend(found)
     launch_plans = frozenset(map(labelling.label, increments.launch_plans))
-    return Increments(births, counts, observations, examples, launch_plans)
+    return Increments(births, counts, observations, exemplars, launch_plans)
 
 
 def _with_plan(labels: tuple[str, ...], launch_plan: str) -> tuple[str, ...]:

@@ -7,16 +7,16 @@ to its histogram. Outcomes that are not near certain (ABORTED) are born when the
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
+from exporter.metrics.exemplars import Exemplar, exemplars
 from exporter.model.events import Events
-from exporter.model.executions import FAILURES, Execution, Phase
-from exporter.model.failures import NO_ERROR, ErrorKind
+from exporter.model.executions import FAILURES, Execution, Mode, Phase
+from exporter.model.failures import NO_ERROR, ErrorKind, Failure
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 
@@ -32,6 +32,9 @@ _ENDED_AT = itemgetter(_PLACE("updated_at"))
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 _LIKELY_KINDS = (ErrorKind.USER.name, ErrorKind.SYSTEM.name)
 
+_End = tuple[str, Mode, Phase, str, Failure | None]
+"""Launch plan, mode, phase, cluster and failure: ends that agree in them count alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class Increments:
@@ -42,22 +45,22 @@ class Increments:
         births: Series that must exist from now on, if only at 0.
         counts: Additions to counters.
         observations: Values for histograms, in the family's unit.
-        examples: Executions behind the additions to series that have exemplars: for a counter the
-            one that ended last, for a histogram one for each observation.
+        exemplars: Executions behind them, a few for each series that names any: of those that count
+            alike the last to end, and in a histogram also the longest.
         launch_plans: Those that the events were about; as labels have them, once labelled.
     """
 
     births: dict[SeriesKey, None] = field(default_factory=dict)
     counts: Counter[SeriesKey] = field(default_factory=Counter)
     observations: dict[SeriesKey, list[float]] = field(default_factory=dict)
-    examples: dict[SeriesKey, list[Execution]] = field(default_factory=dict)
+    exemplars: dict[SeriesKey, list[Exemplar]] = field(default_factory=dict)
     launch_plans: frozenset[str] = frozenset()
 
 
 def measure(target: Target, events: Events) -> Increments:
     """Work out what *events* of *target* add."""
     launched = Counter(map(_HOW, events.launched))
-    ended: defaultdict[tuple[Any, ...], list[Execution]] = defaultdict(list)
+    ended: defaultdict[_End, list[Execution]] = defaultdict(list)
     for row, end in zip(events.finished, map(_END, events.finished), strict=True):
         ended[end].append(row)
     # In the order in which they came: who is the last to fit the series limit is no matter of luck.
@@ -74,33 +77,55 @@ def measure(target: Target, events: Events) -> Increments:
     if events.started:
         added.counts[catalog.EXECUTIONS_STARTED, target] = len(events.started)
         added.observations[catalog.EXECUTION_QUEUE_DURATION, target] = _queued(events.started)
-    for alike in ended.values():
-        _count_ends(target, alike, added)
+    for end, alike in ended.items():
+        _count_ends(target, end, alike, added)
+    _count_by_cluster(ended, added)
     return added
 
 
-def _count_ends(target: Target, alike: Sequence[Execution], added: Increments) -> None:
+def _count_ends(target: Target, end: _End, alike: Sequence[Execution], added: Increments) -> None:
     """Add the ends of executions that are *alike* in all that is counted."""
+    launch_plan, mode, phase, _, failure = end
+    how = (*target, launch_plan, mode.name)
     newest = max(alike, key=_ENDED_AT)
-    phase = newest.phase
-    plan = (*target, newest.launch_plan)
-    how = (*plan, newest.mode.name)
     counted: list[SeriesKey] = [(catalog.EXECUTIONS_FINISHED, (*how, phase.name))]
     if phase in FAILURES:
-        kind, code = newest.failure or NO_ERROR
+        kind, code = failure or NO_ERROR
         counted.append((catalog.EXECUTION_ERRORS, (*how, kind.name)))
-        counted.append((catalog.EXECUTION_ERROR_CODES, (*target, kind.name, code)))
-    if newest.cluster:
-        for likely in _LIKELY:
-            added.births[catalog.CLUSTER_EXECUTIONS_FINISHED, (newest.cluster, likely)] = None
-        counted.append((catalog.CLUSTER_EXECUTIONS_FINISHED, (newest.cluster, phase.name)))
+        added.counts[catalog.EXECUTION_ERROR_CODES, (*target, kind.name, code)] += len(alike)
     for key in counted:
         added.counts[key] += len(alike)
-        if key[0].exemplars:
-            others = added.examples.get(key, ())
-            added.examples[key] = [max((newest, *others), key=_ENDED_AT)]
+        added.exemplars.setdefault(key, []).extend(exemplars(newest, 1))
     if phase is Phase.SUCCEEDED:
-        _observe_durations((catalog.EXECUTION_DURATION, plan), alike, added)
+        key = (catalog.EXECUTION_DURATION, (*target, launch_plan))
+        _observe_durations(key, alike, newest, added)
+
+
+def _observe_durations(
+    key: SeriesKey, alike: Sequence[Execution], newest: Execution, added: Increments
+) -> None:
+    """Add how long those of *alike* ran of which that is known."""
+    ran = list(filter(_DURATION, alike))
+    if not ran:
+        return
+    seconds = [lasted / SECOND for lasted in map(_DURATION, ran)]
+    added.observations.setdefault(key, []).extend(seconds)
+    longest = ran[seconds.index(max(seconds))]
+    for row in filter(_DURATION, dict.fromkeys((newest, longest))):
+        found = exemplars(row, _DURATION(row) / SECOND)
+        added.exemplars.setdefault(key, []).extend(found)
+
+
+def _count_by_cluster(ended: Mapping[_End, Sequence[Execution]], added: Increments) -> None:
+    """Add the ends of executions by the cluster that they ran on, if Admin names one."""
+    counted: Counter[tuple[str, Phase]] = Counter()
+    for (_, _, phase, cluster, _), alike in ended.items():
+        counted[cluster, phase] += len(alike)
+    for (cluster, phase), count in counted.items():
+        if cluster:
+            for likely in _LIKELY:
+                added.births[catalog.CLUSTER_EXECUTIONS_FINISHED, (cluster, likely)] = None
+            added.counts[catalog.CLUSTER_EXECUTIONS_FINISHED, (cluster, phase.name)] = count
 
 
 def _births_of_target(target: Target) -> tuple[SeriesKey, ...]:
@@ -118,16 +143,6 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
     for kind in _LIKELY_KINDS:
         yield catalog.EXECUTION_ERRORS, (*target, launch_plan, mode, kind)
     yield catalog.EXECUTION_DURATION, (*target, launch_plan)
-
-
-def _observe_durations(key: SeriesKey, rows: Iterable[Execution], added: Increments) -> None:
-    """Add how long successes ran."""
-    # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
-    ran = [row for row in rows if (_DURATION(row) or 0) > 0]
-    if ran:
-        seconds = [lasted / SECOND for lasted in map(_DURATION, ran)]
-        added.observations.setdefault(key, []).extend(seconds)
-        added.examples.setdefault(key, []).extend(ran)
 
 
 def _queued(started: Iterable[Execution]) -> list[float]:

@@ -9,9 +9,11 @@ Source: prometheus.io `docs/instrumenting/exposition_formats`, and OpenMetrics 1
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import accumulate
 
 from exporter.metrics.catalog import Family
-from exporter.metrics.exemplars import LABEL, Exemplar
+from exporter.metrics.exemplars import LABEL, TRACE_LABEL, Exemplar
 from exporter.metrics.formats import Format
 from exporter.model.time import seconds
 
@@ -57,20 +59,22 @@ def histogram(
     """
     pairs = _pairs(family, labels)
     start = f'{family.name}_bucket{{{pairs},le="'
-    count = 0
-    lines = []
-    for bound, observed in zip((*bounds, "+Inf"), buckets, strict=True):
-        count += observed
-        lines.append(f'{start}{bound}"}} {count}\n')
-    lines.append(f"{family.name}_count{{{pairs}}} {count}\n")
-    lines.append(f"{family.name}_sum{{{pairs}}} {number(total)}\n")
-    return "".join(lines).encode()
+    counts = list(accumulate(buckets))
+    lines = [
+        f'{bound}"}} {count}\n' for bound, count in zip((*bounds, "+Inf"), counts, strict=True)
+    ]
+    end = (
+        f"{family.name}_count{{{pairs}}} {counts[-1]}\n"
+        f"{family.name}_sum{{{pairs}}} {number(total)}\n"
+    )
+    return f"{start}{start.join(lines)}{end}".encode()
 
 
-def exemplar(shown: Exemplar) -> bytes:
-    """Return what goes behind a sample to name an execution that it counted."""
-    pair = f'{LABEL}="{_escaped(shown.name)}"'
-    return f" # {{{pair}}} {number(shown.value)} {number(seconds(shown.at))}".encode()
+def exemplar(shown: Exemplar, trace_id: str | None = None) -> bytes:
+    """Return what goes behind a sample to name an execution that it counted, and a trace of it."""
+    traced = f',{TRACE_LABEL}="{trace_id}"' if trace_id else ""
+    pairs = f'{LABEL}="{_escaped(shown.name)}"{traced}'
+    return f" # {{{pairs}}} {number(shown.value)} {number(seconds(shown.at))}".encode()
 
 
 def with_exemplars(piece: bytes, exemplars: Mapping[int, bytes]) -> bytes:
@@ -93,12 +97,21 @@ def bound(value: float) -> str:
 
 
 def _pairs(family: Family, labels: Sequence[str]) -> str:
-    # To Prometheus an empty label is none. Only where it stands for "all of them" is that shown.
-    return ",".join(
-        f'{name}="{_escaped(value)}"'
-        for name, value in zip(family.labels, labels, strict=True)
-        if value or name != "launch_plan"
-    )
+    joined = "".join(labels)
+    if "" in labels or '"' in joined or "\\" in joined or "\n" in joined:
+        # To Prometheus an empty label is none. Only where it is "all of them", that is shown.
+        return ",".join(
+            f'{name}="{_escaped(value)}"'
+            for name, value in zip(family.labels, labels, strict=True)
+            if value or name != "launch_plan"
+        )
+    return _form(family) % tuple(labels)
+
+
+@cache
+def _form(family: Family) -> str:
+    """Return the pairs of *family* without their values; nearly all can stand there as they are."""
+    return ",".join(f'{name}="%s"' for name in family.labels)
 
 
 def _escaped(value: str) -> str:

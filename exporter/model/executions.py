@@ -91,14 +91,14 @@ class Execution(NamedTuple):
     """When the last event occurred; of a terminal row, its end. Propeller's clock."""
     duration: int | None
     """
-    Microseconds from `started_at` to the end; None while it runs, or when it never ran.
+    Microseconds from `started_at` to the end, at least 1; None while it runs, or when it never ran.
 
     No `timedelta`, because of a million rows, making and reading those would take 0.3 s more.
     """
     cluster: str = ""
     """The Kubernetes cluster that it was given to; empty where Admin names none."""
     failure: Failure | None = None
-    """Why it failed, or is about to; None where Admin has no error."""
+    """Why it failed; None where it did not, or where Admin has no error."""
 
 
 VANISHED_AFTER = 2

@@ -40,6 +40,7 @@ from exporter.scrape.frontier import Frontier
 from exporter.scrape.inquiry import Inquiry, PollTimeout
 from exporter.scrape.listing import BEGINNING, Position, Slice, slices
 from exporter.scrape.memory import Memory
+from exporter.telemetry.context import sampled_trace_id
 from exporter.telemetry.log import get_logger
 from exporter.track.executions import levels as levels_of
 
@@ -453,7 +454,9 @@ class Poller:
         services = self._services
         now = services.clock.now()
         digest = pipeline.digest(memory, batch, now, services.book.labelling)
-        posting = services.book.post(self.target, digest.increments, now)
+        posting = services.book.post(
+            self.target, digest.increments, now, trace_id=sampled_trace_id()
+        )
         self._active_at = services.clock.monotonic()
         if posting.is_empty and not digest.rows and not lasting:
             # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.

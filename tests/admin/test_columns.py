@@ -28,7 +28,7 @@ _seconds = st.sampled_from(
     [0, 1, 1_790_000_000, 253_402_300_799, 253_402_300_800, -1, 2**63 - 1, _INT64_MIN, 10**12]
 )
 _nanos = st.sampled_from([0, 1, 999, 1000, 999_999_999, 2**31 - 1, -1, -1000, _INT32_MIN])
-_numbers = st.sampled_from([0, 1, 2, 3, 4, 9, 10, 77, -1, 2**31 - 1, _INT32_MIN])
+_numbers = st.sampled_from([0, 1, 2, 3, 4, 6, 8, 9, 10, 77, -1, 2**31 - 1, _INT32_MIN])
 _texts = st.sampled_from(["b", "nightly", "é" * 70, "", "\0", "a\0"])
 
 
@@ -216,7 +216,7 @@ def test_what_a_recorded_admin_sent() -> None:
 def test_one_row_in_full() -> None:
     """Every field finds its place."""
     row = usual("a")
-    row.closure.phase, row.spec.metadata.mode = Phase.SUCCEEDED, Mode.CHILD_WORKFLOW
+    row.closure.phase, row.spec.metadata.mode = Phase.FAILED, Mode.CHILD_WORKFLOW
     row.spec.launch_plan.resource_type = 1
     row.closure.started_at.seconds, row.closure.started_at.nanos = 1_790_000_005, 1_999
     row.closure.duration.seconds, row.closure.duration.nanos = 95, 7_000
@@ -226,7 +226,7 @@ def test_one_row_in_full() -> None:
         [
             Execution(
                 ExecutionId("a", Micros(1_790_000_000 * SECOND)),
-                Phase.SUCCEEDED,
+                Phase.FAILED,
                 Mode.CHILD_WORKFLOW,
                 ".flytegen.nightly",
                 Micros(1_790_000_005 * SECOND + 1),
@@ -292,6 +292,7 @@ def test_no_value_moves_to_another_row(first: list[int], second: list[int]) -> N
 def test_the_last_of_several_results_counts(results: list[str], code: str | None) -> None:
     """An execution has one result; of more, the one that was sent last stands."""
     sent = b"".join(changed(f"closure.{result}", "b") for result in results)
+    sent += changed("closure.phase", Phase.FAILED)
     page = encoded([usual("a").SerializeToString(), usual("b").SerializeToString() + sent])
     rows = Page(columns.decode(page), subject="p/d").executions
     assert (rows, "") == by_rows(page)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.admin import convert
-from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.executions import FAILURES, Execution, ExecutionId, Mode, Phase
 from exporter.model.failures import ErrorKind, Failure
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros, rfc3339
@@ -64,6 +64,7 @@ def test_a_row_that_is_over() -> None:
 def test_a_row_that_failed() -> None:
     """With the cluster that ran it, and what is behind the error."""
     message = row()
+    message.closure.phase = core_execution.WorkflowExecution.FAILED
     message.spec.metadata.system_metadata.execution_cluster = "eu-west-1-a"
     message.closure.error.kind = core_execution.ExecutionError.USER
     message.closure.error.code = "RetriesExhausted|OOMKilled"
@@ -81,8 +82,18 @@ def test_a_row_that_failed() -> None:
 def test_an_error_without_a_code_has_a_kind(number: int, kind: ErrorKind) -> None:
     """Flyte's kinds keep their numbers, and one of tomorrow is an error like any other."""
     message = row()
+    message.closure.phase = core_execution.WorkflowExecution.TIMED_OUT
     message.closure.error.kind = number
     assert convert.execution(message).failure == Failure(kind, "none")
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase not in FAILURES])
+def test_whoever_did_not_fail_has_no_failure(phase: Phase) -> None:
+    """What is failing may end with another error; what was aborted did not end by one."""
+    message = row()
+    message.closure.phase = max(phase, Phase.UNDEFINED)
+    message.closure.error.code = "Internal"
+    assert convert.execution(message).failure is None
 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(-(2**31), 2**31 - 1))
@@ -160,12 +171,22 @@ def test_another_time_that_no_calendar_has_is_unknown(field: str, seconds: int, 
     assert getattr(execution, field) == unknown
 
 
-@pytest.mark.parametrize("seconds", [2**63 - 1, -(2**63), 10**12])
-def test_a_duration_that_no_calendar_has_is_unknown(seconds: int) -> None:
-    """Too long for any arithmetic: nobody knows how long it was."""
+@pytest.mark.parametrize(
+    ("seconds", "nanos"),
+    [(2**63 - 1, 0), (-(2**63), 0), (10**12, 0), (-1, 0), (0, -1000), (0, 999), (0, 0)],
+)
+def test_a_duration_that_cannot_be_is_unknown(seconds: int, nanos: int) -> None:
+    """Longer than time, or none at all: with 0 Admin says that the execution never ran."""
     message = row()
-    message.closure.duration.seconds = seconds
+    message.closure.duration.seconds, message.closure.duration.nanos = seconds, nanos
     assert convert.execution(message).duration is None
+
+
+def test_a_start_at_the_epoch_is_none() -> None:
+    """A time that was left empty says nothing."""
+    message = row()
+    message.closure.started_at.SetInParent()
+    assert convert.execution(message).started_at is None
 
 
 def test_a_row_without_a_name_is_nonsense() -> None:
