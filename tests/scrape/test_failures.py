@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
+
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
 from exporter.metrics.formats import Format
@@ -106,6 +109,26 @@ async def test_each_failure_is_told_by_kind_code_and_cluster(rig: Rig) -> None:
     assert exposed(rig, Format.OPENMETRICS, *families) == expected
     plain = [line.partition(" # ")[0] for line in expected]
     assert exposed(rig, Format.TEXT, *families) == plain
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+async def test_a_traced_poll_is_named_with_what_it_counted(rig: Rig, *, sampled: bool) -> None:
+    """From the execution to the calls that told us of it; a trace that is not kept leads nowhere."""
+    await rig.poll(T)
+    rig.clock.advance(30)
+    run(rig, "bug", error=_BUG)
+    flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
+    context = SpanContext(trace_id=0xABC, span_id=1, is_remote=False, trace_flags=flags)
+    with use_span(NonRecordingSpan(context)):
+        await rest(rig)
+    trace = f',trace_id="{0xABC:032x}"' if sampled else ""
+    labels = 'project="etl",domain="production",launch_plan="nightly",mode="SCHEDULED"'
+    expected = [
+        f'flyte_execution_errors_total{{{labels},error_kind="SYSTEM"}} 0',
+        f'flyte_execution_errors_total{{{labels},error_kind="USER"}} 1'
+        f' # {{execution="bug"{trace}}} 1 1790000035',
+    ]
+    assert exposed(rig, Format.OPENMETRICS, catalog.EXECUTION_ERRORS) == expected
 
 
 async def test_failures_and_errors_are_as_many(rig: Rig) -> None:
