@@ -52,10 +52,11 @@ header. What holds for all families:
   what it stood at before: otherwise `increase()` would miss what was counted meanwhile. Gauges are
   never held back.
 - **Exemplars**: in OpenMetrics, a sample of {_named()}
-  names an execution that it counted lately: `# {{execution="a6nwlt2rdlkjv9mpzq7x"}}`. Of those that a
-  poll counts together it is the last to end, and in a histogram also the longest. Where the poll is
-  [traced](tracing.md), `trace_id` names its trace. Prometheus keeps them with `--enable-feature=exemplar-storage`. They are in memory only: a restart
-  forgets them, and a series that is held back has none.
+  names an execution that it counted lately: `# {{execution="a6nwlt2rdlkjv9mpzq7x"}}`. Of those
+  that a poll counts together it is the last to end, and in a histogram also the longest. Where the
+  poll is [traced](tracing.md), `trace_id` names its trace. Prometheus keeps exemplars with
+  `--enable-feature=exemplar-storage`. They are in memory only: a restart forgets them, and a series
+  that is held back has none.
 - **Past `metrics.series_limit`** new launch plans are counted under `{OVERFLOW}`: no count is lost.
 - **`metrics.relabel`** renames launch plans; **`metrics.families`** has a family do without them,
   leaves it out, or limits it: see [Cardinality](cardinality.md).

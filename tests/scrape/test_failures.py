@@ -113,7 +113,7 @@ async def test_each_failure_is_told_by_kind_code_and_cluster(rig: Rig) -> None:
 
 @pytest.mark.parametrize("sampled", [True, False])
 async def test_a_traced_poll_is_named_with_what_it_counted(rig: Rig, *, sampled: bool) -> None:
-    """From the execution to the calls that told us of it; a trace that is not kept leads nowhere."""
+    """From the execution to the calls that told of it; a trace that is not kept leads nowhere."""
     await rig.poll(T)
     rig.clock.advance(30)
     run(rig, "bug", error=_BUG)
@@ -122,13 +122,8 @@ async def test_a_traced_poll_is_named_with_what_it_counted(rig: Rig, *, sampled:
     with use_span(NonRecordingSpan(context)):
         await rest(rig)
     trace = f',trace_id="{0xABC:032x}"' if sampled else ""
-    labels = 'project="etl",domain="production",launch_plan="nightly",mode="SCHEDULED"'
-    expected = [
-        f'flyte_execution_errors_total{{{labels},error_kind="SYSTEM"}} 0',
-        f'flyte_execution_errors_total{{{labels},error_kind="USER"}} 1'
-        f' # {{execution="bug"{trace}}} 1 1790000035',
-    ]
-    assert exposed(rig, Format.OPENMETRICS, catalog.EXECUTION_ERRORS) == expected
+    failed = exposed(rig, Format.OPENMETRICS, catalog.EXECUTION_ERRORS)[-1]
+    assert failed.endswith(f'error_kind="USER"}} 1 # {{execution="bug"{trace}}} 1 1790000035')
 
 
 async def test_failures_and_errors_are_as_many(rig: Rig) -> None:
