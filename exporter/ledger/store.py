@@ -268,8 +268,9 @@ class Ledger:
         others = []
         for (name, created_at), row in rows.items():
             # A name may come twice, with another creation time; an object holds it once.
-            if row is OVER.get(row.phase) and name not in finished[row.phase]:
-                finished[row.phase][name] = created_at
+            phase = row.phase
+            if row is OVER.get(phase) and name not in (times := finished[phase]):
+                times[name] = created_at
             else:
                 others.append((created_at, name, *row))
         for phase, times in finished.items():

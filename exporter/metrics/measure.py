@@ -9,13 +9,13 @@ to its histogram. Outcomes that are not near certain (ABORTED) are born when the
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import itemgetter, sub
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
 from exporter.metrics.exemplars import Exemplar, exemplars
 from exporter.model.events import Events
-from exporter.model.executions import FAILURES, Execution, Mode, Phase
+from exporter.model.executions import FAILURES, Execution, ExecutionId, Mode, Phase
 from exporter.model.failures import NO_ERROR, ErrorKind, Failure
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
@@ -27,6 +27,9 @@ SeriesKey = tuple[Family, tuple[str, ...]]
 _PLACE = Execution._fields.index
 _HOW = itemgetter(_PLACE("launch_plan"), _PLACE("mode"))
 _END = itemgetter(*map(_PLACE, ("launch_plan", "mode", "phase", "cluster", "failure")))
+_ID = itemgetter(_PLACE("id"))
+_CREATED_AT = itemgetter(ExecutionId._fields.index("created_at"))
+_STARTED_AT = itemgetter(_PLACE("started_at"))
 _DURATION = itemgetter(_PLACE("duration"))
 _ENDED_AT = itemgetter(_PLACE("updated_at"))
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
@@ -145,10 +148,9 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
     yield catalog.EXECUTION_DURATION, (*target, launch_plan)
 
 
-def _queued(started: Iterable[Execution]) -> list[float]:
+def _queued(started: Sequence[Execution]) -> list[float]:
     """Return the times from creation to start; two clocks may disagree, so none is below 0."""
-    # Each row is taken apart at once: to ask it for one field after the other is twice as slow.
-    return [
-        (started_at - created_at) / SECOND if started_at and started_at > created_at else 0.0
-        for (_, created_at), _, _, _, started_at, _, _, _, _ in started
-    ]
+    # Column by column: to take each row apart by itself is twice as slow.
+    created = map(_CREATED_AT, map(_ID, started))
+    waited = map(sub, map(_STARTED_AT, started), created)
+    return [micros / SECOND if micros > 0 else 0.0 for micros in waited]

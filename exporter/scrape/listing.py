@@ -11,16 +11,20 @@ instant, in order of insertion, where a new row can only come last.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from exporter.admin import query
 from exporter.admin.columns import Page
 from exporter.admin.errors import nonsense
 from exporter.admin.query import Query
-from exporter.model.executions import TERMINAL, Execution
+from exporter.model.executions import TERMINAL, Execution, ExecutionId
 from exporter.model.time import EPOCH, Micros
 
 _TURNS_TO_LEAVE = 3
+_ID = itemgetter(Execution._fields.index("id"))
+_CREATED_AT = itemgetter(ExecutionId._fields.index("created_at"))
 
 Ask = Callable[[Query, str], Awaitable[Page]]
 """Asks Admin for one page of a query, from a token on."""
@@ -102,7 +106,7 @@ def read(received: Received, *, subject: str) -> Slice:
     Raises:
         AdminError: A row is nonsense, or they are not in order.
     """
-    rows = [row for page in received.pages for row in page.executions]
+    rows = list(chain.from_iterable(page.executions for page in received.pages))
     _insist_on_order(rows, received.position, subject)
     if received.live_only:
         # Of an instant that had to be drained, all was listed.
@@ -159,6 +163,6 @@ async def _drain(ask: Ask, instant: Micros) -> list[Page]:
 
 def _insist_on_order(rows: list[Execution], position: Position, subject: str) -> None:
     # A server that ignores the sort would have us skip rows, or ask for the same ones for ever.
-    created = [position.instant, *(row.id.created_at for row in rows)]
+    created = [position.instant, *map(_CREATED_AT, map(_ID, rows))]
     if created != sorted(created):
         raise nonsense("ListExecutions", subject, "rows that are not in order of their creation")

@@ -15,14 +15,14 @@ The rules, each of which somebody's numbers once broke:
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import itemgetter
 from typing import Protocol
 
 from exporter.model.events import Events, SteppedBack, Vanished
 from exporter.model.executions import OVER, TERMINAL, Execution, ExecutionId, Phase, Tracked
 from exporter.model.time import Micros
 
-_ID = attrgetter("id")
+_ID = itemgetter(Execution._fields.index("id"))
 
 
 class Known(Protocol):

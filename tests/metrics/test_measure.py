@@ -39,7 +39,8 @@ _executions = st.builds(
     failure=st.none() | st.builds(Failure, st.sampled_from(ErrorKind), st.sampled_from("ab")),
 )
 _lists = st.lists(_executions, max_size=5)
-_events = st.builds(Events, primed=_lists, launched=_lists, started=_lists, finished=_lists)
+_started = st.lists(_executions.filter(lambda row: row.started_at is not None), max_size=5)
+_events = st.builds(Events, primed=_lists, launched=_lists, started=_started, finished=_lists)
 
 
 def counted(increments: Increments, family: Family) -> dict[tuple[str, ...], int]:
