@@ -26,11 +26,13 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
 from exporter.model.status import TargetStatus
 from exporter.pipeline import Correction
 from exporter.scrape.fleet import Fleet
+from exporter.scrape.norms import NormsOf
 from exporter.scrape.poll import STEPS, Services
 from exporter.scrape.scheduler import Scheduler
 from exporter.scrape.upkeep import Upkeep
@@ -141,6 +143,7 @@ async def start(
             admin=admin,
             journal=journal,
             book=book,
+            gauges=PlanGauges(budget=book.budget, exposition=exposition, observer=process),
             fleet=Fleet(ledger.newest_cursor()),
             clock=clock,
             process=process,
@@ -148,6 +151,9 @@ async def start(
             settings=settings.scrape,
             # A question may be asked again for as long as its poll lasts; one attempt may not.
             call_timeout=settings.scrape.poll_timeout,
+            norms=NormsOf(
+                freshness=settings.freshness, expected_duration=settings.expected_duration
+            ),
         )
         scheduler = Scheduler(
             services,

@@ -33,11 +33,13 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Correction
 from exporter.scrape.fleet import Fleet
+from exporter.scrape.norms import NormsOf
 from exporter.scrape.poll import STEPS, Poller, Services
 from exporter.scrape.upkeep import Upkeep
 from exporter.sim.api import AdminApi
@@ -171,6 +173,7 @@ class Rig:
     settings: ScrapeSettings = field(default_factory=ScrapeSettings)
     limit: int = 10_000
     hold: timedelta = HOLD
+    norms: NormsOf = field(default_factory=NormsOf)
     clock: ManualClock = field(default_factory=ManualClock)
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -225,12 +228,16 @@ class Rig:
             admin=AdminClient(transport),
             journal=journal,
             book=self.book,
+            gauges=PlanGauges(
+                budget=self.book.budget, exposition=self.exposition, observer=self.process
+            ),
             fleet=Fleet(self.ledger.newest_cursor()),
             clock=self.clock,
             process=self.process,
             tracer=NoOpTracer(),
             settings=self.settings,
             call_timeout=timedelta(seconds=15),
+            norms=self.norms,
         )
         self.upkeep = Upkeep(
             book=self.book, journal=journal, clock=self.clock, keep=lambda *_: True

@@ -5,7 +5,7 @@ from typing import Any
 
 from flyteidl.core import identifier_pb2
 
-from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.executions import GENERATED, Execution, ExecutionId, Mode, Phase
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 
@@ -19,8 +19,6 @@ END_OF_TIME = 253_402_300_800 * SECOND
 """The year 10000, where RFC 3339 ends."""
 LONGEST = 10_000 * 366 * 24 * 3600
 """Seconds; a protobuf duration may be a little longer than all of time, a timedelta may not."""
-_GENERATED = ".flytegen."
-"""How flyteadmin names the workflow it makes around a single task."""
 
 
 def execution(message: Any) -> Execution:
@@ -70,7 +68,7 @@ def execution(message: Any) -> Execution:
 def launch_plan(identifier: Any) -> str:
     """Return the name of a launch plan; for a single task's, the one that flyteadmin gives it."""
     name: str = identifier.name
-    return _GENERATED + name if identifier.resource_type == _TASK else name
+    return GENERATED + name if identifier.resource_type == _TASK else name
 
 
 def _duration(duration: Any) -> timedelta | None:

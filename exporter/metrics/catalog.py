@@ -24,6 +24,8 @@ class Source(Enum):
     """Durable totals: they survive restarts and crashes."""
     LIVE = "live set"
     """State of the executions in a non-terminal phase, as of the last poll."""
+    PLAN = "launch plan"
+    """State of launch plans: what is kept in the ledger, and what is asked of them."""
     TARGET = "target"
     """State of the scraping of one target."""
     PROCESS = "process"
@@ -110,6 +112,45 @@ EXECUTION_QUEUE_DURATION = Family(
     Source.LEDGER,
     "Time from creation to start; 0 where propeller's clock is behind Admin's.",
     TARGET,
+    unit="seconds",
+)
+PLAN_LAST_FINISHED = Family(
+    "flyte_launch_plan_last_finished_timestamp_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "When the launch plan's newest root execution that succeeded, or failed, ended.",
+    (*LAUNCH_PLAN, "phase"),
+    unit="seconds",
+)
+PLAN_LAST_DURATION = Family(
+    "flyte_launch_plan_last_duration_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "How long the launch plan's newest root execution that succeeded or failed ran.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+PLAN_CONSECUTIVE_FAILURES = Family(
+    "flyte_launch_plan_consecutive_failures",
+    Kind.GAUGE,
+    Source.PLAN,
+    "Root executions that failed since one succeeded, up to 100; an abort is no failure.",
+    LAUNCH_PLAN,
+)
+PLAN_EXPECTED_DURATION = Family(
+    "flyte_launch_plan_expected_duration_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "What 95 in 100 of the last 64 successes did not exceed, from 5 on; or as configured.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+PLAN_FRESHNESS_LIMIT = Family(
+    "flyte_launch_plan_freshness_limit_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "How old the newest success may be: as configured, or two periods of the schedule and a run.",
+    LAUNCH_PLAN,
     unit="seconds",
 )
 ADMIN_UP = Family(
@@ -217,7 +258,7 @@ POLL_ROWS = Family(
     "flyte_exporter_poll_rows_total",
     Kind.COUNTER,
     Source.PROCESS,
-    "Executions that Admin sent us, by step of the poll: new, live or reconcile.",
+    "Executions that Admin sent us, by step of the poll: new, live, reconcile or past.",
     ("step",),
 )
 RECONCILE_CORRECTIONS = Family(

@@ -64,6 +64,10 @@ class Mode(IntEnum):
     TRIGGER = 6
 
 
+GENERATED = ".flytegen."
+"""How flyteadmin begins the name of what it makes around a single task."""
+
+
 class ExecutionId(NamedTuple):
     """
     What makes an execution the same one within its target.

@@ -1,9 +1,10 @@
 """What is known of one target, in memory: the ledger's rows, and an index of the live set."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from exporter.ledger.records import TargetRecord
 from exporter.model.executions import TERMINAL, ExecutionId, Tracked
+from exporter.model.launch_plans import PlanState
 from exporter.model.progress import Progress
 
 
@@ -12,6 +13,7 @@ class Memory:
 
     def __init__(self, record: TargetRecord) -> None:
         self.progress = record.progress
+        self._plans = record.plans
         self._rows = record.rows
         self.get: Callable[[ExecutionId], Tracked | None] = record.rows.get
         """Returns what is known of one execution. The dict's own, as it is asked for every row."""
@@ -19,6 +21,11 @@ class Memory:
         for key, row in record.rows.items():
             if row.is_live:
                 self._live.setdefault(row.launch_plan, {})[key] = row
+
+    @property
+    def plans(self) -> Mapping[str, PlanState]:
+        """The states of the target's launch plans."""
+        return self._plans
 
     def live(self) -> Iterator[ExecutionId]:
         """Yield the live set."""
@@ -62,6 +69,12 @@ class Memory:
         if progress is not None:
             self._forget_before(progress)
         return touched
+
+    def remember_plans(self, changed: Mapping[str, PlanState], forgotten: Collection[str]) -> None:
+        """Take over what was committed of launch plans."""
+        self._plans.update(changed)
+        for launch_plan in forgotten:
+            self._plans.pop(launch_plan, None)
 
     def _forget_before(self, progress: Progress) -> None:
         raised = self.progress is None or progress.retained_from > self.progress.retained_from
