@@ -50,17 +50,24 @@ def execution(message: Any) -> Execution:
         started_at = started.seconds * SECOND + started.nanos // 1000
         if not 0 <= started_at < END_OF_TIME:
             started_at = None
+    mode, scheduled_at = MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED), None
+    if mode is Mode.SCHEDULED and spec.metadata.HasField("scheduled_at"):
+        scheduled = spec.metadata.scheduled_at
+        scheduled_at = scheduled.seconds * SECOND + scheduled.nanos // 1000
+        if not 0 <= scheduled_at < END_OF_TIME:
+            scheduled_at = None
     # The plain constructors of named tuples would take a tenth of a poll's time.
     return _new(
         Execution,
         (
             _new(ExecutionId, (name, created_at)),
             PHASES.get(closure.phase, Phase.UNRECOGNIZED),
-            MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED),
+            mode,
             launch_plan(plan),
             started_at,
             updated_at,
             _duration(closure.duration) if closure.HasField("duration") else None,
+            scheduled_at,
         ),
     )
 

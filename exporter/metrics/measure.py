@@ -93,7 +93,7 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
 def _durations(finished: Iterable[Execution]) -> dict[str, list[float]]:
     """Return how long the successes ran, by launch plan."""
     lasted: defaultdict[str, list[float]] = defaultdict(list)
-    for _, phase, _, launch_plan, _, _, duration in finished:
+    for _, phase, _, launch_plan, _, _, duration, _ in finished:
         # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
         if phase is Phase.SUCCEEDED and duration is not None and duration > _NOTHING:
             lasted[launch_plan].append(duration.total_seconds())
@@ -105,5 +105,5 @@ def _queued(started: Iterable[Execution]) -> list[float]:
     # Each row is taken apart at once: to ask it for one field after the other is twice as slow.
     return [
         (started_at - created_at) / SECOND if started_at and started_at > created_at else 0.0
-        for (_, created_at), _, _, _, started_at, _, _ in started
+        for (_, created_at), _, _, _, started_at, _, _, _ in started
     ]

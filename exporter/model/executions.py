@@ -93,6 +93,12 @@ class Execution(NamedTuple):
     """When the last event occurred; of a terminal row, its end. Propeller's clock."""
     duration: timedelta | None
     """From `started_at` to the end; None while it runs, or when it never ran."""
+    scheduled_at: Micros | None = None
+    """
+    The slot of the schedule that it was launched for; None where nothing scheduled launched it.
+
+    A relaunch repeats the slot of the execution that it repeats: that one alone filled it.
+    """
 
 
 VANISHED_AFTER = 2
