@@ -218,8 +218,8 @@ def test_an_unknown_key_with_an_unreadable_value_is_reported_for_both() -> None:
     error = _refusal(_MINIMAL + b"alerts: !include alerts.yaml\n")
     assert [problem.sentence for problem in error.problems] == [
         (
-            "unknown key; known keys: admin, discovery, expected_duration, freshness, ledger, log, metrics,"
-            " scrape, tracing, web."
+            "unknown key; known keys: admin, discovery, expected_duration, freshness, ledger, log,"
+            " metrics, scrape, tracing, web."
         ),
         "YAML tags (!...) are not supported; remove it, or quote text with !.",
     ]

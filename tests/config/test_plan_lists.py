@@ -34,13 +34,13 @@ expected_duration: {match: "*/*/*", limit: 1h}
             ' unit, as in "30s".'
         ),
         (
-            "config.yaml:5:12: freshness[1].match: expected a pattern PROJECT/DOMAIN/LAUNCH_PLAN, such"
-            ' as "*/production/etl.*", got "*/production".'
+            "config.yaml:5:12: freshness[1].match: expected a pattern PROJECT/DOMAIN/LAUNCH_PLAN,"
+            ' such as "*/production/etl.*", got "*/production".'
         ),
         'config.yaml:6:12: freshness[1].limit: expected a duration longer than "0s", got "0s".',
         (
-            "config.yaml:7:5: freshness[2].match: must be set to a pattern PROJECT/DOMAIN/LAUNCH_PLAN,"
-            ' such as "*/production/etl.*".'
+            "config.yaml:7:5: freshness[2].match: must be set to a pattern"
+            ' PROJECT/DOMAIN/LAUNCH_PLAN, such as "*/production/etl.*".'
         ),
         'config.yaml:8:5: freshness[2].mach: unknown key; did you mean "match"?',
         'config.yaml:9:5: freshness[3]: expected a mapping of match and limit, got "*/*/*".',
