@@ -178,7 +178,8 @@ class Rig:
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.admin = AdminApi(Store(seed=1), now=self.clock.now)
+        self.store = Store(seed=1)
+        self.admin = AdminApi(self.store, now=self.clock.now)
         self.at_await: Callable[[str], Any] = self.nothing_happens
         self.pollers: dict[Target, Poller] = {}
         self._life = ExitStack()

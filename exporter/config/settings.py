@@ -258,7 +258,7 @@ class PlanDuration(Section):
 PlanDurations = Annotated[
     tuple[PlanDuration, ...],
     Strict(strict=False),
-    Expected('a list such as [{match: "*/production/etl.*", limit: 26h}]'),
+    Expected('a list such as [{match: "*/production/etl.*", limit: 2h}]'),
 ]
 
 
