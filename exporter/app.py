@@ -151,6 +151,7 @@ async def start(
             settings=settings.scrape,
             # A question may be asked again for as long as its poll lasts; one attempt may not.
             call_timeout=settings.scrape.poll_timeout,
+            grace=settings.schedules.grace,
             norms=NormsOf(
                 freshness=settings.freshness, expected_duration=settings.expected_duration
             ),

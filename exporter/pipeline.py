@@ -24,10 +24,12 @@ from exporter.metrics.measure import Increments, measure
 from exporter.model.events import Events, SteppedBack
 from exporter.model.executions import TERMINAL, Execution, ExecutionId, Tracked
 from exporter.model.launch_plans import PlanState
+from exporter.model.schedules import Judgement, ScheduleState
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros
 from exporter.track.executions import Known, Observed, miss, observe, prime
 from exporter.track.plans import advance_all
+from exporter.track.schedules import Agenda, judge_all, note
 
 
 class Step(Enum):
@@ -69,6 +71,8 @@ class Batch:
             no list will show again were.
         absent: Live executions that Admin answered NOT_FOUND for, in a reconcile.
         plans: States of launch plans, told by rows that were too many to be kept.
+        schedules: States of their schedules, likewise.
+        agenda: Launch plans whose slots are judged with it, after all that Admin has was committed.
     """
 
     target: Target
@@ -77,6 +81,8 @@ class Batch:
     settled_before: Micros = EPOCH
     absent: Collection[ExecutionId] = ()
     plans: Mapping[str, PlanState] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
+    agenda: Agenda | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,8 @@ class Digest:
         corrections: What the reconcile put right.
         stepped_back: Executions seen unfinished after their end.
         plans: States of the launch plans that it changed.
+        schedules: How launch plans keep their schedules, where it changed that.
+        judged: What became of the slots of the launch plans on its agenda.
     """
 
     target: Target
@@ -98,13 +106,21 @@ class Digest:
     corrections: Mapping[Correction, int]
     stepped_back: Sequence[SteppedBack]
     plans: Mapping[str, PlanState] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
+    judged: Mapping[str, Judgement] = field(default_factory=dict)
 
 
 _NO_PLANS: Mapping[str, PlanState] = {}
+_NO_SCHEDULES: Mapping[str, ScheduleState] = {}
+_UNKNOWN = ScheduleState()
 
 
 def digest(
-    known: Known, batch: Batch, now: Micros, plans: Mapping[str, PlanState] = _NO_PLANS
+    known: Known,
+    batch: Batch,
+    now: Micros,
+    plans: Mapping[str, PlanState] = _NO_PLANS,
+    schedules: Mapping[str, ScheduleState] = _NO_SCHEDULES,
 ) -> Digest:
     """
     Turn *batch* into what is to be committed.
@@ -114,6 +130,7 @@ def digest(
         batch: What Admin answered.
         now: Our clock at the start of the poll.
         plans: States of the target's launch plans, likewise.
+        schedules: How they keep their schedules, likewise.
     """
     ended: Iterable[Execution]
     match batch.step:
@@ -127,13 +144,23 @@ def digest(
             observed = observe(known, batch.rows, now)
             miss(known, batch.absent, observed)
             ended = observed.events.finished
+    kept = {**schedules, **batch.schedules}
+    events = observed.events
+    launched = batch.rows if batch.step is Step.PAST else events.primed or events.launched
+    changed = {**batch.schedules, **note(kept, launched, events.finished)}
+    judged = judge_all({**kept, **changed}, batch.agenda) if batch.agenda else {}
+    for launch_plan, judgement in judged.items():
+        if judgement.state != changed.get(launch_plan, kept.get(launch_plan, _UNKNOWN)):
+            changed[launch_plan] = judgement.state
     return Digest(
         target=batch.target,
         rows=observed.rows,
-        increments=measure(batch.target, observed.events),
-        corrections=_corrections(batch, observed.events),
-        stepped_back=observed.events.stepped_back,
+        increments=measure(batch.target, events, judged),
+        corrections=_corrections(batch, events),
+        stepped_back=events.stepped_back,
         plans={**batch.plans, **advance_all({**plans, **batch.plans}, ended)},
+        schedules=changed,
+        judged=judged,
     )
 
 

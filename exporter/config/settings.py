@@ -36,6 +36,7 @@ __all__ = [
     "LogSettings",
     "MetricsSettings",
     "PlanDuration",
+    "SchedulesSettings",
     "ScrapeSettings",
     "Settings",
     "TracingSettings",
@@ -262,12 +263,25 @@ PlanDurations = Annotated[
 ]
 
 
+class SchedulesSettings(Section):
+    """How the schedules of launch plans are watched."""
+
+    grace: PositiveDuration = timedelta(minutes=2)
+    """
+    How long after a slot of its schedule a launch plan may still be seen to run in time.
+
+    Flyte's scheduler is punctual to some milliseconds, but rows may appear late: the same time as
+    `scrape.overlap` by default, and no less than 30 s is advised.
+    """
+
+
 class Settings(Section):
     """The whole configuration."""
 
     admin: AdminSettings
     discovery: DiscoverySettings = DiscoverySettings()
     scrape: ScrapeSettings = ScrapeSettings()
+    schedules: SchedulesSettings = SchedulesSettings()
     metrics: MetricsSettings = MetricsSettings()
     ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()

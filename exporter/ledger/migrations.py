@@ -15,6 +15,16 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (project, domain, launch_plan)
     ) WITHOUT ROWID;
     """,
+    # How launch plans keep their schedules.
+    """
+    CREATE TABLE schedule (
+        project     TEXT NOT NULL,
+        domain      TEXT NOT NULL,
+        launch_plan TEXT NOT NULL,
+        state       TEXT NOT NULL,
+        PRIMARY KEY (project, domain, launch_plan)
+    ) WITHOUT ROWID;
+    """,
 )
 """The first makes version 2 out of version 1. What was released is never changed."""
 

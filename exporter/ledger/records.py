@@ -7,6 +7,7 @@ from typing import NamedTuple
 from exporter.model.executions import ExecutionId, Tracked
 from exporter.model.launch_plans import PlanState
 from exporter.model.progress import Progress
+from exporter.model.schedules import ScheduleState
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 
@@ -88,6 +89,7 @@ class Commit:
         progress: How far the target has come. Where it raises `retained_from`, finished executions
             created before are forgotten in the same transaction.
         plans: What is now known of these launch plans of the target.
+        schedules: How these launch plans of the target keep their schedules.
         forgotten: Launch plans of the target of which nothing is known any more.
         deltas: Additions to series.
         activity: What happened when.
@@ -103,6 +105,7 @@ class Commit:
     rows: Mapping[ExecutionId, Tracked] = field(default_factory=dict)
     progress: Progress | None = None
     plans: Mapping[str, PlanState] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
     forgotten: Sequence[str] = ()
     deltas: Sequence[SeriesDelta] = ()
     activity: Sequence[Activity] = ()
@@ -119,3 +122,4 @@ class TargetRecord(NamedTuple):
     progress: Progress | None
     rows: dict[ExecutionId, Tracked]
     plans: dict[str, PlanState]
+    schedules: dict[str, ScheduleState]

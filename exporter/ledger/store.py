@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from exporter.ledger import plans
+from exporter.ledger import plans, schedules
 from exporter.ledger.errors import explained
 from exporter.ledger.records import (
     Activity,
@@ -84,6 +84,16 @@ INSERT INTO plan (project, domain, launch_plan, state)
 SELECT :project, :domain, value ->> 0, value -> 1 FROM json_each(:rows) WHERE TRUE
 ON CONFLICT DO UPDATE SET state = excluded.state
 """
+_UPSERT_SCHEDULES = """
+INSERT INTO schedule (project, domain, launch_plan, state)
+SELECT :project, :domain, value ->> 0, value -> 1 FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET state = excluded.state
+"""
+# What was there a long time ago is over; but a yearly report may well be scheduled.
+_FORGET_SCHEDULE = """
+DELETE FROM schedule
+WHERE project = ? AND domain = ? AND launch_plan = ? AND state ->> 'schedule' = ''
+"""
 _FORGET_PLANS = """
 DELETE FROM plan
 WHERE project = :project AND domain = :domain
@@ -141,7 +151,14 @@ class Ledger:
                     "SELECT launch_plan, state FROM plan WHERE project = ? AND domain = ?", target
                 )
             }
-        return TargetRecord(Progress(*map(Micros, row)) if row else None, rows, states)
+            kept = {
+                launch_plan: schedules.read(json.loads(state))
+                for launch_plan, state in self._connection.execute(
+                    "SELECT launch_plan, state FROM schedule WHERE project = ? AND domain = ?",
+                    target,
+                )
+            }
+        return TargetRecord(Progress(*map(Micros, row)) if row else None, rows, states, kept)
 
     def series(self) -> list[SeriesRow]:
         """Read every series."""
@@ -232,6 +249,7 @@ class Ledger:
                 "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
                 (*target, launch_plan),
             )
+            self._connection.execute(_FORGET_SCHEDULE, (*target, launch_plan))
             if not launch_plan and commit.target is None:
                 # Nothing was heard of the whole target for so long: it begins anew if it returns.
                 # Where the commit is a poll's, it has returned.
@@ -244,7 +262,7 @@ class Ledger:
                 (*target, *progress),
             )
             return
-        for table in ("target", "execution", "plan"):
+        for table in ("target", "execution", "plan", "schedule"):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE project = ? AND domain = ?",  # noqa: S608  # ours
                 target,
@@ -259,6 +277,9 @@ class Ledger:
         if commit.plans:
             states = [(plan, plans.written(state)) for plan, state in commit.plans.items()]
             self._connection.execute(_UPSERT_PLANS, {**named, "rows": json.dumps(states)})
+        if commit.schedules:
+            kept = [(plan, schedules.written(state)) for plan, state in commit.schedules.items()]
+            self._connection.execute(_UPSERT_SCHEDULES, {**named, "rows": json.dumps(kept)})
         if commit.forgotten:
             names = json.dumps(list(commit.forgotten))
             self._connection.execute(_FORGET_PLANS, {**named, "names": names})

@@ -114,7 +114,8 @@ class Book:
     The series.
 
     Args:
-        bounds: Upper bounds of each histogram family of the ledger, in its unit.
+        bounds: Upper bounds of each histogram family of the ledger that has none of its own, in
+            its unit.
         limit: `metrics.series_limit`.
         hold: `metrics.first_sample_hold`.
         exposition: Where the series are shown.
@@ -131,8 +132,9 @@ class Book:
         observer: BookObserver,
     ) -> None:
         self.budget = Budget(limit)
-        self._bounds = bounds
-        self._edges = {family: [text.bound(b) for b in own] for family, own in bounds.items()}
+        fixed = {family: family.buckets for family in catalog.FAMILIES if family.buckets}
+        self._bounds: Mapping[Family, Sequence[float]] = {**fixed, **bounds}
+        self._edges = {f: [text.bound(bound) for bound in own] for f, own in self._bounds.items()}
         self._layouts = {family: ",".join(edges) for family, edges in self._edges.items()}
         self._hold = micros(hold)
         self._exposition = exposition

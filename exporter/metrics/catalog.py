@@ -26,6 +26,8 @@ class Source(Enum):
     """State of the executions in a non-terminal phase, as of the last poll."""
     PLAN = "launch plan"
     """State of launch plans: what is kept in the ledger, and what is asked of them."""
+    SCHEDULE = "schedule"
+    """State of the schedules of active launch plans, as of their target's last successful poll."""
     TARGET = "target"
     """State of the scraping of one target."""
     PROCESS = "process"
@@ -58,6 +60,9 @@ class Family:
         """The family's name in OpenMetrics, which sets a counter's `_total` aside."""
         return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
 
+
+LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE)
+"""Where what counts against `metrics.series_limit` comes from."""
 
 TARGET = ("project", "domain")
 LAUNCH_PLAN = (*TARGET, "launch_plan")
@@ -150,6 +155,53 @@ PLAN_FRESHNESS_LIMIT = Family(
     Kind.GAUGE,
     Source.PLAN,
     "How old the newest success may be: as configured, or two periods of the schedule and a run.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+SCHEDULE_MISSED = Family(
+    "flyte_launch_plan_schedule_missed_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Slots of the schedule for which nothing ran, by when a later one had run or a day was over.",
+    LAUNCH_PLAN,
+)
+SCHEDULE_SKIPPED = Family(
+    "flyte_launch_plan_schedule_skipped_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Slots for which nothing ran because others did and the concurrency policy is to skip.",
+    LAUNCH_PLAN,
+)
+SCHEDULE_DELAY = Family(
+    "flyte_execution_schedule_delay_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from the slot of a schedule to the creation of its execution; long after a catch-up.",
+    TARGET,
+    unit="seconds",
+    buckets=(1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0),
+)
+SCHEDULE_LAST_DUE = Family(
+    "flyte_launch_plan_schedule_last_due_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The newest slot older than the poll by schedules.grace that should have run; none skipped.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+SCHEDULE_NEXT_DUE = Family(
+    "flyte_launch_plan_schedule_next_due_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The next slot of the schedule.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+SCHEDULE_LAST_RUN = Family(
+    "flyte_launch_plan_schedule_last_run_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The newest slot of the schedule for which an execution was launched.",
     LAUNCH_PLAN,
     unit="seconds",
 )

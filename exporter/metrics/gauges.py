@@ -14,6 +14,7 @@ from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.model.executions import Phase
 from exporter.model.launch_plans import Standing
+from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
 from exporter.model.time import seconds
 
@@ -28,6 +29,13 @@ STANDING = (
     catalog.PLAN_FRESHNESS_LIMIT,
 )
 """The families that show how a launch plan stands."""
+
+SCHEDULE = (
+    catalog.SCHEDULE_LAST_DUE,
+    catalog.SCHEDULE_NEXT_DUE,
+    catalog.SCHEDULE_LAST_RUN,
+)
+"""The families that show how a launch plan keeps its schedule."""
 
 
 class PlanGauges:
@@ -97,4 +105,14 @@ def rows_of(standing: Standing) -> Mapping[Family, Rows]:
             family: [] if length is None else [((), length.total_seconds())]
             for family, length in lengths
         },
+    }
+
+
+def rows_of_schedule(judgement: Judgement) -> Mapping[Family, Rows]:
+    """Return what each family of `SCHEDULE` shows; nothing, where there is no schedule any more."""
+    state = judgement.state
+    instants = (judgement.last_due, judgement.next_due, state.last_run if state.schedule else None)
+    return {
+        family: [] if at is None else [((), seconds(at))]
+        for family, at in zip(SCHEDULE, instants, strict=True)
     }

@@ -7,7 +7,7 @@ to its histogram. Outcomes that are not near certain (ABORTED) are born when the
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from operator import itemgetter
@@ -16,6 +16,7 @@ from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
 from exporter.model.events import Events
 from exporter.model.executions import Execution, Phase
+from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 
@@ -48,8 +49,13 @@ class Increments:
     launch_plans: frozenset[str] = frozenset()
 
 
-def measure(target: Target, events: Events) -> Increments:
-    """Work out what *events* of *target* add."""
+_NO_JUDGEMENTS: Mapping[str, Judgement] = {}
+
+
+def measure(
+    target: Target, events: Events, judged: Mapping[str, Judgement] = _NO_JUDGEMENTS
+) -> Increments:
+    """Work out what *events* of *target* add, and what was *judged* of its schedules."""
     launched = Counter(map(_HOW, events.launched))
     finished = Counter(map(_HOW_AND_END, events.finished))
     births: dict[SeriesKey, None] = dict.fromkeys(_births_of_target(target))
@@ -69,6 +75,13 @@ def measure(target: Target, events: Events) -> Increments:
         observations[catalog.EXECUTION_QUEUE_DURATION, target] = _queued(events.started)
     for launch_plan, seconds in _durations(events.finished).items():
         observations[catalog.EXECUTION_DURATION, (*target, launch_plan)] = seconds
+    delays = _delayed(events.launched)
+    if delays:
+        observations[catalog.SCHEDULE_DELAY, target] = delays
+    if judged:
+        verdicts = _verdicts(target, judged)
+        births.update(dict.fromkeys([(catalog.SCHEDULE_DELAY, target), *verdicts]))
+        counts.update((series, count) for series, count in verdicts.items() if count)
     plans = {launch_plan for launch_plan, _ in launched}
     plans.update(launch_plan for launch_plan, _, _ in finished)
     plans.update(row.launch_plan for row in events.primed)
@@ -88,6 +101,26 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
     for phase in _LIKELY:
         yield catalog.EXECUTIONS_FINISHED, (*target, launch_plan, mode, phase)
     yield catalog.EXECUTION_DURATION, (*target, launch_plan)
+
+
+def _verdicts(target: Target, judged: Mapping[str, Judgement]) -> dict[SeriesKey, int]:
+    """Return what is to be added to the counters of slots, 0 included."""
+    found: dict[SeriesKey, int] = {}
+    for launch_plan, judgement in judged.items():
+        if judgement.state.schedule:
+            labels = (*target, launch_plan)
+            found[catalog.SCHEDULE_MISSED, labels] = judgement.missed
+            found[catalog.SCHEDULE_SKIPPED, labels] = judgement.skipped
+    return found
+
+
+def _delayed(launched: Iterable[Execution]) -> list[float]:
+    """Return how long after their slots the scheduler launched executions."""
+    return [
+        max(0, created_at - scheduled_at) / SECOND
+        for (_, created_at), _, _, _, _, _, _, scheduled_at in launched
+        if scheduled_at is not None
+    ]
 
 
 def _durations(finished: Iterable[Execution]) -> dict[str, list[float]]:

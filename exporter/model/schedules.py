@@ -85,3 +85,20 @@ class ScheduleState(NamedTuple):
     """Runs for, or launched after, slots not judged yet."""
     busy: tuple[Span, ...] = ()
     """Executions, over by now, that were there later than the newest verdict."""
+
+
+class Judgement(NamedTuple):
+    """What became of a launch plan's slots when its schedule was looked at."""
+
+    state: ScheduleState
+    """What is known now."""
+    missed: int = 0
+    """Slots found to be missed."""
+    skipped: int = 0
+    """Slots found to be skipped."""
+    last_due: Micros | None = None
+    """The newest slot, overdue by the grace time, that nothing excuses."""
+    next_due: Micros | None = None
+    """The next slot."""
+    again_at: Micros | None = None
+    """When time alone will have changed any of this; None when it never will."""

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from exporter.model.executions import TERMINAL, Execution, ExecutionId
 from exporter.model.launch_plans import PlanState
+from exporter.model.schedules import ScheduleState
 from exporter.model.time import Micros
 from exporter.track.plans import advance_all
+from exporter.track.schedules import note
 
 
 class Lookback:
@@ -19,11 +21,13 @@ class Lookback:
 
     Attributes:
         plans: How the launch plans stand after what ended before.
+        schedules: For which slots they had run until then.
     """
 
     def __init__(self, before: Micros) -> None:
         """Begin; executions created from *before* on are in later lists."""
         self.plans: dict[str, PlanState] = {}
+        self.schedules: dict[str, ScheduleState] = {}
         self._before = before
         self._owed: set[ExecutionId] = set()
         self._told: set[ExecutionId] = set()
@@ -45,4 +49,5 @@ class Lookback:
         new = [row for key, row in over.items() if key not in self._told]
         self._told = set(over)
         self.plans |= advance_all(self.plans, new)
+        self.schedules |= note(self.schedules, new)
         return kept

@@ -12,7 +12,7 @@ poll's time still gets shorter with every poll; and of a slice that was cut off,
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,15 +25,17 @@ from exporter import pipeline
 from exporter.admin import query
 from exporter.admin.client import AdminClient
 from exporter.admin.errors import AdminError, RowTooLarge
-from exporter.config.settings import ScrapeSettings
+from exporter.config.settings import SchedulesSettings, ScrapeSettings
 from exporter.ledger.journal import Journal
 from exporter.ledger.records import Commit
 from exporter.metrics.book import Book, Posting
-from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
+from exporter.metrics.budget import OVERFLOW
+from exporter.metrics.gauges import STANDING, PlanGauges, rows_of, rows_of_schedule
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
 from exporter.model.executions import Execution, ExecutionId
 from exporter.model.progress import Progress
+from exporter.model.schedules import Timetable
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
@@ -44,9 +46,11 @@ from exporter.scrape.listing import BEGINNING, Position, Slice, slices
 from exporter.scrape.lookback import Lookback
 from exporter.scrape.memory import Memory
 from exporter.scrape.norms import NormsOf
+from exporter.scrape.timetables import Timetables
 from exporter.telemetry.log import get_logger
 from exporter.track.executions import levels as levels_of
 from exporter.track.plans import is_kept, is_shown, standing
+from exporter.track.schedules import Agenda
 
 STEPS = ("new", "live", "reconcile", "past")
 """Where rows come from, as `flyte_exporter_poll_rows_total` tells them apart."""
@@ -69,6 +73,9 @@ _TRIES = 3
 _PLANS_AT_ONCE = 200
 """Launch plans whose gauges are rendered in one go: some 10 ms."""
 
+_SCHEDULES_AT_ONCE = 50
+"""Launch plans whose schedules are looked at in one go: some 20 ms."""
+
 _ID = attrgetter("id")
 
 log = get_logger(__name__)
@@ -89,6 +96,7 @@ class Services:
     settings: ScrapeSettings
     call_timeout: timedelta
     norms: NormsOf = field(default_factory=NormsOf)
+    grace: timedelta = SchedulesSettings().grace
 
 
 @dataclass(slots=True)
@@ -155,6 +163,9 @@ class Poller:
         self._stood: set[str] = set()
         self._unknown: dict[str, int] = {}
         self._asked_past: set[str] = set()
+        self._timetables = Timetables()
+        self._revised: Memory | None = None
+        self._told_timetables = False
 
     @property
     def active_at(self) -> float:
@@ -182,6 +193,11 @@ class Poller:
     def show_plan(self, launch_plan: str) -> None:
         """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
         self._stood.add(launch_plan)
+
+    def set_timetables(self, timetables: Mapping[str, Timetable]) -> None:
+        """Have the next polls watch these: the active launch plans that have a schedule."""
+        self._timetables.replace(timetables)
+        self._told_timetables = True
 
     async def poll(self) -> None:
         """
@@ -262,7 +278,13 @@ class Poller:
                 rows += part.rows
         cursor = progress.cursor
         progress = Progress(cursor, cursor, self._bound(cursor, reach))
-        batch = Batch(target=self.target, rows=rows, step=Step.PRIME, plans=past.plans)
+        batch = Batch(
+            target=self.target,
+            rows=rows,
+            step=Step.PRIME,
+            plans=past.plans,
+            schedules=past.schedules,
+        )
         await self._commit(memory, batch, progress, lasting=True)
         log.info("target primed", target=str(self.target), rows=len(rows), live=self.live)
         self._swept = True
@@ -293,6 +315,8 @@ class Poller:
         await self._commit(memory, batch, new.progress)
         if reconciling:
             await self._reconcile(memory)
+        if problem is None:
+            await self._judge(memory, now)
         await self._ask_for_the_past(memory)
         problem = problem or next(iter(self._too_large.values()), None)
         if problem is not None:
@@ -306,7 +330,7 @@ class Poller:
         off, by an error or for lack of time, is gone on with by the next poll.
         """
         new = _New(progress)
-        writing: asyncio.Future[None] | None = None
+        writing: asyncio.Future[Digest] | None = None
         frontier, self._frontier = self._begin(progress), None
         try:
             try:
@@ -508,26 +532,52 @@ class Poller:
             batch = Batch(target=self.target, rows=rows, step=Step.PAST, settled_before=settled)
             await self._commit(memory, batch, progress)
 
+    async def _judge(self, memory: Memory, at: Micros) -> None:
+        """Look at the schedules that time or a run has moved on; *at* is when the poll began."""
+        progress = memory.progress
+        if progress is None or not self._told_timetables:
+            return
+        if self._revised is not memory:
+            scheduled = (plan for plan, state in memory.schedules.items() if state.schedule)
+            self._timetables.revise(scheduled)
+            self._revised = memory
+        while timetables := self._timetables.due(at, _SCHEDULES_AT_ONCE):
+            agenda = Agenda(
+                timetables=timetables,
+                live={launch_plan: memory.live_ids(launch_plan) for launch_plan in timetables},
+                at=at,
+                grace=self._services.grace,
+            )
+            batch = Batch(target=self.target, rows=(), agenda=agenda)
+            judged = (await self._commit(memory, batch, progress)).judged
+            self._timetables.looked_at(judged)
+            for launch_plan, judgement in judged.items():
+                for family, rows in rows_of_schedule(judgement).items():
+                    self._services.gauges.show(self.target, launch_plan, family, rows)
+            await asyncio.sleep(0)
+
     # Making it true
 
     async def _commit(
         self, memory: Memory, batch: Batch, progress: Progress, *, lasting: bool = False
-    ) -> None:
+    ) -> Digest:
         """Digest *batch*, make it durable, take it over and show it."""
         services = self._services
         now = services.clock.now()
-        digest = pipeline.digest(memory, batch, now, memory.plans)
+        digest = pipeline.digest(memory, batch, now, memory.plans, memory.schedules)
         posting = services.book.post(self.target, digest.increments, now)
         self._active_at = services.clock.monotonic()
-        if posting.is_empty and not digest.rows and not digest.plans and not lasting:
+        states = digest.plans or digest.schedules
+        if posting.is_empty and not digest.rows and not states and not lasting:
             # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.
             memory.remember({}, progress)
-            return
+            return digest
         commit = Commit(
             target=self.target,
             rows=digest.rows,
             progress=progress,
             plans=digest.plans,
+            schedules=digest.schedules,
             forgotten=self._outdated(memory, digest, now) if lasting else (),
             deltas=posting.deltas,
             activity=posting.activity,
@@ -537,13 +587,16 @@ class Poller:
         await services.journal.commit(
             commit, then=partial(self._committed, memory, digest, posting, commit)
         )
+        return digest
 
     def _committed(self, memory: Memory, digest: Digest, posting: Posting, commit: Commit) -> None:
         services = self._services
         services.book.apply(posting, services.clock.now())
         touched = memory.remember(digest.rows, commit.progress)
         memory.remember_plans(commit.plans, commit.forgotten)
+        memory.remember_schedules(commit.schedules)
         self._stood.update(commit.plans, commit.forgotten)
+        self._timetables.touch(commit.schedules)
         for correction, executions in digest.corrections.items():
             services.process.corrected(reason=correction.value, executions=executions)
             log.warning(
@@ -560,6 +613,9 @@ class Poller:
                 example=digest.stepped_back[0].execution.id.name,
             )
         self._touched.update(touched, digest.increments.launch_plans)
+        # A schedule alone gives birth to series, too.
+        mine = (row.launch_plan for row in posting.activity if row.target == self.target)
+        self._touched.update(plan for plan in mine if plan not in {"", OVERFLOW})
 
     def _show_levels(self, memory: Memory) -> None:
         """Show the levels of the launch plans whose part of the live set changed."""

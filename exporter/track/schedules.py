@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple
 
 from exporter.model.executions import Execution, ExecutionId
 from exporter.model.schedules import (
+    Judgement,
     Rate,
     Schedule,
     ScheduledRun,
@@ -74,27 +74,6 @@ class Agenda:
     live: Mapping[str, Collection[ExecutionId]]
     at: Micros
     grace: timedelta
-
-
-class Judgement(NamedTuple):
-    """
-    What became of a launch plan's slots.
-
-    Attributes:
-        state: What is known now.
-        missed: Slots found to be missed.
-        skipped: Slots found to be skipped.
-        last_due: The newest slot, overdue by the grace time, that nothing excuses.
-        next_due: The next slot.
-        again_at: When time alone will have changed any of this.
-    """
-
-    state: ScheduleState
-    missed: int = 0
-    skipped: int = 0
-    last_due: Micros | None = None
-    next_due: Micros | None = None
-    again_at: Micros | None = None
 
 
 def note(

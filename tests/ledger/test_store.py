@@ -132,7 +132,7 @@ def test_rows_come_back_as_they_were(
 ) -> None:
     """Every word and every microsecond of what is known survives the process."""
     with _reread(Commit(target=target, rows=rows, progress=progress)) as ledger:
-        assert ledger.target(target) == TargetRecord(progress, dict(rows), {})
+        assert ledger.target(target) == TargetRecord(progress, dict(rows), {}, {})
 
 
 @settings(max_examples=25, deadline=None)
@@ -175,8 +175,8 @@ def test_the_last_discovery_comes_back(
 def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     """Nothing is known of any target, and no discovery was completed."""
     assert everything(ledger) == (
-        TargetRecord(None, {}, {}),
-        TargetRecord(None, {}, {}),
+        TargetRecord(None, {}, {}, {}),
+        TargetRecord(None, {}, {}, {}),
         [],
         [],
         None,
@@ -241,8 +241,8 @@ def test_a_bug_in_the_middle_changes_nothing(ledger: Ledger) -> None:
     with pytest.raises(OverflowError):
         ledger.commit([_full_commit(1), Commit(target=TARGET, progress=beyond)])
     assert everything(ledger) == (
-        TargetRecord(None, {}, {}),
-        TargetRecord(None, {}, {}),
+        TargetRecord(None, {}, {}, {}),
+        TargetRecord(None, {}, {}, {}),
         [],
         [],
         None,
@@ -278,7 +278,7 @@ def test_rows_that_come_with_a_raised_bound_are_forgotten_with_it(ledger: Ledger
     old = ExecutionId("a", after(-1))
     progress = Progress(NOON, NOON, retained_from=NOON)
     ledger.commit([Commit(target=TARGET, rows={old: OVER[Phase.FAILED]}, progress=progress)])
-    assert ledger.target(TARGET) == TargetRecord(progress, {}, {})
+    assert ledger.target(TARGET) == TargetRecord(progress, {}, {}, {})
 
 
 def test_a_released_series_is_held_no_more(ledger: Ledger) -> None:
@@ -321,7 +321,7 @@ def test_a_target_of_which_nothing_was_heard_begins_anew(ledger: Ledger) -> None
     """With its last activity goes all that was known of it; another target keeps all."""
     ledger.commit([_full_commit(1), Commit(activity=[Activity(TARGET, "", NOON)])])
     ledger.commit([Commit(inactive=[(TARGET, "")])])
-    assert ledger.target(TARGET) == TargetRecord(None, {}, {})
+    assert ledger.target(TARGET) == TargetRecord(None, {}, {}, {})
     assert ledger.target(_OTHER).progress is not None
     assert [row.launch_plan for row in ledger.activity()] == ["nightly"]
 
@@ -358,7 +358,7 @@ def test_a_target_that_is_to_be_primed_begins_anew(ledger: Ledger) -> None:
     """Nothing that was known of it stays; another target keeps all."""
     ledger.commit([_full_commit(1), Commit(begun={_OTHER: Progress(NOON, NOON, NOON)})])
     ledger.commit([Commit(begun={TARGET: None})])
-    assert ledger.target(TARGET) == TargetRecord(None, {}, {})
+    assert ledger.target(TARGET) == TargetRecord(None, {}, {}, {})
     assert ledger.target(_OTHER).progress is not None
 
 

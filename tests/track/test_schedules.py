@@ -10,9 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
-from exporter.model.schedules import Cron, Rate, Schedule, ScheduleState, Timetable
+from exporter.model.schedules import (
+    Cron,
+    Judgement,
+    Rate,
+    Schedule,
+    ScheduleState,
+    Timetable,
+)
 from exporter.model.time import SECOND, Micros, from_datetime, micros
-from exporter.track.schedules import Agenda, Judgement, judge_all, longest_period, note
+from exporter.track.schedules import Agenda, judge_all, longest_period, note
 
 PLAN = "etl.nightly"
 GRACE = timedelta(minutes=2)
