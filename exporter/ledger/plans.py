@@ -6,6 +6,8 @@ from typing import Any
 from exporter.model.launch_plans import PlanState, Run
 from exporter.model.time import Micros, micros
 
+_MICROSECOND = timedelta(microseconds=1)
+
 
 def written(state: PlanState) -> dict[str, Any]:
     """Return *state* as JSON has it."""
@@ -13,9 +15,9 @@ def written(state: PlanState) -> dict[str, Any]:
         "ended_at": state.ended_at,
         "succeeded_at": state.succeeded_at,
         "failed_at": state.failed_at,
-        "newest": state.newest and _run(state.newest),
+        "newest": state.newest and (state.newest.ended_at, micros(state.newest.lasted)),
         "failures": state.failures,
-        "successes": [_run(run) for run in state.successes],
+        "successes": [(ended_at, lasted // _MICROSECOND) for ended_at, lasted in state.successes],
     }
 
 
@@ -29,10 +31,6 @@ def read(stored: dict[str, Any]) -> PlanState:
         failures=tuple(stored["failures"]),
         successes=tuple(_read_run(*run) for run in stored["successes"]),
     )
-
-
-def _run(run: Run) -> tuple[Micros, int]:
-    return run.ended_at, micros(run.lasted)
 
 
 def _read_run(ended_at: Micros, lasted: int) -> Run:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from exporter.model.executions import (
     Phase,
     Tracked,
 )
+from exporter.model.launch_plans import PlanState, Run
 from exporter.model.progress import Progress
 from exporter.model.targets import Target
 from exporter.model.time import Micros
@@ -56,6 +58,17 @@ _over = st.builds(
     st.booleans(),
 )
 _rows = st.dictionaries(st.builds(ExecutionId, names, instants), _live | _over, max_size=6)
+_lengths = st.integers(0, 10**12).map(lambda n: timedelta(microseconds=n))
+_runs = st.builds(Run, instants, _lengths)
+_states = st.builds(
+    PlanState,
+    instants,
+    st.none() | instants,
+    st.none() | instants,
+    st.none() | _runs,
+    st.lists(instants, max_size=3).map(tuple),
+    st.lists(_runs, max_size=3).map(tuple),
+)
 _progress = st.builds(Progress, instants, instants, st.just(Micros(0)))
 
 
@@ -170,6 +183,36 @@ def test_the_last_discovery_comes_back(
     """Each complete discovery replaces the one before, in whole."""
     with _reread(*(Commit(discovery=Discovery(at, rows)) for rows in found)) as ledger:
         assert ledger.discovery() == Discovery(at, found[-1])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(names, _states, max_size=4), st.data())
+def test_states_of_launch_plans_come_back_as_they_were(
+    states: dict[str, PlanState], data: st.DataObject
+) -> None:
+    """The newest of each, of its own target, without those that were forgotten."""
+    before = {plan: data.draw(_states) for plan in states}
+    forgotten = data.draw(st.lists(st.sampled_from([*states, "another"]), unique=True))
+    commits = (
+        Commit(target=TARGET, plans=before),
+        Commit(target=TARGET, plans=states),
+        Commit(target=_OTHER, plans=before),
+        Commit(target=TARGET, forgotten=forgotten),
+    )
+    with _reread(*commits) as ledger:
+        kept = {plan: state for plan, state in states.items() if plan not in forgotten}
+        assert ledger.target(TARGET).plans == kept
+        assert ledger.target(_OTHER).plans == before
+
+
+def test_a_target_that_begins_anew_knows_nothing_of_its_launch_plans(ledger: Ledger) -> None:
+    """What it would be told again at the next cold start must not be told twice."""
+    state = PlanState(ended_at=NOON, failed_at=NOON, failures=(NOON,))
+    ledger.commit([Commit(target=TARGET, plans={"nightly": state})])
+    ledger.commit([Commit(target=_OTHER, plans={"nightly": state})])
+    ledger.commit([Commit(begun={TARGET: None})])
+    assert ledger.target(TARGET).plans == {}
+    assert ledger.target(_OTHER).plans == {"nightly": state}
 
 
 def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
