@@ -19,6 +19,7 @@ from exporter.config.settings import (
     LogSettings,
     MetricsSettings,
     PlanDuration,
+    SchedulesSettings,
     ScrapeSettings,
     Settings,
     TracingSettings,
@@ -93,6 +94,7 @@ def test_every_key_can_be_set() -> None:
             reconcile_window=timedelta(days=2),
             poll_timeout=timedelta(weeks=1),
         ),
+        schedules=SchedulesSettings(grace=timedelta(seconds=90)),
         metrics=MetricsSettings(
             duration_buckets=(timedelta(minutes=1), timedelta(hours=1)),
             queue_buckets=(timedelta(seconds=1.5),),
@@ -219,7 +221,7 @@ def test_an_unknown_key_with_an_unreadable_value_is_reported_for_both() -> None:
     assert [problem.sentence for problem in error.problems] == [
         (
             "unknown key; known keys: admin, discovery, expected_duration, freshness, ledger, log,"
-            " metrics, scrape, tracing, web."
+            " metrics, schedules, scrape, tracing, web."
         ),
         "YAML tags (!...) are not supported; remove it, or quote text with !.",
     ]

@@ -14,6 +14,7 @@ from exporter.model.executions import OVER, ExecutionId, Phase
 from exporter.model.launch_plans import PlanState
 from exporter.model.progress import Progress
 from exporter.model.targets import Target
+from exporter.model.time import Micros
 from tests.ledger.conftest import ENDPOINT, opened
 from tests.rows import NOON
 
@@ -67,7 +68,8 @@ def test_an_old_ledger_comes_to_the_schema_of_a_new_one(old: Path, tmp_path: Pat
 def test_an_old_ledger_keeps_what_it_has(old: Path) -> None:
     """No count, no cursor and no execution is lost on the way, and new things can be written."""
     state = PlanState(ended_at=NOON, failed_at=NOON, failures=(NOON,))
-    known = TargetRecord(Progress(1, 2, 3), {ExecutionId("x", 5): OVER[Phase.SUCCEEDED]}, {})  # type: ignore[arg-type]
+    rows = {ExecutionId("x", Micros(5)): OVER[Phase.SUCCEEDED]}
+    known = TargetRecord(Progress(Micros(1), Micros(2), Micros(3)), rows, {}, {})
     with opened(old) as ledger:
         assert ledger.target(T) == known
         ledger.commit([Commit(target=T, plans={"nightly": state})])

@@ -33,6 +33,7 @@ from exporter.model.executions import (
 )
 from exporter.model.launch_plans import PlanState, Run
 from exporter.model.progress import Progress
+from exporter.model.schedules import ScheduledRun, ScheduleState, Span
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 from tests.ledger.conftest import opened
@@ -68,6 +69,18 @@ _states = st.builds(
     st.none() | _runs,
     st.lists(instants, max_size=3).map(tuple),
     st.lists(_runs, max_size=3).map(tuple),
+)
+_schedules = st.builds(
+    ScheduleState,
+    st.none() | instants,
+    st.text(max_size=5),
+    st.booleans(),
+    instants,
+    instants,
+    instants,
+    st.none() | instants,
+    st.lists(st.builds(ScheduledRun, instants, instants), max_size=3).map(tuple),
+    st.lists(st.builds(Span, instants, instants), max_size=3).map(tuple),
 )
 _progress = st.builds(Progress, instants, instants, st.just(Micros(0)))
 
@@ -203,6 +216,33 @@ def test_states_of_launch_plans_come_back_as_they_were(
         kept = {plan: state for plan, state in states.items() if plan not in forgotten}
         assert ledger.target(TARGET).plans == kept
         assert ledger.target(_OTHER).plans == before
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(names, _schedules, max_size=4), st.data())
+def test_schedules_come_back_as_they_were(
+    states: dict[str, ScheduleState], data: st.DataObject
+) -> None:
+    """The newest of each, of its own target."""
+    before = {plan: data.draw(_schedules) for plan in states}
+    commits = (
+        Commit(target=TARGET, schedules=before),
+        Commit(target=TARGET, schedules=states),
+        Commit(target=_OTHER, schedules=before),
+    )
+    with _reread(*commits) as ledger:
+        assert ledger.target(TARGET).schedules == states
+        assert ledger.target(_OTHER).schedules == before
+
+
+def test_a_schedule_outlives_the_series_of_a_year_ago(ledger: Ledger) -> None:
+    """A launch plan that is over takes its schedule along, unless it is still to run by it."""
+    kept = {"yearly": ScheduleState(schedule="@yearly"), "gone": ScheduleState(last_run=NOON)}
+    ledger.commit([Commit(target=TARGET, schedules=kept)])
+    ledger.commit([Commit(inactive=[(TARGET, "yearly"), (TARGET, "gone")])])
+    assert ledger.target(TARGET).schedules == {"yearly": kept["yearly"]}
+    ledger.commit([Commit(begun={TARGET: None})])
+    assert ledger.target(TARGET).schedules == {}
 
 
 def test_a_target_that_begins_anew_knows_nothing_of_its_launch_plans(ledger: Ledger) -> None:
