@@ -273,6 +273,8 @@ def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> list[Any 
     marked = list(values)
     if marked.count(mark) != count:
         raise _Odd
+    if len(marked) == count:
+        return [unset] * count
     if len(marked) == 2 * count and marked[::2].count(mark) == count:
         return marked[1::2]
     marked.append(mark)

@@ -28,6 +28,7 @@ _NOTHING = timedelta()
 _PLACE = Execution._fields.index
 _HOW = itemgetter(_PLACE("launch_plan"), _PLACE("mode"))
 _HOW_AND_END = itemgetter(_PLACE("launch_plan"), _PLACE("mode"), _PLACE("phase"))
+_SLOT = itemgetter(_PLACE("scheduled_at"))
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 
 
@@ -118,7 +119,7 @@ def _delayed(launched: Iterable[Execution]) -> list[float]:
     """Return how long after their slots the scheduler launched executions."""
     return [
         max(0, created_at - scheduled_at) / SECOND
-        for (_, created_at), _, _, _, _, _, _, scheduled_at in launched
+        for (_, created_at), _, _, _, _, _, _, scheduled_at in filter(_SLOT, launched)
         if scheduled_at is not None
     ]
 

@@ -17,6 +17,7 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
 Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -89,11 +90,9 @@ def note(
         launched: Executions seen for the first time.
         finished: Executions seen over for the first time.
     """
-    runs: dict[str, list[ScheduledRun]] = {}
+    runs: defaultdict[str, list[Execution]] = defaultdict(list)
     for row in filter(_SLOT, launched):
-        if row.scheduled_at is not None:
-            run = ScheduledRun(row.scheduled_at, row.id.created_at)
-            runs.setdefault(row.launch_plan, []).append(run)
+        runs[row.launch_plan].append(row)
     spans: dict[str, list[Span]] = {}
     exclusive = {launch_plan for launch_plan, state in states.items() if state.exclusive}
     for row in finished if exclusive else ():
@@ -109,14 +108,15 @@ def note(
     return changed
 
 
-def _noted(state: ScheduleState, runs: list[ScheduledRun], spans: list[Span]) -> ScheduleState:
-    if runs:
-        newest = max(run.slot for run in runs)
+def _noted(state: ScheduleState, launched: list[Execution], spans: list[Span]) -> ScheduleState:
+    if launched:
+        newest = max(map(_SLOT, launched))
         state = state._replace(last_run=max(state.last_run or newest, newest))
     if not state.schedule:
         return state
+    runs = {ScheduledRun(_SLOT(row), row.id.created_at) for row in launched}
     state = state._replace(
-        runs=tuple(sorted({*state.runs, *runs})), busy=tuple(sorted({*state.busy, *spans}))
+        runs=tuple(sorted(runs.union(state.runs))), busy=tuple(sorted({*state.busy, *spans}))
     )
     return _trimmed(state)
 
