@@ -73,8 +73,8 @@ _TRIES = 3
 _PLANS_AT_ONCE = 200
 """Launch plans whose gauges are rendered in one go: some 10 ms."""
 
-_SCHEDULES_AT_ONCE = 50
-"""Launch plans whose schedules are looked at in one go: some 20 ms."""
+_SCHEDULES_AT_ONCE = 25
+"""Launch plans whose schedules are looked at in one go: some 10 ms."""
 
 _ID = attrgetter("id")
 

@@ -277,7 +277,8 @@ class _Walk:
         while not self._is_day():
             if not self._begun:
                 self._set(day=self.at.day)
-            self._set(day=self.at.day + 1, hour=self.at.hour, minute=self.at.minute)
+            day = self.at.day + self._days_on()
+            self._set(day=day, hour=self.at.hour, minute=self.at.minute)
             if self.at.hour > _NOON:
                 self._add((24 - self.at.hour) * _HOUR)
             elif self.at.hour:
@@ -315,10 +316,21 @@ class _Walk:
         self._add(_MINUTE - self.at.second)
         return False
 
-    def _is_day(self) -> bool:
-        by_month = self.at.day in self._line.days
-        by_week = self.at.isoweekday() % 7 in self._line.weekdays
+    def _is_day(self, at: datetime | None = None) -> bool:
+        at = at or self.at
+        by_month = at.day in self._line.days
+        by_week = at.isoweekday() % 7 in self._line.weekdays
         return (by_month and by_week) if self._line.both_days else (by_month or by_week)
+
+    def _days_on(self) -> int:
+        """Return in how many days to look again: at once at the right one, where days are alike."""
+        days = 1
+        while self._line.zone is UTC:
+            at = self.at + timedelta(days=days)
+            if at.day == 1 or self._is_day(at):
+                break
+            days += 1
+        return days
 
     def _add(self, seconds: int) -> None:
         self._seconds += seconds

@@ -17,6 +17,7 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
 Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -131,47 +132,47 @@ def _trimmed(state: ScheduleState) -> ScheduleState:
 
 
 def judge_all(states: Mapping[str, ScheduleState], agenda: Agenda) -> dict[str, Judgement]:
-    """Look at the schedules of *agenda*; *states* are what is known so far."""
-    found = {}
+    """
+    Look at the schedules of *agenda*; *states* are what is known so far.
+
+    Returns:
+        What came of it, for as many as there is time for in one go; for one at least.
+    """
+    found: dict[str, Judgement] = {}
+    looks = 0
     for launch_plan, timetable in agenda.timetables.items():
+        if looks >= _MOST_SLOTS:
+            break
         state = states.get(launch_plan, _UNKNOWN)
         if timetable is None:
             found[launch_plan] = Judgement(ScheduleState(last_run=state.last_run))
-        else:
-            live = agenda.live.get(launch_plan, ())
-            found[launch_plan] = judge(timetable, state, live, at=agenda.at, grace=agenda.grace)
+            continue
+        live = agenda.live.get(launch_plan, ())
+        found[launch_plan], more = _judged(
+            timetable, state, live, at=agenda.at, grace=micros(agenda.grace)
+        )
+        looks += more
     return found
 
 
-def judge(
+def _judged(
     timetable: Timetable,
     state: ScheduleState,
     live: Collection[ExecutionId],
     *,
     at: Micros,
-    grace: timedelta,
-) -> Judgement:
-    """
-    Give each slot its verdict that is ripe for one.
-
-    Pure and idempotent: with what it returns applied, it gives none a second time.
-
-    Args:
-        timetable: How the launch plan is to run.
-        state: What is known of it.
-        live: Its executions that are not over.
-        at: Everything that happened until then is known.
-        grace: How long after a slot its run may be seen.
-    """
+    grace: int,
+) -> tuple[Judgement, int]:
+    """Give each slot its verdict that is ripe for one; say also at how many slots that looked."""
     slots = _slots(timetable.schedule)
     if state.schedule != str(timetable.schedule):
         state = _begun(timetable, state, slots, at)
     state = state._replace(exclusive=timetable.exclusive)
     if slots is None:
-        return Judgement(state, again_at=Micros(at + _LONG))
-    judge = _Judge(slots, state, live, at=at, grace=micros(grace))
+        return Judgement(state, again_at=Micros(at + _LONG)), 1
+    judge = _Judge(slots, state, live, at=at, grace=grace)
     judge.pass_verdicts()
-    return judge.judgement()
+    return judge.judgement(), judge.looks
 
 
 def longest_period(schedule: Schedule, now: Micros) -> timedelta | None:
@@ -221,7 +222,12 @@ def _begun(
 
 
 class _Judge:
-    """Goes through the slots of one launch plan; see `judge`."""
+    """
+    Goes through the slots of one launch plan.
+
+    Attributes:
+        looks: At how many it had to look; there is a limit for one go.
+    """
 
     def __init__(
         self,
@@ -238,7 +244,8 @@ class _Judge:
         self._grace = grace
         self._due = at - grace
         self._missed = self._skipped = 0
-        self._looks = 0
+        self._following: dict[Micros, Micros | None] = {}
+        self.looks = 1
         launched = {run.created_at: run.slot for run in state.runs}
         self._spans = [
             *state.busy,
@@ -254,7 +261,7 @@ class _Judge:
         for slot in self._pending():
             ran_for = self._run_of(slot)
             if ran_for is not None:
-                self._judged(ran_for)
+                self._settle(ran_for)
                 continue
             given_up = slot + micros(PATIENCE) <= self._at
             if not (slot < self._latest_run or given_up):
@@ -266,12 +273,12 @@ class _Judge:
                 self._state = self._state._replace(judged=slot)
             else:
                 self._missed += 1
-                self._judged(slot)
+                self._settle(slot)
 
     def judgement(self) -> Judgement:
         """Return what came of it."""
         last_due = self._last_due()
-        next_due, after_due = self._after(self._at), self._after(Micros(self._due))
+        after_due, next_due = self._after(Micros(self._due)), self._after(self._at)
         times = [Micros(self._at + _LONG)]
         if next_due is not None:
             times.append(next_due)
@@ -285,7 +292,7 @@ class _Judge:
                 for run in self._state.runs
                 if run.slot > pending and run.created_at > self._due
             )
-        if self._looks >= _MOST_SLOTS:
+        if self.looks >= _MOST_SLOTS:
             times.append(self._at)
         return Judgement(
             _trimmed(self._state),
@@ -296,29 +303,35 @@ class _Judge:
             min(times),
         )
 
-    def _judged(self, slot: Micros) -> None:
+    def _settle(self, slot: Micros) -> None:
         last_due = max(self._state.last_due or slot, slot)
         self._state = self._state._replace(judged=slot, last_due=last_due)
 
     def _pending(self) -> Iterator[Micros]:
         """Yield the slots that are due and have no verdict, as long as there is time for it."""
-        while self._looks < _MOST_SLOTS:
+        while self.looks < _MOST_SLOTS:
             slot = self._next(self._state.judged)
             if slot is None or slot > self._due:
                 return
-            self._looks += 1
+            self.looks += 1
             yield slot
 
     def _next(self, slot: Micros) -> Micros | None:
         if isinstance(self._slots, timedelta):
             return Micros(slot + micros(self._slots))
-        return self._slots.after(slot)
+        if slot not in self._following:
+            self._following[slot] = self._slots.after(slot)
+        return self._following[slot]
 
     def _after(self, instant: Micros) -> Micros | None:
         """Return the first slot after *instant*."""
         if isinstance(self._slots, timedelta):
             period, anchor = micros(self._slots), self._state.judged
             return Micros(anchor + max(1, (instant - anchor) // period + 1) * period)
+        passed = self._state.passed
+        following = self._next(passed) if passed <= instant else None
+        if following is not None and following > instant:
+            return following
         return self._slots.after(instant)
 
     def _run_of(self, slot: Micros) -> Micros | None:
@@ -327,7 +340,9 @@ class _Judge:
             return slot if slot // SECOND in self._filled_seconds else None
         period = micros(self._slots)
         end = slot + period - min(_JITTER, period // 2)
-        return next((run for run in self._filled if self._state.judged < run < end), None)
+        place = bisect_right(self._filled, self._state.judged)
+        run = next(iter(self._filled[place : place + 1]), None)
+        return run if run is not None and run < end else None
 
     def _is_excused(self, slot: Micros) -> bool:
         """Whether the scheduler had a reason not to launch a run for *slot*."""
@@ -360,10 +375,10 @@ class _Judge:
             period, anchor = micros(self._slots), self._state.judged
             return Micros(anchor + max(0, self._due - anchor) // period * period)
         passed = max(self._state.passed, self._state.judged)
-        while self._looks < _MOST_SLOTS:
-            slot = self._slots.after(passed)
+        while self.looks < _MOST_SLOTS:
+            slot = self._next(passed)
             if slot is None or slot > self._due:
                 break
-            passed, self._looks = slot, self._looks + 1
+            passed, self.looks = slot, self.looks + 1
         self._state = self._state._replace(passed=passed)
         return passed
