@@ -254,11 +254,24 @@ async def test_deactivated_takes_its_gauges_and_leaves_its_counters(rig: Rig) ->
     watch(rig)
     await poll_at(rig, at("09-01 02:11"))
     assert kept(rig) == (None, None, None, 1, 0)
-    # Also where another process finds it off.
+
+
+async def test_a_schedule_that_went_while_we_were_away_owes_nothing(rig: Rig) -> None:
+    """Another process finds the launch plan off; when it is back, it is a new activation."""
+    hourly = Timetable(Cron("0 * * * *"))
+    watch(rig, nightly=hourly)
+    await rig.poll(T)
+    await rig.poll(T)
     rig.restart()
     watch(rig)
-    await poll_at(rig, at("09-01 05:00"))
-    assert kept(rig) == (None, None, None, 1, 0)
+    await poll_at(rig, at("09-01 05:30"))
+    assert kept(rig) == (None, None, None, 0, 0)
+    watch(rig, nightly=hourly)
+    await poll_at(rig, at("09-01 05:31"))
+    launch(rig, at("09-01 06:00"))
+    await poll_at(rig, at("09-01 06:10"))
+    six = seconds("09-01 06:00")
+    assert kept(rig) == (six, seconds("09-01 07:00"), six, 0, 0)
 
 
 async def test_nothing_is_judged_by_a_poll_that_failed(rig: Rig) -> None:
