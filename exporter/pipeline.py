@@ -16,7 +16,7 @@ that exist. A crash before the commit counted nothing, a crash after it counted 
 Everything here is pure: no clock, no I/O, and the same batch digested twice adds nothing twice.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -132,11 +132,11 @@ def digest(
         plans: States of the target's launch plans, likewise.
         schedules: How they keep their schedules, likewise.
     """
-    ended: Iterable[Execution]
+    ended: Sequence[Execution]
     match batch.step:
         case Step.PRIME:
             observed = prime(batch.rows, now)
-            ended = (row for row in observed.events.primed if row.phase in TERMINAL)
+            ended = [row for row in observed.events.primed if row.phase in TERMINAL]
         case Step.PAST:
             observed = Observed()
             ended = _past(known, batch)
@@ -164,13 +164,15 @@ def digest(
     )
 
 
-def _past(known: Known, batch: Batch) -> Iterable[Execution]:
-    """Yield, once each, the ends in *batch* that will never be told by another one."""
+def _past(known: Known, batch: Batch) -> list[Execution]:
+    """Return, once each, the ends in *batch* that will never be told by another one."""
+    ended: list[Execution] = []
     for key, row in {row.id: row for row in batch.rows}.items():
         before = known.get(key)
         told = key.created_at < batch.settled_before if before is None else not before.is_live
         if told and row.phase in TERMINAL:
-            yield row
+            ended.append(row)
+    return ended
 
 
 def _corrections(batch: Batch, events: Events) -> Mapping[Correction, int]:

@@ -8,7 +8,7 @@ Ends of executions become the state of their launch plan, and the state becomes 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import repeat
 from operator import itemgetter
@@ -39,7 +39,7 @@ _UNKNOWN = PlanState()
 
 
 def advance_all(
-    states: Mapping[str, PlanState], finished: Iterable[Execution]
+    states: Mapping[str, PlanState], finished: Sequence[Execution]
 ) -> dict[str, PlanState]:
     """
     Return the states that *finished* changes, by launch plan.

@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from exporter.admin.errors import AdminError
 from exporter.config.settings import PlanDuration, ScrapeSettings
 from exporter.metrics.formats import Format
 from exporter.model.executions import Mode, Phase
@@ -204,14 +205,17 @@ async def test_a_restart_shows_what_the_ledger_has(rig: Rig) -> None:
     assert before == nightly(failed=at(-1), lasted=60, failures=2)
     rig.restart()
     assert lines(rig) == {}
+    seen = []
 
     async def at_await(what: str) -> None:
         if what[0].isupper():
+            seen.append(lines(rig))
             raise failure(grpc.StatusCode.UNAVAILABLE)
 
     rig.at_await = at_await
-    with contextlib.suppress(Exception):
+    with pytest.raises(AdminError):
         await rig.poll(T)
+    assert seen == [before]
     assert lines(rig) == before
 
 
@@ -293,12 +297,15 @@ async def test_a_single_task_is_asked_for_by_its_task(rig: Rig) -> None:
 
 
 async def test_the_past_of_many_launch_plans_is_no_burst(rig: Rig) -> None:
-    """A few with each poll; one whose name Admin's filters cannot carry is not asked for."""
+    """
+    A few with each poll, and each once, also where there is none.
+
+    One whose name Admin's filters cannot carry is not asked for.
+    """
     await rig.poll(T)
-    for number in range(12):
-        rig.poller(T).prime_plan(f"plan-{number}")
-    rig.poller(T).prime_plan("a(b),c")
     for expected in (5, 10, 12, 12):
+        for name in (*(f"plan-{number}" for number in range(12)), "a(b),c"):
+            rig.poller(T).prime_plan(name)
         await rig.poll(T)
         assert len(asked_for_the_past(rig)) == expected
 
