@@ -22,6 +22,7 @@ from exporter.config.settings import Settings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.opening import open_book
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
@@ -155,6 +156,7 @@ async def start(
         lasting = Lasting(
             journal=journal,
             book=book,
+            gauges=PlanGauges(budget=book.budget, exposition=exposition, observer=process),
             fleet=Fleet(ledger.newest_cursor()),
             exposition=exposition,
             process=process,

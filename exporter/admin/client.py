@@ -65,7 +65,7 @@ class AdminClient:
         page: int | None = None,
     ) -> Page:
         """
-        List up to *limit* executions of *target*, in ascending order of the query's sort key.
+        List up to *limit* executions of *target*, in the query's order.
 
         *page* is the number of the page for whoever reads the trace.
         """
@@ -80,7 +80,10 @@ class AdminClient:
                     token=token,
                     filters=query.filters,
                     sort_by=common_pb2.Sort(
-                        key=query.sort_key, direction=common_pb2.Sort.ASCENDING
+                        key=query.sort_key,
+                        direction=common_pb2.Sort.DESCENDING
+                        if query.descending
+                        else common_pb2.Sort.ASCENDING,
                     ),
                 ),
                 timeout=timeout,

@@ -4,7 +4,7 @@ from typing import Any
 
 from flyteidl.core import identifier_pb2
 
-from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.executions import GENERATED, Execution, ExecutionId, Mode, Phase
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 
@@ -18,8 +18,6 @@ END_OF_TIME = 253_402_300_800 * SECOND
 """The year 10000, where RFC 3339 ends."""
 LONGEST = 10_000 * 366 * 24 * 3600
 """Seconds; a protobuf duration may be a little longer than all of time."""
-_GENERATED = ".flytegen."
-"""How flyteadmin names the workflow it makes around a single task."""
 
 
 def execution(message: Any) -> Execution:
@@ -51,17 +49,24 @@ def execution(message: Any) -> Execution:
         started_at = started.seconds * SECOND + started.nanos // 1000
         if not 0 <= started_at < END_OF_TIME:
             started_at = None
+    mode, scheduled_at = MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED), None
+    if mode is Mode.SCHEDULED and spec.metadata.HasField("scheduled_at"):
+        scheduled = spec.metadata.scheduled_at
+        scheduled_at = scheduled.seconds * SECOND + scheduled.nanos // 1000
+        if not 0 <= scheduled_at < END_OF_TIME:
+            scheduled_at = None
     # The plain constructors of named tuples would take a tenth of a poll's time.
     return _new(
         Execution,
         (
             _new(ExecutionId, (name, created_at)),
             PHASES.get(closure.phase, Phase.UNRECOGNIZED),
-            MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED),
+            mode,
             launch_plan(plan),
             started_at,
             updated_at,
             _duration(closure.duration) if closure.HasField("duration") else None,
+            scheduled_at,
         ),
     )
 
@@ -69,7 +74,7 @@ def execution(message: Any) -> Execution:
 def launch_plan(identifier: Any) -> str:
     """Return the name of a launch plan; for a single task's, the one that flyteadmin gives it."""
     name: str = identifier.name
-    return _GENERATED + name if identifier.resource_type == _TASK else name
+    return GENERATED + name if identifier.resource_type == _TASK else name
 
 
 def _duration(duration: Any) -> int | None:

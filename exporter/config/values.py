@@ -25,6 +25,7 @@ LONGEST = timedelta(weeks=52)
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 _BEHIND_SCHEME = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(.*)")
 _PATTERN = re.compile(r"[^\s/]+/[^\s/]+")
+_PLAN_PATTERN = re.compile(r"[^\s/]+/[^\s/]+/\S+")
 _HIGHEST_PORT = 65_535
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)/([sm])")
 _UNITS_OF_RATE = {"s": 1, "m": 60}
@@ -146,6 +147,13 @@ def read_listen_address(value: object) -> ListenAddress:
 def read_pattern(value: str) -> str:
     """Read a pattern for targets: one for the project, a slash, one for the domain."""
     if not _PATTERN.fullmatch(value):
+        raise unfit()
+    return value
+
+
+def read_plan_pattern(value: str) -> str:
+    """Read a pattern for launch plans: for the project, the domain and the launch plan."""
+    if not _PLAN_PATTERN.fullmatch(value):
         raise unfit()
     return value
 
@@ -280,6 +288,11 @@ FilePath = Annotated[Path, BeforeValidator(read_path), Expected("the path of a f
 LedgerPath = Annotated[Path, BeforeValidator(read_ledger_path), Expected("the path of a file")]
 Pattern = Annotated[
     str, AfterValidator(read_pattern), Expected('a pattern PROJECT/DOMAIN, such as "*/production"')
+]
+PlanPattern = Annotated[
+    str,
+    AfterValidator(read_plan_pattern),
+    Expected('a pattern PROJECT/DOMAIN/LAUNCH_PLAN, such as "*/production/etl.*"'),
 ]
 # Items stay strict; only the list itself may become a tuple, because YAML knows no tuples.
 Patterns = Annotated[

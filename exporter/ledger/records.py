@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter.model.executions import ExecutionId, Tracked
+from exporter.model.launch_plans import PlanState
 from exporter.model.progress import Progress
+from exporter.model.schedules import ScheduleState
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 
@@ -86,6 +88,9 @@ class Commit:
         rows: What is now known of these executions.
         progress: How far the target has come. Where it raises `retained_from`, finished executions
             created before are forgotten in the same transaction.
+        plans: What is now known of these launch plans of the target.
+        schedules: How these launch plans of the target keep their schedules.
+        forgotten: Launch plans of the target of which nothing is known any more.
         deltas: Additions to series.
         activity: What happened when.
         released: Series that show their true value from now on.
@@ -99,6 +104,9 @@ class Commit:
     target: Target | None = None
     rows: Mapping[ExecutionId, Tracked] = field(default_factory=dict)
     progress: Progress | None = None
+    plans: Mapping[str, PlanState] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
+    forgotten: Sequence[str] = ()
     deltas: Sequence[SeriesDelta] = ()
     activity: Sequence[Activity] = ()
     released: Sequence[int] = ()
@@ -113,3 +121,5 @@ class TargetRecord(NamedTuple):
 
     progress: Progress | None
     rows: dict[ExecutionId, Tracked]
+    plans: dict[str, PlanState]
+    schedules: dict[str, ScheduleState]

@@ -43,6 +43,24 @@ CREATE TABLE execution (
     PRIMARY KEY (project, domain, created_at, name)
 ) WITHOUT ROWID;
 
+-- How the last executions of each launch plan went, as a JSON object; see `ledger.plans`.
+CREATE TABLE plan (
+    project     TEXT NOT NULL,
+    domain      TEXT NOT NULL,
+    launch_plan TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    PRIMARY KEY (project, domain, launch_plan)
+) WITHOUT ROWID;
+
+-- How each launch plan keeps its schedule, as a JSON object; see `ledger.schedules`.
+CREATE TABLE schedule (
+    project     TEXT NOT NULL,
+    domain      TEXT NOT NULL,
+    launch_plan TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    PRIMARY KEY (project, domain, launch_plan)
+) WITHOUT ROWID;
+
 -- Counters and histograms. `total` is a counter's value or a histogram's sum; `layout` names the
 -- bounds that a histogram was counted in. While `shown` is set, that is what /metrics shows.
 CREATE TABLE series (

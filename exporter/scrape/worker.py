@@ -100,6 +100,14 @@ class Worker:
         """Whether *launch_plan* has executions that are not over, as far as is known."""
         return self._poller.has_live(launch_plan)
 
+    def prime_plan(self, launch_plan: str) -> None:
+        """Have it asked how an active *launch_plan* fared, if nothing is known of that."""
+        self._poller.prime_plan(launch_plan)
+
+    def show_plan(self, launch_plan: str) -> None:
+        """Have it shown again how *launch_plan* stands, because what is known of it changed."""
+        self._poller.show_plan(launch_plan)
+
     @property
     def active_at(self) -> float:
         """When it last did something, by the monotonic clock."""

@@ -56,6 +56,7 @@ def test_a_row_that_is_over() -> None:
         Micros(150 * SECOND),
         Micros(200 * SECOND),
         50 * SECOND + 7,
+        None,
     )
 
 

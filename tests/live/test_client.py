@@ -9,7 +9,7 @@ from exporter.admin import query
 from exporter.admin.client import AdminClient
 from exporter.admin.errors import AdminError, NotFound
 from exporter.admin.query import Query
-from exporter.model.executions import NON_TERMINAL, Execution, Phase
+from exporter.model.executions import NON_TERMINAL, Execution, Mode, Phase
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH
 from tests.calls import Calls
@@ -97,6 +97,33 @@ async def test_a_window_is_listed_oldest_first(client: AdminClient, samples: lis
         assert sample.since <= created[0]
         assert all(earlier <= later for earlier, later in pairwise(created))
         assert page.token == str(len(expected))
+
+
+async def test_the_past_of_a_launch_plan_is_listed_newest_first(
+    client: AdminClient, samples: list[Sample]
+) -> None:
+    """Its newest root executions that succeeded or failed, and nobody else's."""
+    for sample in samples:
+        rows = await reference(client, sample)
+        for launch_plan in {row.launch_plan for row in rows}:
+            page = await client.list_executions(
+                sample.target, query.ended_of(launch_plan), limit=10_000, timeout=SECONDS
+            )
+            found = page.executions
+            created = [row.id.created_at for row in found]
+            assert created == sorted(created, reverse=True)
+            assert all(row.launch_plan == launch_plan for row in found)
+            assert all(row.mode is not Mode.CHILD_WORKFLOW for row in found)
+            outcomes = {Phase.SUCCEEDED, Phase.FAILED, Phase.TIMED_OUT}
+            assert {row.phase for row in found} <= outcomes
+            ended = {
+                row.id
+                for row in rows
+                if row.launch_plan == launch_plan
+                and row.mode is not Mode.CHILD_WORKFLOW
+                and row.phase in outcomes
+            }
+            assert ended <= {row.id for row in found}
 
 
 @pytest.mark.parametrize("size", [1, 3, 500])
