@@ -133,7 +133,7 @@ def digest(
         increments=measure(batch.target, observed.events),
         corrections=_corrections(batch, observed.events),
         stepped_back=observed.events.stepped_back,
-        plans={**batch.plans, **advance_all({**plans, **batch.plans}, ended)},
+        plans={**batch.plans, **advance_all({**plans, **batch.plans}, ended, now)},
     )
 
 

@@ -4,7 +4,9 @@ Ends of executions become the state of their launch plan, and the state becomes 
 1. Root executions alone: a child's failure is its parent's, which fails by it or copes.
 2. An abort is somebody's decision, and neither a success nor a failure. Timing out is failing.
 3. Order is that of the ends, by propeller's clock, and not that in which they became known.
-4. Every end is told once (see `track.executions`); told once, in any order, it gives one state.
+4. An end that lies ahead of our clock is taken as now: one wrong clock must not have the launch
+   plan seem fresh, or its failures forgiven, for as long as it was ahead.
+5. Every end is told once (see `track.executions`); told once, in any order, it gives one state.
 """
 
 from collections import defaultdict
@@ -28,6 +30,8 @@ LEAST_SUCCESSES = 5
 
 _EXPECTED_IN_100 = 95
 _PERIODS = 2
+_AHEAD = micros(timedelta(minutes=5))
+"""Clocks that are this close to ours are right."""
 _NOTHING = timedelta()
 _FAILURES = frozenset({Phase.FAILED, Phase.TIMED_OUT})
 _new = tuple.__new__
@@ -39,7 +43,7 @@ _UNKNOWN = PlanState()
 
 
 def advance_all(
-    states: Mapping[str, PlanState], finished: Sequence[Execution]
+    states: Mapping[str, PlanState], finished: Sequence[Execution], now: Micros
 ) -> dict[str, PlanState]:
     """
     Return the states that *finished* changes, by launch plan.
@@ -47,6 +51,7 @@ def advance_all(
     Args:
         states: Those known so far; a launch plan without one has never finished a root execution.
         finished: Executions in a terminal phase, none of which was told before; in any order.
+        now: Our clock.
     """
     # Most rows of a backlog are successes of few launch plans: a row is touched here, and then its
     # end is read by loops of C alone.
@@ -58,8 +63,16 @@ def advance_all(
         if mode is Mode.CHILD_WORKFLOW or phase not in TERMINAL:
             continue
         before = changed.get(launch_plan) or states.get(launch_plan, _UNKNOWN)
-        changed[launch_plan] = _advanced(before, phase, rows)
+        changed[launch_plan] = _advanced(before, phase, _dated(rows, now))
     return {plan: state for plan, state in changed.items() if state != states.get(plan)}
+
+
+def _dated(rows: Sequence[Execution], now: Micros) -> Sequence[Execution]:
+    """Return *rows* with none that ended ahead of *now*."""
+    latest = now + _AHEAD
+    if max(map(_ENDED, rows)) <= latest:
+        return rows
+    return [row._replace(updated_at=now) if row.updated_at > latest else row for row in rows]
 
 
 def _advanced(state: PlanState, phase: Phase, rows: Sequence[Execution]) -> PlanState:
