@@ -17,8 +17,8 @@ from exporter.model.launch_plans import Standing
 from exporter.model.targets import Target
 from exporter.model.time import seconds
 
-Rows = Sequence[tuple[tuple[str, ...], float]]
-"""Label values after those of the launch plan, and the value."""
+Row = tuple[tuple[str, ...], float]
+"""The label values after project, domain and launch plan; and the value."""
 
 STANDING = (
     catalog.PLAN_LAST_FINISHED,
@@ -46,7 +46,7 @@ class PlanGauges:
         self._observer = observer
         self._costs: dict[Target, dict[str, dict[Family, int]]] = {}
 
-    def show(self, target: Target, launch_plan: str, family: Family, rows: Rows) -> None:
+    def show(self, target: Target, launch_plan: str, family: Family, rows: Sequence[Row]) -> None:
         """Show *rows* in place of what *family* showed of the launch plan."""
         self.drop(target, launch_plan, family)
         if not rows:
@@ -79,7 +79,7 @@ class PlanGauges:
         self._costs.pop(target, None)
 
 
-def rows_of(standing: Standing) -> Mapping[Family, Rows]:
+def rows_of(standing: Standing) -> Mapping[Family, Sequence[Row]]:
     """Return what each family of `STANDING` shows of a launch plan that stands so."""
     ends = ((Phase.SUCCEEDED, standing.succeeded_at), (Phase.FAILED, standing.failed_at))
     failures = standing.consecutive_failures
