@@ -144,7 +144,8 @@ def digest(
             observed = observe(known, batch.rows, now)
             miss(known, batch.absent, observed)
             ended = observed.events.finished
-    kept = {**schedules, **batch.schedules}
+    before = {**plans, **batch.plans} if batch.plans else plans
+    kept = {**schedules, **batch.schedules} if batch.schedules else schedules
     events = observed.events
     launched = batch.rows if batch.step is Step.PAST else events.primed or events.launched
     changed = {**batch.schedules, **note(kept, launched, events.finished)}
@@ -158,7 +159,7 @@ def digest(
         increments=measure(batch.target, events, judged),
         corrections=_corrections(batch, events),
         stepped_back=events.stepped_back,
-        plans={**batch.plans, **advance_all({**plans, **batch.plans}, ended)},
+        plans={**batch.plans, **advance_all(before, ended, now)},
         schedules=changed,
         judged=judged,
     )

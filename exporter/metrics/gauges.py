@@ -18,8 +18,8 @@ from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
 from exporter.model.time import seconds
 
-Rows = Sequence[tuple[tuple[str, ...], float]]
-"""Label values after those of the launch plan, and the value."""
+Row = tuple[tuple[str, ...], float]
+"""The label values after project, domain and launch plan; and the value."""
 
 STANDING = (
     catalog.PLAN_LAST_FINISHED,
@@ -54,7 +54,7 @@ class PlanGauges:
         self._observer = observer
         self._costs: dict[Target, dict[str, dict[Family, int]]] = {}
 
-    def show(self, target: Target, launch_plan: str, family: Family, rows: Rows) -> None:
+    def show(self, target: Target, launch_plan: str, family: Family, rows: Sequence[Row]) -> None:
         """Show *rows* in place of what *family* showed of the launch plan."""
         self.drop(target, launch_plan, family)
         if not rows:
@@ -87,7 +87,7 @@ class PlanGauges:
         self._costs.pop(target, None)
 
 
-def rows_of(standing: Standing) -> Mapping[Family, Rows]:
+def rows_of(standing: Standing) -> Mapping[Family, Sequence[Row]]:
     """Return what each family of `STANDING` shows of a launch plan that stands so."""
     ends = ((Phase.SUCCEEDED, standing.succeeded_at), (Phase.FAILED, standing.failed_at))
     failures = standing.consecutive_failures
@@ -108,7 +108,7 @@ def rows_of(standing: Standing) -> Mapping[Family, Rows]:
     }
 
 
-def rows_of_schedule(judgement: Judgement) -> Mapping[Family, Rows]:
+def rows_of_schedule(judgement: Judgement) -> Mapping[Family, Sequence[Row]]:
     """Return what each family of `SCHEDULE` shows; nothing, where there is no schedule any more."""
     state = judgement.state
     instants = (judgement.last_due, judgement.next_due, state.last_run if state.schedule else None)

@@ -32,7 +32,7 @@ class Lookback:
         self._owed: set[ExecutionId] = set()
         self._told: set[ExecutionId] = set()
 
-    def take(self, rows: Sequence[Execution]) -> list[Execution]:
+    def take(self, rows: Sequence[Execution], now: Micros) -> list[Execution]:
         """Take note of the ends in *rows* that no later list shows, and return the other rows."""
         kept: list[Execution] = []
         over: dict[ExecutionId, Execution] = {}
@@ -48,6 +48,6 @@ class Lookback:
         # The end of a slice may come again as the beginning of the next.
         new = [row for key, row in over.items() if key not in self._told]
         self._told = set(over)
-        self.plans |= advance_all(self.plans, new)
+        self.plans |= advance_all(self.plans, new, now)
         self.schedules |= note(self.schedules, new)
         return kept

@@ -267,7 +267,7 @@ class Poller:
         async with aclosing(self._slices(frontier, step="reconcile")) as parts:
             async for part, following in parts:
                 frontier = following
-                rows += past.take(part.rows)
+                rows += past.take(part.rows, now)
                 progress = self._advanced(progress, part.newest, frontier)
         progress = self._advanced(progress, horizon, frontier)
         receive = partial(self._inquiry.receive, step="reconcile", live_only=True)
@@ -510,16 +510,15 @@ class Poller:
         for launch_plan in self._unknown.keys() & self._asked_past:
             del self._unknown[launch_plan]
         for launch_plan in [*self._unknown][:_PASTS_AT_ONCE]:
-            tries = self._unknown.pop(launch_plan) + 1
-            self._asked_past.add(launch_plan)
             try:
                 rows = await self._inquiry.ended_of(launch_plan)
             except (AdminError, PollTimeout) as problem:
                 # A question of no hurry is no reason for the poll to fail.
+                tries = self._unknown.pop(launch_plan) + 1
                 if tries < _TRIES:
-                    self._asked_past.discard(launch_plan)
                     self._unknown[launch_plan] = tries
                 else:
+                    self._asked_past.add(launch_plan)
                     log.info(
                         "past of a launch plan stays unknown",
                         **self.target._asdict(),
@@ -531,6 +530,8 @@ class Poller:
             settled = progress.retained_from
             batch = Batch(target=self.target, rows=rows, step=Step.PAST, settled_before=settled)
             await self._commit(memory, batch, progress)
+            self._asked_past.add(launch_plan)
+            del self._unknown[launch_plan]
 
     async def _judge(self, memory: Memory, at: Micros) -> None:
         """Look at the schedules that time or a run has moved on; *at* is when the poll began."""

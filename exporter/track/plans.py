@@ -4,13 +4,14 @@ Ends of executions become the state of their launch plan, and the state becomes 
 1. Root executions alone: a child's failure is its parent's, which fails by it or copes.
 2. An abort is somebody's decision, and neither a success nor a failure. Timing out is failing.
 3. Order is that of the ends, by propeller's clock, and not that in which they became known.
-4. Every end is told once (see `track.executions`); told once, in any order, it gives one state.
+4. An end that lies ahead of our clock is taken as now: one wrong clock must not have the launch
+   plan seem fresh, or its failures forgiven, for as long as it was ahead.
+5. Every end is told once (see `track.executions`); told once, in any order, it gives one state.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from itertools import repeat
 from operator import itemgetter
 
 from exporter.model.executions import TERMINAL, Execution, Mode, Phase
@@ -28,6 +29,8 @@ LEAST_SUCCESSES = 5
 
 _EXPECTED_IN_100 = 95
 _PERIODS = 2
+_AHEAD = micros(timedelta(minutes=5))
+"""Clocks that are this close to ours are right."""
 _NOTHING = timedelta()
 _FAILURES = frozenset({Phase.FAILED, Phase.TIMED_OUT})
 _new = tuple.__new__
@@ -39,7 +42,7 @@ _UNKNOWN = PlanState()
 
 
 def advance_all(
-    states: Mapping[str, PlanState], finished: Sequence[Execution]
+    states: Mapping[str, PlanState], finished: Sequence[Execution], now: Micros
 ) -> dict[str, PlanState]:
     """
     Return the states that *finished* changes, by launch plan.
@@ -47,9 +50,8 @@ def advance_all(
     Args:
         states: Those known so far; a launch plan without one has never finished a root execution.
         finished: Executions in a terminal phase, none of which was told before; in any order.
+        now: Our clock.
     """
-    # Most rows of a backlog are successes of few launch plans: a row is touched here, and then its
-    # end is read by loops of C alone.
     groups: defaultdict[tuple[str, Mode, Phase], list[Execution]] = defaultdict(list)
     for row in finished:
         groups[_HOW_AND_END(row)].append(row)
@@ -58,13 +60,24 @@ def advance_all(
         if mode is Mode.CHILD_WORKFLOW or phase not in TERMINAL:
             continue
         before = changed.get(launch_plan) or states.get(launch_plan, _UNKNOWN)
-        changed[launch_plan] = _advanced(before, phase, rows)
+        changed[launch_plan] = _advanced(before, phase, _in_order(rows, now))
     return {plan: state for plan, state in changed.items() if state != states.get(plan)}
 
 
+def _in_order(rows: list[Execution], now: Micros) -> list[Execution]:
+    """Return *rows* in the order of their ends, none of which is ahead of *now*."""
+    rows.sort(key=_ENDED)
+    latest = now + _AHEAD
+    if rows[-1].updated_at > latest:
+        rows = [row._replace(updated_at=now) if row.updated_at > latest else row for row in rows]
+        rows.sort(key=_ENDED)
+    return rows
+
+
 def _advanced(state: PlanState, phase: Phase, rows: Sequence[Execution]) -> PlanState:
-    """Return *state* with *rows*, which ended in the same *phase*."""
-    newest = max(map(_ENDED, rows))
+    """Return *state* with *rows*, which ended in the same *phase*, in this order."""
+    # Of a backlog's rows, all but the newest few say nothing here, and are not even looked at.
+    newest = rows[-1].updated_at
     state = state._replace(ended_at=max(state.ended_at, newest))
     if phase is Phase.SUCCEEDED:
         succeeded_at = max(state.succeeded_at or newest, newest)
@@ -77,7 +90,7 @@ def _advanced(state: PlanState, phase: Phase, rows: Sequence[Execution]) -> Plan
         )
     if phase in _FAILURES:
         since = state.succeeded_at
-        ends = [at for at in map(_ENDED, rows) if since is None or at > since]
+        ends = [at for at in map(_ENDED, rows[-MOST_FAILURES:]) if since is None or at > since]
         return state._replace(
             failed_at=max(state.failed_at or newest, newest),
             newest=_newer(state.newest, _newest_runs(rows, 1)),
@@ -142,12 +155,17 @@ def is_kept(state: PlanState, now: Micros, *, in_use: bool) -> bool:
 
 
 def _newest_runs(rows: Sequence[Execution], most: int) -> list[Run]:
-    """Return the newest of *rows* whose duration is known, no more than *most*."""
-    # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
-    known = [pair for pair in map(_END_AND_DURATION, rows) if pair[1] and pair[1] > 0]
+    """Return the newest of *rows*, no more than *most*, whose duration is known; in order."""
+    found: list[tuple[Micros, int]] = []
+    for ended_at, lasted in map(_END_AND_DURATION, reversed(rows)):
+        if len(found) >= most and ended_at != found[-1][0]:
+            break
+        # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
+        if lasted is not None and lasted > 0:
+            found.append((ended_at, lasted))
     # Plain pairs are compared faster than named ones.
-    known.sort()
-    return list(map(_new, repeat(Run), known[-most:]))
+    found.sort()
+    return [_new(Run, pair) for pair in found[-most:]]
 
 
 def _merged(successes: tuple[Run, ...], runs: list[Run]) -> tuple[Run, ...]:

@@ -14,6 +14,7 @@ from exporter.track.plans import advance_all, expected_duration, standing
 from tests.rows import after, execution
 
 DAY = 24 * 3600
+NOW = after(DAY)
 OUTCOMES = {Phase.SUCCEEDED, Phase.FAILED, Phase.TIMED_OUT}
 
 ends = st.builds(
@@ -30,7 +31,7 @@ ends = st.builds(
 def told(*rows: Execution, before: PlanState | None = None) -> PlanState:
     """Return the state of the one launch plan of *rows* after them."""
     states = {"nightly": before} if before else {}
-    return {**states, **advance_all(states, rows)}.get("nightly", PlanState())
+    return {**states, **advance_all(states, rows, NOW)}.get("nightly", PlanState())
 
 
 def end(at: float, phase: Phase = Phase.SUCCEEDED, **details: object) -> Execution:
@@ -43,12 +44,12 @@ def test_it_does_not_matter_in_which_order_ends_are_told(
     rows: list[Execution], data: st.DataObject
 ) -> None:
     """One by one, together or in any parts, the same ends give the same states."""
-    states = advance_all({}, rows)
+    states = advance_all({}, rows, NOW)
     shuffled = data.draw(st.permutations(rows))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=6)))
     by_part: dict[str, PlanState] = {}
     for start, stop in zip([0, *cuts], [*cuts, len(rows)], strict=True):
-        by_part |= advance_all(by_part, shuffled[start:stop])
+        by_part |= advance_all(by_part, shuffled[start:stop], NOW)
     assert by_part == states
 
 
@@ -58,17 +59,17 @@ def test_bounds_do_not_make_the_order_matter(rows: list[Execution], data: st.Dat
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(plans, "MOST_FAILURES", 2)
         patched.setattr(plans, "MOST_SUCCESSES", 3)
-        states = advance_all({}, rows)
+        states = advance_all({}, rows, NOW)
         one_by_one: dict[str, PlanState] = {}
         for row in data.draw(st.permutations(rows)):
-            one_by_one |= advance_all(one_by_one, [row])
+            one_by_one |= advance_all(one_by_one, [row], NOW)
     assert one_by_one == states
 
 
 @given(st.lists(ends, max_size=30))
 def test_a_state_is_what_a_person_would_work_out(rows: list[Execution]) -> None:
     """Compared with the definition, spelled out over all rows at once."""
-    states = advance_all({}, rows)
+    states = advance_all({}, rows, NOW)
     for name in ("nightly", "hourly"):
         own = [
             row for row in rows if row.launch_plan == name and row.mode is not Mode.CHILD_WORKFLOW
@@ -94,7 +95,7 @@ def test_a_state_is_what_a_person_would_work_out(rows: list[Execution]) -> None:
 
 def test_a_child_tells_nothing_of_its_launch_plan() -> None:
     """Its failure is its parent's affair: no state comes of it, so none need be written."""
-    assert advance_all({}, [end(1, Phase.FAILED, mode=Mode.CHILD_WORKFLOW)]) == {}
+    assert advance_all({}, [end(1, Phase.FAILED, mode=Mode.CHILD_WORKFLOW)], NOW) == {}
 
 
 def test_an_abort_is_neither_success_nor_failure() -> None:
@@ -110,6 +111,17 @@ def test_a_success_that_becomes_known_late_ends_the_failures_before_it() -> None
     failed = told(*(end(at, Phase.FAILED) for at in (10, 20, 30)))
     assert plans.consecutive_failures(told(end(15), before=failed)) == 2
     assert plans.consecutive_failures(told(end(30), before=failed)) == 0
+
+
+def test_an_end_ahead_of_our_clock_is_taken_as_now() -> None:
+    """Whatever some clock said, the failures after it count, and the next success is newer."""
+    ahead = told(end(3 * DAY))
+    assert (ahead.succeeded_at, ahead.ended_at) == (NOW, NOW)
+    later = Micros(NOW + 60_000_000)
+    failed = advance_all({"nightly": ahead}, [end(DAY + 30, Phase.FAILED)], later)
+    assert plans.consecutive_failures(failed["nightly"]) == 1
+    # A few seconds are what clocks differ by: the order of ends is told by them.
+    assert told(end(DAY + 2)).succeeded_at == after(DAY + 2)
 
 
 def test_failures_are_counted_up_to_a_bound() -> None:

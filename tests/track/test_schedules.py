@@ -64,7 +64,7 @@ class Admin:
                 PLAN,
                 made,
                 made if end is None else end,
-                lasts,
+                None if lasts is None else micros(lasts),
                 due,
             )
         )
