@@ -3,10 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+from flyteidl.admin import schedule_pb2
 from flyteidl.core import identifier_pb2
 
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
-from exporter.model.targets import Target
+from exporter.model.launch_plans import ActivePlan
+from exporter.model.projects import Project, ProjectState
+from exporter.model.schedules import Cron, Rate, Schedule
 from exporter.model.time import SECOND
 
 PHASES = {phase.value: phase for phase in Phase}
@@ -21,6 +24,12 @@ LONGEST = 10_000 * 366 * 24 * 3600
 """Seconds; a protobuf duration may be a little longer than all of time, a timedelta may not."""
 _GENERATED = ".flytegen."
 """How flyteadmin names the workflow it makes around a single task."""
+_PERIODS = {
+    schedule_pb2.MINUTE: timedelta(minutes=1),
+    schedule_pb2.HOUR: timedelta(hours=1),
+    schedule_pb2.DAY: timedelta(days=1),
+}
+_STATES = {state.value: state for state in ProjectState}
 
 
 def execution(message: Any) -> Execution:
@@ -80,6 +89,56 @@ def _duration(duration: Any) -> timedelta | None:
     return timedelta(0, whole, duration.nanos // 1000)
 
 
-def targets(project: Any) -> list[Target]:
-    """Return the targets of one `flyteidl.admin.Project`: one for each of its domains."""
-    return [Target(project.id, domain.id) for domain in project.domains]
+def project(message: Any) -> Project:
+    """
+    Return one `flyteidl.admin.Project`.
+
+    Raises:
+        ValueError: It has no id.
+    """
+    if not message.id:
+        raise ValueError("a project without an id")
+    return Project(
+        message.id,
+        _STATES.get(message.state, ProjectState.UNRECOGNIZED),
+        dict(message.labels.values),
+        tuple(domain.id for domain in message.domains),
+    )
+
+
+def active_plan(message: Any) -> ActivePlan | None:
+    """
+    Return one `flyteidl.admin.LaunchPlan`; None for one that flyteadmin made around a single task.
+
+    Raises:
+        ValueError: It has no name.
+    """
+    name = message.id.name
+    if not name or "\0" in name:
+        raise ValueError(f"a launch plan called {name!r}")
+    if name.startswith(_GENERATED):
+        return None
+    spec = message.spec
+    return ActivePlan(
+        name, message.id.version, spec.workflow_id.name, schedule_of(spec.entity_metadata.schedule)
+    )
+
+
+def schedule_of(message: Any) -> Schedule | None:
+    """
+    Return what a `flyteidl.admin.Schedule` declares; None when it declares nothing.
+
+    A rate that no calendar has, such as every 0 minutes, is none: Flyte's scheduler cannot run it.
+    """
+    match message.WhichOneof("ScheduleExpression"):
+        case "rate":
+            unit = _PERIODS.get(message.rate.unit)
+            whole = message.rate.value
+            if unit is None or not 0 < whole * unit.total_seconds() < LONGEST:
+                return None
+            return Rate(whole * unit)
+        case "cron_schedule":
+            expression = message.cron_schedule.schedule
+        case _:
+            expression = message.cron_expression
+    return Cron(expression) if expression else None

@@ -24,6 +24,8 @@ class Source(Enum):
     """Durable totals: they survive restarts and crashes."""
     LIVE = "live set"
     """State of the executions in a non-terminal phase, as of the last poll."""
+    INVENTORY = "inventory"
+    """What Admin has registered, as of the last complete listing."""
     TARGET = "target"
     """State of the scraping of one target."""
     PROCESS = "process"
@@ -111,6 +113,35 @@ EXECUTION_QUEUE_DURATION = Family(
     "Time from creation to start; 0 where propeller's clock is behind Admin's.",
     TARGET,
     unit="seconds",
+)
+LAUNCH_PLAN_INFO = Family(
+    "flyte_launch_plan_info",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Active version of a launch plan, its workflow and schedule (empty without one); always 1.",
+    (*LAUNCH_PLAN, "workflow", "version", "schedule"),
+)
+LAUNCH_PLAN_ACTIVE_SINCE = Family(
+    "flyte_launch_plan_active_since_timestamp_seconds",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "When the launch plan was first seen active, whatever its version; absent while it is not.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+PROJECTS = Family(
+    "flyte_projects",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Projects by state, whether or not they are scraped.",
+    ("state",),
+)
+PROJECT_INFO = Family(
+    "flyte_project_info",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Project labels that discovery.project_labels names, as label_*; absent without; always 1.",
+    ("project",),
 )
 ADMIN_UP = Family(
     "flyte_admin_up",
@@ -205,6 +236,14 @@ TARGET_UP = Family(
     Source.TARGET,
     "Whether the target's last poll succeeded; absent before the first.",
     TARGET,
+)
+TARGET_INVENTORY_SUCCESS = Family(
+    "flyte_exporter_target_inventory_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    Source.TARGET,
+    "When the target's active launch plans were last listed; absent before this process did.",
+    TARGET,
+    unit="seconds",
 )
 POLLS = Family(
     "flyte_exporter_polls_total",
