@@ -26,11 +26,14 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
+from exporter.metrics.projects import ProjectGauges
 from exporter.model.clock import Clock
 from exporter.model.status import TargetStatus
 from exporter.pipeline import Correction
 from exporter.scrape.fleet import Fleet
+from exporter.scrape.inventory import Inventory
 from exporter.scrape.poll import STEPS, Services
 from exporter.scrape.scheduler import Scheduler
 from exporter.scrape.upkeep import Upkeep
@@ -149,9 +152,24 @@ async def start(
             # A question may be asked again for as long as its poll lasts; one attempt may not.
             call_timeout=settings.scrape.poll_timeout,
         )
+        gauges = PlanGauges(exposition=exposition, budget=book.budget, observer=process)
         scheduler = Scheduler(
             services,
             exposition,
+            inventory=Inventory(
+                services,
+                exposition,
+                gauges,
+                settings=settings.discovery,
+                admin=settings.admin,
+                known=ledger.active_plans(),
+            ),
+            projects=ProjectGauges(
+                exposition=exposition,
+                budget=book.budget,
+                observer=process,
+                labels=settings.discovery.project_labels,
+            ),
             settings=settings.discovery,
             admin=settings.admin,
             before=ledger.discovery(),

@@ -33,6 +33,7 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
@@ -205,6 +206,9 @@ class Rig:
         )
         self.ledger.commit(
             [self.book.load(self.ledger.series(), self.ledger.activity(), self.clock.now())]
+        )
+        self.gauges = PlanGauges(
+            exposition=self.exposition, budget=self.book.budget, observer=self.process
         )
         journal: Any = InlineJournal(self, self.ledger)
 

@@ -15,6 +15,3 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 """The first one begins with version 1. `schema.sql` is what all of them together come to."""
-
-VERSION = 1 + len(MIGRATIONS)
-"""Of the schema; kept in the file as `user_version`."""

@@ -14,8 +14,11 @@ from importlib import resources
 from pathlib import Path
 
 from exporter.ledger.errors import LedgerError, corrupt, explained
-from exporter.ledger.migrations import MIGRATIONS, VERSION
+from exporter.ledger.migrations import MIGRATIONS
 from exporter.ledger.store import Ledger
+
+VERSION = 1 + len(MIGRATIONS)
+"""Of the schema; kept in the file as `user_version`."""
 
 _APPLICATION_ID = 0x466C7945
 """`FlyE`: tells a ledger from any other SQLite file."""
@@ -134,7 +137,9 @@ def _upgrade(connection: sqlite3.Connection) -> None:
         return
     steps = "".join(MIGRATIONS[version - 1 :])
     try:
-        connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"
+        )
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

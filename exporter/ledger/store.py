@@ -206,11 +206,17 @@ class Ledger:
         """Read which launch plans were active when last listed, by target and name."""
         found: dict[Target, dict[str, Activation]] = {}
         with explained(self.path):
-            for project, domain, name, version, workflow, schedule, since in (
-                self._connection.execute(
-                    "SELECT project, domain, launch_plan, version, workflow, schedule,"
-                    " active_since FROM active_plan"
-                )
+            for (
+                project,
+                domain,
+                name,
+                version,
+                workflow,
+                schedule,
+                since,
+            ) in self._connection.execute(
+                "SELECT project, domain, launch_plan, version, workflow, schedule,"
+                " active_since FROM active_plan"
             ):
                 plan = ActivePlan(name, version, workflow, parse_schedule(schedule))
                 plans = found.setdefault(Target(project, domain), {})

@@ -22,9 +22,7 @@ class PlanGauges:
         self._observer = observer
         self._shown: dict[tuple[Target, str], dict[Family, int]] = {}
 
-    def show(
-        self, target: Target, launch_plan: str, family: Family, rows: Sequence[Row]
-    ) -> None:
+    def show(self, target: Target, launch_plan: str, family: Family, rows: Sequence[Row]) -> None:
         """Show *rows* in place of whatever *family* showed of a launch plan."""
         owner = (target, launch_plan)
         shown = self._shown.setdefault(owner, {})

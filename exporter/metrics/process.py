@@ -236,6 +236,6 @@ class _Instant(Collector):
 _DIVERTIBLE: Mapping[str, Family] = {
     family.name: family
     for family in catalog.FAMILIES
-    if family.source in (catalog.Source.LEDGER, catalog.Source.LIVE)
+    if family.source in (catalog.Source.LEDGER, catalog.Source.LIVE, catalog.Source.INVENTORY)
 }
 """The families that the series limit can divert, by name."""

@@ -52,6 +52,14 @@ Durable totals, kept in the ledger. The bounds of `{EXECUTION_DURATION.name}` ar
         """\
 State of the executions that are not over, as of their target's last successful poll.""",
     ),
+    Source.INVENTORY: (
+        "Launch plans and projects",
+        """\
+What is registered, listed every `discovery.interval`. A launch plan that is deactivated loses its
+gauges with the next complete listing; its counters live on. `flyte_project_info` has a label for
+each of `discovery.project_labels`, called as kube-state-metrics would call it: `data-owner` becomes
+`label_data_owner`.""",
+    ),
     Source.TARGET: (
         "Targets",
         """\

@@ -1,6 +1,6 @@
 """What became of a target's launch plans between two complete listings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.model.launch_plans import Activation, ActivePlan
@@ -18,17 +18,23 @@ class Changes:
         deactivated: Not active any more.
     """
 
-    activated: tuple[Activation, ...]
-    changed: tuple[Activation, ...]
-    deactivated: tuple[str, ...]
+    activated: Sequence[Activation] = ()
+    changed: Sequence[Activation] = ()
+    deactivated: Sequence[str] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.activated or self.changed or self.deactivated)
+    def parts(self, size: int) -> Iterator["Changes"]:
+        """Yield the same in parts of at most *size* launch plans of each kind; none of nothing."""
+        most = max(len(self.activated), len(self.changed), len(self.deactivated))
+        for start in range(0, most, size):
+            part = slice(start, start + size)
+            yield Changes(
+                activated=self.activated[part],
+                changed=self.changed[part],
+                deactivated=self.deactivated[part],
+            )
 
 
-def compare(
-    known: Mapping[str, Activation], found: Iterable[ActivePlan], now: Micros
-) -> Changes:
+def compare(known: Mapping[str, Activation], found: Iterable[ActivePlan], now: Micros) -> Changes:
     """
     Work out what is news in a listing.
 

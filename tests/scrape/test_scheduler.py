@@ -6,83 +6,14 @@ from typing import Any
 
 import grpc
 import pytest
-from flyteidl.admin import project_pb2
 from structlog.testing import capture_logs
 
-from exporter.config.settings import AdminSettings, DiscoverySettings
-from exporter.metrics.formats import Format
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
-from exporter.scrape.scheduler import Scheduler
 from tests.rig import Rig, failure
+from tests.stage import Stage, quiet, register
 
 A, B = Target("a", "development"), Target("b", "development")
-
-
-class SteppedClock:
-    """A clock whose sleepers wake when the test moves it."""
-
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-
-    def now(self) -> Any:
-        """Return the wall clock."""
-        return self._rig.clock.now()
-
-    def monotonic(self) -> float:
-        """Return the same in seconds."""
-        return self._rig.clock.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait until the test has moved time so far."""
-        woken = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self.monotonic() + seconds, woken))
-        await woken
-
-    async def advance(self, seconds: float) -> None:
-        """Move time, waking each sleeper at its own moment."""
-        end = self.monotonic() + seconds
-        while True:
-            await quiet()
-            due = min((s for s in self._sleepers if s[0] <= end), default=None, key=lambda s: s[0])
-            if due is None:
-                break
-            self._sleepers.remove(due)
-            self._rig.clock.advance(max(1e-6, due[0] - self.monotonic()))
-            if not due[1].done():
-                due[1].set_result(None)
-        self._rig.clock.advance(end - self.monotonic())
-
-
-async def quiet() -> None:
-    """Let everything run that is ready."""
-    for _ in range(200):
-        await asyncio.sleep(0)
-
-
-class Stage:
-    """A scheduler on a rig, with the clock in the test's hand."""
-
-    def __init__(self, rig: Rig, *, rate_limit: float = 50.0, **discovery: Any) -> None:
-        self.rig = rig
-        self.clock = SteppedClock(rig)
-        services = {
-            name: getattr(rig.services, name)
-            for name in type(rig.services).__dataclass_fields__  # frozen, so built anew
-        }
-        self.scheduler = Scheduler(
-            type(rig.services)(**{**services, "clock": self.clock}),
-            rig.exposition,
-            settings=DiscoverySettings(include=("*/development",), **discovery),
-            admin=AdminSettings(endpoint="admin:81", rate_limit=rate_limit),
-            before=rig.ledger.discovery(),
-        )
-
-    def shows(self, text: str) -> bool:
-        """Whether /metrics has a line that begins with *text*."""
-        document = b"".join(self.rig.exposition.snapshot(Format.TEXT)).decode()
-        return any(line.startswith(text) for line in document.splitlines())
 
 
 @pytest.fixture
@@ -97,12 +28,6 @@ async def stage(make_rig: Callable[..., Rig]) -> AsyncIterator[Stage]:
     yield stage
     running.cancel()
     await asyncio.wait([running])
-
-
-def register(rig: Rig, name: str) -> None:
-    """Have Admin know a project."""
-    project = project_pb2.Project(id=name, name=name)
-    rig.admin.calls["RegisterProject"](project_pb2.ProjectRegisterRequest(project=project))
 
 
 def hide(rig: Rig, name: str) -> Callable[[], None]:
@@ -264,12 +189,12 @@ async def test_more_targets_than_calls_is_said_once(make_rig: Callable[..., Rig]
     await asyncio.wait([running])
     assert [(log["problem"], log["advice"]) for log in logs if log["log_level"] == "warning"] == [
         (
-            "2 targets need 0.14 calls/s, but admin.rate_limit allows 0.1",
-            'set admin.rate_limit: "1/s", or scrape.interval: "43s"',
+            "2 targets need 0.147 calls/s, but admin.rate_limit allows 0.1",
+            'set admin.rate_limit: "1/s", or scrape.interval: "47s"',
         ),
         (
-            "3 targets need 0.21 calls/s, but admin.rate_limit allows 0.1",
-            'set admin.rate_limit: "1/s", or scrape.interval: "1m7s"',
+            "3 targets need 0.22 calls/s, but admin.rate_limit allows 0.1",
+            'set admin.rate_limit: "1/s", or scrape.interval: "1m15s"',
         ),
     ]
 

@@ -1,0 +1,216 @@
+"""
+What is registered: the active launch plans of every target.
+
+They change seldom, and nothing that is counted waits for them. So they are listed one target at a
+time and with a pause after each, which leaves the rest of what we may ask of Admin to the polls.
+Only a complete listing says that a launch plan is not active any more.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
+
+from exporter.admin.errors import AdminError
+from exporter.config.settings import AdminSettings, DiscoverySettings
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.records import Commit
+from exporter.metrics import catalog, text
+from exporter.metrics.book import Posting
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.gauges import PlanGauges, Row
+from exporter.metrics.measure import introduce
+from exporter.model.launch_plans import Activation
+from exporter.model.targets import Target
+from exporter.model.time import seconds
+from exporter.scrape.place import place
+from exporter.scrape.poll import Services
+from exporter.telemetry.log import get_logger
+from exporter.track.inventory import Changes, compare
+
+log = get_logger(__name__)
+
+PLAN_FAMILIES = (catalog.LAUNCH_PLAN_INFO, catalog.LAUNCH_PLAN_ACTIVE_SINCE)
+"""What is shown of an active launch plan."""
+
+_SHARE = 0.1
+"""Part of admin.rate_limit that the first listings, which are all due at once, may use."""
+_PATIENCE = timedelta(seconds=15)
+"""For one page: the other targets are waiting."""
+_AT_ONCE = 200
+"""Launch plans that are shown in one go: some 20 ms, in which nothing else can happen."""
+
+
+class Listed(NamedTuple):
+    """How the listing of a target's launch plans goes."""
+
+    plans: int | None = None
+    """How many are active; None while nobody knows."""
+    problem: str = ""
+    """What the last listing failed with; empty when it did not fail."""
+
+
+class Inventory:
+    """
+    Knows which launch plans are active.
+
+    Args:
+        services: Those of the polls.
+        exposition: Where it is shown how recently targets were listed.
+        gauges: Where launch plans are shown.
+        settings: How often targets are listed.
+        admin: How many calls we allow ourselves.
+        known: What an earlier process left in the ledger.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        exposition: Exposition,
+        gauges: PlanGauges,
+        *,
+        settings: DiscoverySettings,
+        admin: AdminSettings,
+        known: Mapping[Target, Mapping[str, Activation]],
+    ) -> None:
+        self._services = services
+        self._exposition = exposition
+        self._gauges = gauges
+        self._interval = settings.interval.total_seconds()
+        self._pause = 1 / (admin.rate_limit * _SHARE)
+        self._known = {target: dict(plans) for target, plans in known.items()}
+        self._problems: dict[Target, str] = {}
+        """Of every target that is followed; empty where the last listing did not fail."""
+        self._turn = asyncio.Lock()
+
+    def active(self, target: Target) -> Mapping[str, Activation]:
+        """Return the active launch plans of *target*, by name, as far as is known."""
+        return self._known.get(target, {})
+
+    def listed(self, target: Target) -> Listed:
+        """Return how the listing of *target* goes."""
+        plans = self._known.get(target)
+        return Listed(None if plans is None else len(plans), self._problems.get(target, ""))
+
+    async def follow(self, target: Target) -> None:
+        """List the launch plans of *target* again and again, until cancelled."""
+        clock = self._services.clock
+        offset = place(target) * self._interval
+        self._problems[target] = ""
+        self._services.book.budget.take(catalog.TARGET_INVENTORY_SUCCESS, 1)
+        await self._take_up(target)
+        while True:
+            async with self._turn:
+                await self.look(target)
+                # Never so long that the last target would be late for the next round.
+                fair = self._interval / (2 * len(self._problems))
+                await clock.sleep(min(self._pause, fair))
+            await clock.sleep(self._interval - (clock.monotonic() - offset) % self._interval)
+
+    async def look(self, target: Target) -> None:
+        """List the active launch plans of *target* once; failures are logged, not raised."""
+        services = self._services
+        timeout = min(services.call_timeout, _PATIENCE).total_seconds()
+        now = services.clock.now()
+        try:
+            found = await services.admin.list_active_launch_plans(target, timeout=timeout)
+            for changes in compare(self.active(target), found, now).parts(_AT_ONCE):
+                await self._commit(target, changes)
+        except (AdminError, LedgerError) as error:
+            problem = str(error)
+        except Exception as bug:
+            # The edge of one target, as for a poll.
+            log.exception("listing launch plans failed on a bug of ours", **target._asdict())
+            problem = f"{type(bug).__name__}: {bug}"
+        else:
+            problem = ""
+            self._known.setdefault(target, {})
+            self._exposition.put(
+                catalog.TARGET_INVENTORY_SUCCESS,
+                target,
+                text.sample(catalog.TARGET_INVENTORY_SUCCESS, target, seconds(now)),
+            )
+        self._note(target, problem)
+
+    def retain(self, targets: Collection[Target]) -> None:
+        """Forget all but *targets*; of the others the counters stay."""
+        for target in self._known.keys() - targets:
+            for name in self._known.pop(target):
+                self._drop(target, name)
+        for target in self._problems.keys() - targets:
+            del self._problems[target]
+            self._exposition.drop(catalog.TARGET_INVENTORY_SUCCESS, target)
+            self._services.book.budget.give_back(catalog.TARGET_INVENTORY_SUCCESS, 1)
+
+    # Inside
+
+    async def _take_up(self, target: Target) -> None:
+        """Show what the ledger knows: the first listing may take a while, or fail."""
+        for number, activation in enumerate([*self.active(target).values()], start=1):
+            self._show_plan(target, activation)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    async def _commit(self, target: Target, changes: Changes) -> None:
+        """Make *changes* durable, take them over and show them."""
+        services = self._services
+        news = (*changes.activated, *changes.changed)
+        increments = introduce(target, [activation.plan for activation in news])
+        posting = services.book.post(target, increments, services.clock.now())
+        commit = Commit(
+            target=target,
+            deltas=posting.deltas,
+            activity=posting.activity,
+            removed=posting.removed,
+            inactive=posting.inactive,
+            activations=news,
+            deactivated=changes.deactivated,
+        )
+        await services.journal.commit(
+            commit, then=partial(self._committed, target, changes, posting)
+        )
+
+    def _committed(self, target: Target, changes: Changes, posting: Posting) -> None:
+        self._services.book.apply(posting, self._services.clock.now())
+        if target not in self._problems:
+            return  # gone while this was being written
+        known = self._known.setdefault(target, {})
+        for activation in (*changes.activated, *changes.changed):
+            known[activation.plan.name] = activation
+            self._show_plan(target, activation)
+        for name in changes.deactivated:
+            del known[name]
+            self._drop(target, name)
+        for activation in changes.changed:
+            log.info(
+                "launch plan changed",
+                **target._asdict(),
+                launch_plan=activation.plan.name,
+                version=activation.plan.version,
+            )
+        if changes.activated or changes.deactivated:
+            log.info(
+                "launch plans activated or deactivated",
+                **target._asdict(),
+                activated=len(changes.activated),
+                deactivated=len(changes.deactivated),
+            )
+
+    def _note(self, target: Target, problem: str) -> None:
+        before, self._problems[target] = self._problems[target], problem
+        if problem and not before:
+            log.warning("launch plans cannot be listed", **target._asdict(), problem=problem)
+        elif before and not problem:
+            log.info("launch plans can be listed again", **target._asdict())
+
+    def _show_plan(self, target: Target, activation: Activation) -> None:
+        name, version, workflow, schedule = activation.plan
+        info: Row = ((workflow, version, str(schedule or "")), 1)
+        self._gauges.show(target, name, catalog.LAUNCH_PLAN_INFO, [info])
+        since: Row = ((), seconds(activation.since))
+        self._gauges.show(target, name, catalog.LAUNCH_PLAN_ACTIVE_SINCE, [since])
+
+    def _drop(self, target: Target, launch_plan: str) -> None:
+        for family in PLAN_FAMILIES:
+            self._gauges.drop(target, launch_plan, family)
