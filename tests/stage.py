@@ -68,17 +68,18 @@ class Stage:
         stepped = type(rig.services)(**{**services, "clock": self.clock})
         settings = DiscoverySettings(include=("*/development",), **discovery)
         admin = AdminSettings(endpoint="admin:81", rate_limit=rate_limit)
+        self.inventory = Inventory(
+            stepped,
+            rig.exposition,
+            rig.gauges,
+            settings=settings,
+            admin=admin,
+            known=rig.ledger.active_plans(),
+        )
         self.scheduler = Scheduler(
             stepped,
             rig.exposition,
-            inventory=Inventory(
-                stepped,
-                rig.exposition,
-                rig.gauges,
-                settings=settings,
-                admin=admin,
-                known=rig.ledger.active_plans(),
-            ),
+            inventory=self.inventory,
             projects=ProjectGauges(
                 exposition=rig.exposition,
                 budget=rig.book.budget,

@@ -53,7 +53,7 @@ def compare(known: Mapping[str, Activation], found: Iterable[ActivePlan], now: M
         elif before.plan != plan:
             changed.append(before._replace(plan=plan))
     return Changes(
-        activated=tuple(activated),
-        changed=tuple(changed),
+        activated=activated,
+        changed=changed,
         deactivated=tuple(name for name in known if name not in active),
     )

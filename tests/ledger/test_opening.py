@@ -186,6 +186,54 @@ def test_a_newer_ledger_is_refused(path: Path) -> None:
     )
 
 
+def old_ledger(path: Path) -> None:
+    """Make a ledger as the release wrote it that knew version 1 alone."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("PRAGMA journal_mode = WAL")
+        raw.executescript(Path(__file__).with_name("schema-1.sql").read_text(encoding="utf-8"))
+        raw.execute("INSERT INTO meta VALUES ('endpoint', ?)", (ENDPOINT,))
+        raw.execute("INSERT INTO activity VALUES (?, ?, 'nightly', ?)", (*TARGET, NOON))
+        raw.execute(f"PRAGMA application_id = {0x466C7945}")
+        raw.execute("PRAGMA user_version = 1")
+
+
+def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return the columns of every table."""
+    with closing(sqlite3.connect(path)) as raw:
+        names = [
+            name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        return {name: raw.execute(f"PRAGMA table_info({name})").fetchall() for name in names}
+
+
+def test_an_older_ledger_goes_on_as_one_of_today(path: Path, tmp_path: Path) -> None:
+    """It keeps what it counted, and has all that a new one has."""
+    old_ledger(path)
+    with opened(path) as ledger:
+        assert ledger.activity() == [Activity(TARGET, "nightly", NOON)]
+        assert ledger.active_plans() == {}
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    new = tmp_path / "new.db"
+    with opened(new):
+        pass
+    assert tables(path) == tables(new)
+    with opened(path) as ledger:
+        assert ledger.activity() == [Activity(TARGET, "nightly", NOON)]
+
+
+def test_an_older_ledger_that_cannot_be_upgraded_stays_as_it_is(path: Path) -> None:
+    """All steps are one transaction, and what failed is told."""
+    old_ledger(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("CREATE TABLE active_plan (in_the_way)")
+    before = tables(path)
+    assert "table active_plan already exists" in refusal(path)
+    assert tables(path) == before
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("PRAGMA user_version").fetchone() == (1,)
+
+
 def test_a_directory_is_no_ledger(path: Path) -> None:
     """What cannot be opened says so, and what to set."""
     path.mkdir()
