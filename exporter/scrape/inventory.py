@@ -99,7 +99,7 @@ class Inventory:
         offset = place(target) * self._interval
         self._problems[target] = ""
         self._services.book.budget.take(catalog.TARGET_INVENTORY_SUCCESS, 1)
-        await self._take_up(target)
+        await self._show(target)
         while True:
             async with self._turn:
                 await self.look(target)
@@ -113,10 +113,12 @@ class Inventory:
         services = self._services
         timeout = min(services.call_timeout, _PATIENCE).total_seconds()
         now = services.clock.now()
+        first = target not in self._known
         try:
             found = await services.admin.list_active_launch_plans(target, timeout=timeout)
-            for changes in compare(self.active(target), found, now).parts(_AT_ONCE):
-                await self._commit(target, changes)
+            changes = compare(self.active(target), found, now)
+            for part in changes.parts(_AT_ONCE):
+                await self._commit(target, part)
         except (AdminError, LedgerError) as error:
             problem = str(error)
         except Exception as bug:
@@ -125,6 +127,8 @@ class Inventory:
             problem = f"{type(bug).__name__}: {bug}"
         else:
             problem = ""
+            if not first:
+                self._tell(target, changes)
             self._known.setdefault(target, {})
             self._exposition.put(
                 catalog.TARGET_INVENTORY_SUCCESS,
@@ -132,6 +136,7 @@ class Inventory:
                 text.sample(catalog.TARGET_INVENTORY_SUCCESS, target, seconds(now)),
             )
         self._note(target, problem)
+        await self._show(target)
 
     def retain(self, targets: Collection[Target]) -> None:
         """Forget all but *targets*; of the others the counters stay."""
@@ -145,15 +150,19 @@ class Inventory:
 
     # Inside
 
-    async def _take_up(self, target: Target) -> None:
-        """Show what the ledger knows: the first listing may take a while, or fail."""
+    async def _show(self, target: Target) -> None:
+        """Show what is known: also what there was no room for the last time."""
         for number, activation in enumerate([*self.active(target).values()], start=1):
-            self._show_plan(target, activation)
+            name, version, workflow, schedule = activation.plan
+            info: Row = ((workflow, version, str(schedule or "")), 1)
+            self._gauges.show(target, name, catalog.LAUNCH_PLAN_INFO, [info])
+            since: Row = ((), seconds(activation.since))
+            self._gauges.show(target, name, catalog.LAUNCH_PLAN_ACTIVE_SINCE, [since])
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
     async def _commit(self, target: Target, changes: Changes) -> None:
-        """Make *changes* durable, take them over and show them."""
+        """Make *changes* durable and take them over."""
         services = self._services
         news = (*changes.activated, *changes.changed)
         increments = introduce(target, [activation.plan for activation in news])
@@ -178,10 +187,12 @@ class Inventory:
         known = self._known.setdefault(target, {})
         for activation in (*changes.activated, *changes.changed):
             known[activation.plan.name] = activation
-            self._show_plan(target, activation)
         for name in changes.deactivated:
             del known[name]
             self._drop(target, name)
+
+    def _tell(self, target: Target, changes: Changes) -> None:
+        """Log what is news, but for all that is there when a target is first listed."""
         for activation in changes.changed:
             log.info(
                 "launch plan changed",
@@ -203,13 +214,6 @@ class Inventory:
             log.warning("launch plans cannot be listed", **target._asdict(), problem=problem)
         elif before and not problem:
             log.info("launch plans can be listed again", **target._asdict())
-
-    def _show_plan(self, target: Target, activation: Activation) -> None:
-        name, version, workflow, schedule = activation.plan
-        info: Row = ((workflow, version, str(schedule or "")), 1)
-        self._gauges.show(target, name, catalog.LAUNCH_PLAN_INFO, [info])
-        since: Row = ((), seconds(activation.since))
-        self._gauges.show(target, name, catalog.LAUNCH_PLAN_ACTIVE_SINCE, [since])
 
     def _drop(self, target: Target, launch_plan: str) -> None:
         for family in PLAN_FAMILIES:
