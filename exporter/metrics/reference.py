@@ -32,7 +32,8 @@ header. What holds for all families:
   that one failure need not count twice.
 - **Timestamps, not ages**: `time() - <metric>` is the age. What is unknown is absent, and not 0.
 - **Each execution is counted once**, across restarts and crashes. Counters and histograms of
-  executions never step back, and live for {RETENTION.days} days after their launch plan's last one.
+  executions never step back, and live for {RETENTION.days} days after their launch plan's last one,
+  and while it is active.
 - **A series shows 0 first**, for `metrics.first_sample_hold`, and after a restart shows for as long
   what it stood at before: otherwise `increase()` would miss what was counted meanwhile. Gauges are
   never held back.
