@@ -127,7 +127,7 @@ class Inventory:
             problem = f"{type(bug).__name__}: {bug}"
         else:
             problem = ""
-            if not first:
+            if not first:  # then all that there is would be news
                 self._tell(target, changes)
             self._known.setdefault(target, {})
             self._exposition.put(
@@ -192,21 +192,14 @@ class Inventory:
             self._drop(target, name)
 
     def _tell(self, target: Target, changes: Changes) -> None:
-        """Log what is news, but for all that is there when a target is first listed."""
-        for activation in changes.changed:
-            log.info(
-                "launch plan changed",
-                **target._asdict(),
-                launch_plan=activation.plan.name,
-                version=activation.plan.version,
-            )
-        if changes.activated or changes.deactivated:
-            log.info(
-                "launch plans activated or deactivated",
-                **target._asdict(),
-                activated=len(changes.activated),
-                deactivated=len(changes.deactivated),
-            )
+        """Log that there is news; which news, the metrics say."""
+        told = {
+            "activated": len(changes.activated),
+            "changed": len(changes.changed),
+            "deactivated": len(changes.deactivated),
+        }
+        if any(told.values()):
+            log.info("launch plans changed", **target._asdict(), **told)
 
     def _note(self, target: Target, problem: str) -> None:
         before, self._problems[target] = self._problems[target], problem

@@ -114,7 +114,10 @@ async def test_a_launch_plan_from_its_activation_to_its_end(company: Company) ->
 
     activate(rig, A, "etl", version="v2", schedule=HOURLY)
     deactivate(rig, A, "tool")
-    await company.clock.advance(_ROUND)
+    with capture_logs() as logs:
+        await company.clock.advance(_ROUND)
+    (told,) = [log for log in logs if log["event"] == "launch plans changed"]
+    assert (told["activated"], told["changed"], told["deactivated"]) == (0, 1, 1)
     assert company.lines() == [
         info("etl", "v2", "every 1h"),
         info("report", "v1", "every 1h"),
