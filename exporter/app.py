@@ -149,8 +149,6 @@ async def start(
             process=process,
             tracer=tracer,
             settings=settings.scrape,
-            # A question may be asked again for as long as its poll lasts; one attempt may not.
-            call_timeout=settings.scrape.poll_timeout,
         )
         gauges = PlanGauges(exposition=exposition, budget=book.budget, observer=process)
         scheduler = Scheduler(

@@ -234,7 +234,6 @@ class Rig:
             process=self.process,
             tracer=NoOpTracer(),
             settings=self.settings,
-            call_timeout=timedelta(seconds=15),
         )
         self.upkeep = Upkeep(
             book=self.book, journal=journal, clock=self.clock, keep=lambda *_: True

@@ -1,7 +1,5 @@
 """Rows as Admin would list them, in the few words that a test needs, and any of them at random."""
 
-from datetime import timedelta
-
 from hypothesis import strategies as st
 
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
@@ -41,5 +39,5 @@ def execution(
         launch_plan,
         None if started is None else after(started),
         after(updated),
-        None if lasted is None else timedelta(seconds=lasted),
+        None if lasted is None else round(lasted * SECOND),
     )

@@ -1,7 +1,6 @@
 """The laws of a digest: it adds nothing twice, and it does not matter how rows are cut up."""
 
 from collections import Counter
-from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 from exporter.metrics.measure import Increments, SeriesKey
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase, Tracked
 from exporter.model.targets import Target
-from exporter.model.time import Micros
+from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Batch, Correction, Digest, Step, digest
 
 T = Target("p", "d")
@@ -29,7 +28,7 @@ def histories(draw: st.DrawFn) -> list[Execution]:
         life = [
             Execution(key, Phase.UNDEFINED, mode, plan, None, key.created_at, None),
             Execution(key, Phase.RUNNING, mode, plan, started, started, None),
-            Execution(key, end, mode, plan, started, Micros(started + 5), timedelta(seconds=5)),
+            Execution(key, end, mode, plan, started, Micros(started + 5), 5 * SECOND),
         ]
         rows += life[: draw(st.integers(1, 3))]
     return rows

@@ -8,7 +8,9 @@ Rules:
 2. While it is open, calls are not sent, but for one probe when the pause is over.
 3. A probe that reaches Admin closes it; one that does not doubles the pause, to `_LONGEST_PAUSE` at
    most.
-4. In its first seconds a call may wait for the next probe: a restart of Admin is over by then, and
+4. Calls that left before it opened may come back late. An answer closes it; that they failed, hung
+   or were given up says nothing of the probe, and nothing that was not known.
+5. In its first seconds a call may wait for the next probe: a restart of Admin is over by then, and
    nobody's poll need fail for it. After that, calls fail at once.
 
 Pure: it is told the time, in seconds that never step back.
@@ -48,6 +50,16 @@ class _State:
     """When it opened, while open."""
 
 
+class Leave:
+    """What a call is let through with, and comes back with."""
+
+    __slots__ = ()
+
+
+_ORDINARY = Leave()
+"""Of all that leave while it is closed."""
+
+
 class Breaker:
     """
     The breaker of one endpoint.
@@ -59,25 +71,26 @@ class Breaker:
     def __init__(self) -> None:
         self.why = ""
         self._state = _State()
-        self._probing = False
+        self._probe: Leave | None = None
+        """That of the probe that is under way."""
 
     @property
     def is_open(self) -> bool:
         """Whether calls are held off."""
         return self._state.pause > 0
 
-    def admits(self, now: float) -> bool:
+    def admit(self, now: float) -> Leave | None:
         """
-        Whether a call may leave at *now*.
+        Let a call leave at *now*; None when it may not.
 
-        One that is admitted must be followed by `ended` or `abandoned`.
+        One that is let through must come back by `ended` or `abandoned`.
         """
         if not self.is_open:
-            return True
-        if self._probing or now < self._state.probe_at:
-            return False
-        self._probing = True
-        return True
+            return _ORDINARY
+        if self._probe is not None or now < self._state.probe_at:
+            return None
+        self._probe = Leave()
+        return self._probe
 
     def wait(self, now: float) -> float | None:
         """Return how long a call that was not admitted at *now* should wait; None: not at all."""
@@ -85,20 +98,18 @@ class Breaker:
             return None
         return max(0.0, self._state.probe_at - now)
 
-    def ended(self, *, reached: bool, now: float, why: str = "") -> Change:
+    def ended(self, leave: Leave, *, reached: bool, now: float, why: str = "") -> Change:
         """Take note of a call that ended at *now*, whether it *reached* Admin, or *why* not."""
-        self._probing = False
-        self.why = why
-        was_open = self.is_open
+        was_open, was_probe = self.is_open, self._comes_back(leave)
         if reached:
-            self._state = _State()
+            self._state, self._probe = _State(), None
             return Change.CLOSED if was_open else Change.NONE
+        if was_open and not was_probe:
+            return Change.NONE
+        self.why = why
         state = replace(self._state, failures=self._state.failures + 1)
         if state.failures < _FAILURES:
             self._state = state
-            return Change.NONE
-        # Calls that left before it opened tell nothing about how long to wait.
-        if was_open and now < state.probe_at:
             return Change.NONE
         if was_open:
             pause = min(state.pause * 2, _LONGEST_PAUSE)
@@ -107,6 +118,19 @@ class Breaker:
         self._state = replace(state, pause=pause, probe_at=now + pause)
         return Change.NONE if was_open else Change.OPENED
 
-    def abandoned(self) -> None:
+    def hung(self, leave: Leave, *, now: float) -> Change:
+        """Take note of a call that waited at Admin until its time was over."""
+        if self.is_open and leave is not self._probe:
+            return Change.NONE
+        return self.ended(leave, reached=True, now=now)
+
+    def abandoned(self, leave: Leave) -> None:
         """Take note of a call that was given up, which says nothing about Admin."""
-        self._probing = False
+        self._comes_back(leave)
+
+    def _comes_back(self, leave: Leave) -> bool:
+        """Tell whether *leave* is that of the probe, and make room for another one."""
+        if leave is not self._probe:
+            return False
+        self._probe = None
+        return True

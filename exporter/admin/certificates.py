@@ -112,12 +112,21 @@ def current(settings: AdminSettings, known: Material | None = None) -> Material:
     Raises:
         ConnectionSettingsError: They cannot be used.
     """
-    files = [p for p in (settings.client_cert_file, settings.client_key_file) if p]
     # Before reading: what is written in between is then found the next time.
-    found = _stamp((*_places(settings), *files))
+    found = _stamp(_files(settings))
     if known is not None and known.stamp == found:
         return known
     return Material(roots=read_roots(settings), pair=read_pair(settings), stamp=found)
+
+
+def named(settings: AdminSettings) -> str:
+    """Return which files and directories `current` reads, for a person."""
+    return ", ".join(map(str, _files(settings)))
+
+
+def _files(settings: AdminSettings) -> tuple[Path, ...]:
+    pair = (settings.client_cert_file, settings.client_key_file)
+    return *_places(settings), *(path for path in pair if path)
 
 
 def read_roots(settings: AdminSettings) -> Roots:

@@ -21,7 +21,6 @@ there is one set of rules, and this is merely the quick way to the same rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from functools import cached_property
 from itertools import repeat
 from typing import Any, TypeVar
@@ -46,7 +45,6 @@ from exporter.model.time import SECOND, Micros
 T = TypeVar("T")
 
 _new = tuple.__new__
-_MICROSECOND = timedelta(microseconds=1)
 _LONG = convert.LONGEST * SECOND // 2
 """Microseconds; whether a longer duration can be is for `convert` to say."""
 
@@ -69,12 +67,13 @@ _ROW: _Fields = {
     },
 }
 _MARKS: Mapping[int, Any] = {
-    _Kind.TYPE_INT32: -(2**31),
-    _Kind.TYPE_INT64: -(2**63),
+    # From here on Python has one object for each number: a column of marks costs none.
+    _Kind.TYPE_INT32: -5,
+    _Kind.TYPE_INT64: -5,
     _Kind.TYPE_STRING: "\0",
     _Kind.TYPE_BYTES: b"\xff",  # the beginning of a number that never ends: no message
 }
-"""By type, the value that Admin never sends."""
+"""By type, the value that Admin does not send; a page where it does is read row by row."""
 
 
 class _Odd(Exception):
@@ -259,25 +258,29 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
     )
 
 
-def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> list[Any | T]:
+def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> Sequence[Any | T]:
     """Return one value for each of *count* rows, *unset* where a row has none."""
-    marked = list(values)
+    if len(values) == 2 * count:
+        # Slices, because to go over what protobuf has takes three times as long.
+        found = values[1::2]
+        if values[::2].count(mark) == count and mark not in found:
+            return found
+    marked = values[:]
     if marked.count(mark) != count:
         raise _Odd
-    if len(marked) == 2 * count and marked[::2].count(mark) == count:
-        return marked[1::2]
-    marked.append(mark)
-    behind = iter(marked)
-    next(behind)
-    found = [value for before, value in zip(marked, behind, strict=False) if before == mark]
-    unmarked = found.count(mark)
-    if count - unmarked != len(marked) - 1 - count:
-        raise _Odd
-    return [unset if value == mark else value for value in found]
+    found, place = [unset] * count, -1
+    for value in marked:
+        if value == mark:
+            place += 1
+        elif found[place] is unset:
+            found[place] = value
+        else:
+            raise _Odd
+    return found
 
 
 def _where_set(
-    column: list[bytes | None], read: Callable[[Any, int], list[T]]
+    column: Sequence[bytes | None], read: Callable[[Any, int], list[T]]
 ) -> Sequence[T | None]:
     """Return *column* with what is set decoded and *read*, all of it at once."""
     encoded = [value for value in column if value is not None]
@@ -296,12 +299,12 @@ def _instants(times: Any, count: int) -> list[Any]:
     return instants
 
 
-def _durations(times: Any, count: int) -> list[timedelta]:
+def _durations(times: Any, count: int) -> list[int]:
     """Return a column of `google.protobuf.Duration`, which has the fields of a timestamp."""
     lengths = _micros(times, count)
     if lengths and not -_LONG <= min(lengths) <= max(lengths) <= _LONG:
         raise _Odd
-    return list(map(_MICROSECOND.__mul__, lengths))
+    return lengths
 
 
 def _micros(times: Any, count: int) -> list[int]:

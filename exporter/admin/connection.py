@@ -40,6 +40,8 @@ grpc's default of 4 MiB is too small for a page of executions; flytekit uses thi
 _LOOK_SECONDS = 5.0
 """How often files are looked at: new certificates come hours before the old ones end."""
 _HANDSHAKE_SECONDS = 5.0
+_READ_SECONDS = 5.0
+"""How long files may take: they may be mounted, and a mount may hang."""
 _REFUSAL_SECONDS = 1.0
 """How long an error stands before files are read again, however many calls wait."""
 
@@ -94,10 +96,16 @@ class Connection:
     The way to Admin that *settings* describe; an async context manager.
 
     Nothing is sent before the first call.
+
+    Args:
+        patience: Seconds that files may take to be read.
     """
 
-    def __init__(self, settings: AdminSettings, *, clock: Clock) -> None:
+    def __init__(
+        self, settings: AdminSettings, *, clock: Clock, patience: float = _READ_SECONDS
+    ) -> None:
         self._settings = settings
+        self._patience = patience
         self._clock = clock
         self._address = address_of(settings.endpoint)
         self._looking = asyncio.Lock()
@@ -105,6 +113,7 @@ class Connection:
         self._channel: grpc.aio.Channel | None = None
         self._recipe: _Recipe | None = None
         self._material: Material | None = None
+        self._reading: asyncio.Future[Material] | None = None
         self._pin: Pin | None = None
         self._refusal: ConnectionSettingsError | None = None
         self._complaint = ""
@@ -206,8 +215,7 @@ class Connection:
         if self._settings.insecure:
             return _Recipe(secure=False)
         now = to_datetime(self._clock.now())
-        material = await asyncio.to_thread(certificates.current, self._settings, self._material)
-        self._material = material
+        self._material = material = await self._read()
         material.refuse_expired(now)
         roots, server_name, authority = material.roots.pem, self._settings.server_name, None
         if self._settings.insecure_skip_verify:
@@ -223,6 +231,27 @@ class Connection:
             server_name=server_name,
             authority=authority,
         )
+
+    async def _read(self) -> Material:
+        """Read the files. What hangs is waited for again the next time, and not begun again."""
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().run_in_executor(
+                None, certificates.current, self._settings, self._material
+            )
+            # Whoever began it may have lost patience, and nobody may ask again.
+            self._reading.add_done_callback(_note_outcome)
+        reading = self._reading
+        try:
+            async with asyncio.timeout(self._patience):
+                return await asyncio.shield(reading)
+        except TimeoutError:
+            raise ConnectionSettingsError(
+                f"The files of certificates were not read within {self._patience:g} s: "
+                f"{certificates.named(self._settings)}. Look at the disk or mount that holds them."
+            ) from None
+        finally:
+            if reading.done():
+                self._reading = None
 
     async def _look_at_admin(self, pair: Pair | None, now: datetime) -> None:
         """Trust what Admin shows: at first, and again whenever that is no longer what it shows."""
@@ -257,3 +286,8 @@ class Connection:
         self._retired = [(at, channel) for at, channel in self._retired if at > until]
         for channel in over:
             await channel.close(grace=None)
+
+
+def _note_outcome(reading: "asyncio.Future[Material]") -> None:
+    if not reading.cancelled():
+        reading.exception()

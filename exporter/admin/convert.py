@@ -21,7 +21,7 @@ _new = tuple.__new__
 END_OF_TIME = 253_402_300_800 * SECOND
 """The year 10000, where RFC 3339 ends."""
 LONGEST = 10_000 * 366 * 24 * 3600
-"""Seconds; a protobuf duration may be a little longer than all of time, a timedelta may not."""
+"""Seconds; a protobuf duration may be a little longer than all of time."""
 _GENERATED = ".flytegen."
 """How flyteadmin names the workflow it makes around a single task."""
 _PERIODS = {
@@ -82,11 +82,11 @@ def launch_plan(identifier: Any) -> str:
     return _GENERATED + name if identifier.resource_type == _TASK else name
 
 
-def _duration(duration: Any) -> timedelta | None:
-    whole = duration.seconds
+def _duration(duration: Any) -> int | None:
+    whole, nanos = int(duration.seconds), int(duration.nanos)
     if not -LONGEST < whole < LONGEST:
         return None
-    return timedelta(0, whole, duration.nanos // 1000)
+    return whole * SECOND + nanos // 1000
 
 
 def project(message: Any) -> Project:

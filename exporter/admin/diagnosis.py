@@ -92,9 +92,10 @@ async def look_up(settings: AdminSettings, *, seconds: float = SECONDS) -> Resol
     address = address_of(settings.endpoint)
     if isinstance(address, Unix):
         return Resolved(name=address.path, addresses=())
-    proxy = proxy_for(address)
-    asked = proxy.address if proxy else address
+    asked = address
     try:
+        if proxy := proxy_for(address):
+            asked = proxy.address
         return Resolved(name=asked.host, addresses=await resolve(asked, seconds=seconds))
     except OSError as error:
         raise findings.unreached(error, asked, seconds) from error
@@ -109,8 +110,8 @@ async def reach(settings: AdminSettings, *, seconds: float = SECONDS) -> Reached
     """
     address = address_of(settings.endpoint)
     places: list[Address] = [address]
+    found = (await look_up(settings, seconds=seconds)).addresses
     if isinstance(address, Inet) and proxy_for(address) is None:
-        found = (await look_up(settings, seconds=seconds)).addresses
         places = [Inet(host=host, port=address.port) for host in found]
     first: OSError | None = None
     for place in places:

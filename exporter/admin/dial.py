@@ -28,6 +28,10 @@ class ProxyRefused(OSError):
     """The HTTP proxy did not let us through; the text holds its status line."""
 
 
+class ProxyUnreadable(OSError):
+    """The variable that names the HTTP proxy holds no URL; the text says which one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
     """The HTTP proxy on the way to Admin."""
@@ -40,7 +44,12 @@ class Proxy:
 
 
 def proxy_for(address: Address, environ: Mapping[str, str] = os.environ) -> Proxy | None:
-    """Return the HTTP proxy that gRPC goes through on its way to *address*, if any."""
+    """
+    Return the HTTP proxy that gRPC goes through on its way to *address*, if any.
+
+    Raises:
+        ProxyUnreadable: What is meant to name it does not.
+    """
     if isinstance(address, Unix):
         return None
     variable = next((name for name in _PROXY_VARIABLES if environ.get(name)), None)
@@ -49,13 +58,18 @@ def proxy_for(address: Address, environ: Mapping[str, str] = os.environ) -> Prox
     exceptions = next((environ[name] for name in _EXCEPTION_VARIABLES if environ.get(name)), "")
     if any(_covers(entry.strip(), address.host) for entry in exceptions.split(",")):
         return None
-    parts = urlsplit(environ[variable])
+    try:
+        parts = urlsplit(environ[variable])
+        port = parts.port
+    except ValueError as error:
+        # Without its value, which may hold a password.
+        raise ProxyUnreadable(f"the environment variable {variable} holds no URL") from error
     if parts.scheme != "http" or not parts.hostname:
         # gRPC knows no other kind, and goes without.
         return None
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     return Proxy(
-        address=Inet(host=parts.hostname, port=parts.port or 80),
+        address=Inet(host=parts.hostname, port=port or 80),
         credentials=f"{user}:{password}" if user else "",
         variable=variable,
     )

@@ -6,6 +6,7 @@ AdminError
 ├── MessageTooLarge  the answer is over our receive limit: ask for fewer rows
 ├── RowTooLarge      a single row is: nobody can receive it
 ├── Throttled        Admin, or a proxy before it, wants fewer calls
+├── TokenRefused     Admin refused our token, and there is no better one
 ├── Nonsense         an answer came that cannot be the answer to what was asked
 └── NotSent          we did not even ask
     ├── CircuitOpen  because Admin could not be reached the last times
@@ -13,6 +14,8 @@ AdminError
     ├── NoConnection because files that the configuration names cannot be used
     └── NoToken      because there is no token to ask with
 """
+
+from exporter.model.text import one_line
 
 
 class AdminError(Exception):
@@ -22,17 +25,22 @@ class AdminError(Exception):
     Attributes:
         method: Name of the RPC, such as `ListExecutions`.
         code: gRPC status in upper case, such as `UNAVAILABLE`.
-        details: What Admin said; not for labels, and not for display before it is cut.
+        details: What Admin said; not for labels, and not for display: that is `said`.
+        said: The same, on one printable line.
         subject: What was asked about, such as `flytesnacks/production`; empty when nothing was.
     """
+
+    _most = 300
+    """Characters of the details that are shown: Admin sends up to 32,000, a line has fewer."""
 
     def __init__(self, *, method: str, code: str, details: str, subject: str = "") -> None:
         self.method = method
         self.code = code
         self.details = details
         self.subject = subject
+        self.said = one_line(details, most=self._most)
         about = f" for {subject}" if subject else ""
-        said = f": {one_line(details)}" if details else ""
+        said = f": {self.said}" if details else ""
         super().__init__(f"{method}{about} {self._verb(code)}{said}{self._advice(code)}")
 
     def _verb(self, code: str) -> str:
@@ -72,12 +80,24 @@ class Throttled(AdminError):
         return "; lower admin.rate_limit, or have the limit of the proxy before Admin raised"
 
 
+class TokenRefused(AdminError):
+    """Admin, or a proxy before it, refused what we carried, and there is nothing better."""
+
+    _most = 1000  # these are words of our own, and the advice stands at their end
+
+    def _advice(self, code: str) -> str:
+        del code
+        return ""
+
+
 class Nonsense(AdminError):
     """An answer arrived that cannot be what was asked for; asking again would bring it again."""
 
 
 class NotSent(AdminError):
     """The call was not made."""
+
+    _most = 1000  # these are words of our own, and the advice stands at their end
 
     def _verb(self, code: str) -> str:
         del code
@@ -165,12 +185,6 @@ _ADVICE = {
     "PERMISSION_DENIED": "; allow this client to make this call there, or add the target to"
     " discovery.exclude",
     "UNAUTHENTICATED": "; set admin.auth to a client that Admin accepts",
-    "UNAVAILABLE": "; check admin.endpoint and that Admin is running",
+    "UNAVAILABLE": "; check admin.endpoint and that Admin is running, or have `flyte-exporter"
+    " doctor` find out why",
 }
-_LONGEST_DETAIL = 300  # Admin's texts reach 32,000 bytes; a log line should not.
-
-
-def one_line(text: str) -> str:
-    """Cut hostile or endless *text* to one printable line."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return flat if len(flat) <= _LONGEST_DETAIL else flat[:_LONGEST_DETAIL] + "…"

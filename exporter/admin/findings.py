@@ -13,7 +13,7 @@ from cryptography import x509
 
 from exporter.admin.address import Address, Inet
 from exporter.admin.certificates import Material, day, issuer, names, subject
-from exporter.admin.dial import ProxyRefused
+from exporter.admin.dial import ProxyRefused, ProxyUnreadable
 
 
 class Fault(Enum):
@@ -169,6 +169,9 @@ def unreached(error: OSError, address: Address, seconds: float) -> Finding:
                     "this was asked of the machine's resolver; admin.endpoint has gRPC ask "
                     f"{address.resolver}, so look there"
                 )
+        case ProxyUnreadable():
+            fault, text = Fault.PROXY, str(error)
+            advice = "correct it, or add the host of admin.endpoint to no_proxy"
         case ProxyRefused():
             fault, text = Fault.PROXY, str(error)
             advice = "add the host of admin.endpoint to no_proxy, or allow it at the proxy"

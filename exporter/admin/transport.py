@@ -16,8 +16,7 @@ deadline of an attempt is what the waiting has left of the call's.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,7 +33,8 @@ from tenacity import (
 
 from exporter.admin import retry
 from exporter.admin.auth.errors import CredentialsError
-from exporter.admin.breaker import Breaker, Change
+from exporter.admin.auth.token import secrets_in, without
+from exporter.admin.breaker import Breaker, Change, Leave
 from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.errors import (
     AdminError,
@@ -43,18 +43,22 @@ from exporter.admin.errors import (
     NoConnection,
     NoToken,
     NotSent,
+    TokenRefused,
     nonsense,
-    one_line,
     refusal,
 )
 from exporter.admin.limits import Limits
 from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
+from exporter.model.text import one_line
 from exporter.telemetry.context import sampled_trace_id, trace_metadata
 from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)
+
+_MOST_OF_WHY = 300
+"""Characters of what is said of an Admin that cannot be reached."""
 
 _UNREACHED, _HUNG = "UNAVAILABLE", "DEADLINE_EXCEEDED"
 
@@ -229,7 +233,8 @@ class _Call:
         try:
             async with transport.limits.room(within=self._remaining()):
                 now = time.monotonic()
-                if not transport.breaker.admits(now):
+                leave = transport.breaker.admit(now)
+                if leave is None:
                     raise CircuitOpen(
                         method=question.method,
                         why=transport.breaker.why,
@@ -237,11 +242,11 @@ class _Call:
                         wait=transport.breaker.wait(now),
                     )
                 with transport.spans.attempt(question, number=number):
-                    return await self._sent(stub, metadata)
+                    return await self._sent(stub, metadata, leave)
         except TimeoutError as error:
             raise self._not_sent(HeldBack, _HUNG, _NO_ROOM) from error
 
-    async def _sent(self, stub: Any, metadata: Metadata) -> Any:
+    async def _sent(self, stub: Any, metadata: Metadata, leave: Leave) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""
         transport, question = self._transport, self._question
         timeout = min(transport.attempt_timeout, self._remaining())
@@ -253,26 +258,32 @@ class _Call:
             )
             code = "OK"
         except grpc.aio.AioRpcError as error:
-            code, why = error.code().name, error.details() or ""
+            # Some proxies repeat the header that they refuse.
+            code, why = error.code().name, without(error.details() or "", *secrets_in(metadata))
             raise refusal(question.method, code, why, question.subject) from error
         finally:
-            self._note(code, why, began)
+            self._note(leave, code, why, began)
         if answer is None:
             # How grpc.aio passes on an answer that it could not decode.
             raise nonsense(question.method, question.subject, "bytes that are no answer to it")
         return answer
 
-    def _note(self, code: str, why: str, began: float) -> None:
+    def _note(self, leave: Leave, code: str, why: str, began: float) -> None:
         transport, now = self._transport, time.monotonic()
         if not code:
-            transport.breaker.abandoned()
+            transport.breaker.abandoned(leave)
             return
         transport.observer.attempt_finished(code=code, seconds=now - began)
         transport.line.ended(answered=code != _HUNG)
         if code == "OK":
             transport.budget.succeeded()
-        why = one_line(why) or code
-        match transport.breaker.ended(reached=code != _UNREACHED, now=now, why=why):
+        why = one_line(why, most=_MOST_OF_WHY) or code
+        if code == _HUNG:
+            change = transport.breaker.hung(leave, now=now)
+        else:
+            reached = code != _UNREACHED
+            change = transport.breaker.ended(leave, reached=reached, now=now, why=why)
+        match change:
             case Change.OPENED:
                 transport.observer.breaker_is(open=True)
                 log.warning(
@@ -280,6 +291,7 @@ class _Call:
                     method=self._question.method,
                     code=code,
                     problem=why,
+                    advice="have `flyte-exporter doctor` find out why",
                 )
             case Change.CLOSED:
                 transport.observer.breaker_is(open=False)
@@ -291,29 +303,22 @@ class _Call:
 
     async def _stub(self) -> Any:
         try:
-            return await self._transport.line.stub()
+            async with asyncio.timeout(max(0.0, self._remaining())):
+                return await self._transport.line.stub()
         except ConnectionSettingsError as error:
             raise self._not_sent(NoConnection, _UNREACHED, str(error)) from error
+        except TimeoutError as error:
+            raise self._not_sent(NoConnection, _HUNG, _NO_FILES) from error
 
     async def _metadata(self) -> Metadata:
-        with self._token_errors():
-            async with asyncio.timeout(max(0.0, self._remaining())):
-                return tuple(await self._transport.tokens.metadata())
-
-    async def _renew(self, sent: Metadata, error: AdminError) -> None:
-        with self._token_errors():
-            async with asyncio.timeout(max(0.0, self._remaining())):
-                await self._transport.tokens.refused(sent, error.details)
-
-    @contextmanager
-    def _token_errors(self) -> Iterator[None]:
         question = self._question
         try:
-            yield
+            async with asyncio.timeout(max(0.0, self._remaining())):
+                return tuple(await self._transport.tokens.metadata())
         except CredentialsError as error:
             raise NoToken(
                 method=question.method,
-                code=error.code or "UNAUTHENTICATED",
+                code=error.code,
                 details=str(error),
                 subject=question.subject,
                 lasting=error.lasting,
@@ -322,9 +327,22 @@ class _Call:
             raise NoToken(
                 method=question.method,
                 code=_HUNG,
-                details="the access token did not come within the call's time",
+                details=_TOO_LATE,
                 subject=question.subject,
                 lasting=True,
+            ) from error
+
+    async def _renew(self, sent: Metadata, refused: AdminError) -> None:
+        """Get another token than the one of *sent*, with which a retry makes sense."""
+        try:
+            async with asyncio.timeout(max(0.0, self._remaining())):
+                await self._transport.tokens.refused(sent, refused.details)
+        except (CredentialsError, TimeoutError) as error:
+            raise TokenRefused(
+                method=refused.method,
+                code=refused.code,
+                details=str(error) or _TOO_LATE,
+                subject=refused.subject,
             ) from error
 
     def _remaining(self) -> float:
@@ -337,4 +355,9 @@ class _Call:
 
 _LITTLE = wait_random(0, retry.FIRST_PAUSE)
 _PAUSE = wait_random_exponential(multiplier=retry.FIRST_PAUSE, max=retry.LONGEST_PAUSE)
+_TOO_LATE = "the access token did not come within the call's time"
+_NO_FILES = (
+    "the files of certificates were not read within its time; look at the disk or mount that holds"
+    " them"
+)
 _NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"

@@ -30,6 +30,7 @@ from exporter.config.values import (
     PositiveDuration,
     Rate,
     conflict,
+    unfit,
 )
 
 KEYS_OF_TYPE = {
@@ -131,6 +132,16 @@ class AuthSettings(Section):
 
     Calls to Flyte Admin do not use it: gRPC heeds `https_proxy` and `no_proxy` instead.
     """
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _not_in_a_browser(cls, value: object) -> object:
+        if isinstance(value, str) and value.lower() in {"pkce", "deviceflow"}:
+            raise unfit(
+                advice="it asks a person to log in, and nobody does that here: use client_secret or"
+                " external_command"
+            )
+        return value
 
     @field_validator(*_TYPE_OF_KEY)
     @classmethod

@@ -176,7 +176,7 @@ def read_path(value: object) -> Path:
 
 def read_ledger_path(value: object) -> Path:
     """Read the path of a file that outlives the process."""
-    if value == ":memory:":
+    if str(value) == ":memory:":
         raise unfit(advice="a ledger in memory would forget every count at a restart")
     return read_path(value)
 
@@ -188,6 +188,8 @@ def read_rate(value: object) -> float:
             often = value
         case str() if parts := _RATE.fullmatch(value):
             often = float(parts[1]) / _UNITS_OF_RATE[parts[2]]
+        case int() if not isinstance(value, bool):
+            raise unfit(advice=f'say in which time, as in "{value}/s"')
         case _:
             raise unfit()
     if not _LEAST_OFTEN <= often <= _MOST_OFTEN:

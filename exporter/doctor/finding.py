@@ -59,12 +59,18 @@ class Finding:
     @classmethod
     def of_error(cls, error: Exception) -> Self:
         """Return the failure that *error* tells of, apart from what it says to do about it."""
-        text = str(error).removesuffix(".")
-        summary, *advice = _NEXT_SENTENCE.split(text, maxsplit=1)
-        if not advice:
-            summary, semicolon, fix = text.rpartition("; ")
-            return cls.fail(summary, fix=fix) if semicolon else cls.fail(text, fix="")
-        return cls.fail(summary, fix=advice[0][:1].lower() + advice[0][1:])
+        summary, fix = parted(str(error))
+        return cls.fail(summary, fix=fix)
+
+
+def parted(text: str) -> tuple[str, str]:
+    """Return what an error of ours found, and what it says to do; the latter may be empty."""
+    text = text.removesuffix(".")
+    summary, *advice = _NEXT_SENTENCE.split(text, maxsplit=1)
+    if advice:
+        return summary, advice[0][:1].lower() + advice[0][1:]
+    summary, semicolon, fix = text.rpartition("; ")
+    return (summary, fix) if semicolon else (text, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

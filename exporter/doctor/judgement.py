@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from exporter.admin.client import Version
-from exporter.admin.errors import AdminError, one_line
+from exporter.admin.errors import AdminError, NotSent, TokenRefused
 from exporter.config.settings import DiscoverySettings
-from exporter.doctor.finding import Finding
+from exporter.doctor.finding import Finding, parted
 from exporter.model.executions import Execution
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
@@ -161,6 +161,8 @@ def refused(method: str, seconds: float, error: AdminError, *, insecure: bool) -
 
 def fix_of(error: AdminError, *, insecure: bool) -> str:
     """Return what to do about *error*; *insecure* when we do not speak TLS."""
+    if isinstance(error, _OURS) and (fix := parted(error.said)[1]):
+        return fix
     if error.code == "PERMISSION_DENIED":
         return f"allow {error.method} for this client"
     fix = _FIXES.get(error.code, _ANY_FIX)
@@ -168,6 +170,9 @@ def fix_of(error: AdminError, *, insecure: bool) -> str:
         return f"{fix}; where that speaks TLS, remove admin.insecure"
     return fix
 
+
+_OURS = (NotSent, TokenRefused)
+"""Errors in words of ours, which end in what to do."""
 
 _FIXES = {
     "UNAVAILABLE": "check that Flyte Admin runs, and that admin.endpoint is its gRPC port",
@@ -182,7 +187,8 @@ _ANY_FIX = "look into the logs of Flyte Admin, and of its database, at this time
 
 
 def _refusal(subject: str, seconds: float, error: AdminError) -> str:
-    said = f": {one_line(error.details)}" if error.details else ""
+    words = parted(error.said)[0] if isinstance(error, _OURS) else error.said
+    said = f": {words}" if words else ""
     return f"{subject}: {error.code} after {length(seconds)}{said}"
 
 

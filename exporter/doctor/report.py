@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from exporter.doctor.finding import Result, Status
+from exporter.model.text import one_line
 
 WORDS = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "FAIL", Status.SKIP: "skip"}
 """Each status as a line begins with it; the one that matters is seen from afar."""
@@ -57,7 +58,7 @@ def failed(results: Iterable[Result]) -> bool:
 
 def fit_to_show(text: str) -> str:
     """Return *text* as one printable line without what looks like a secret."""
-    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    flat = one_line(text)
     for pattern, instead in _SECRETS:
         flat = pattern.sub(instead, flat)
     return flat

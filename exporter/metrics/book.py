@@ -16,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Value
@@ -210,7 +211,7 @@ class Book:
                 diverted[key[0]] += len(values)
             total, buckets = additions.get(series, (0.0, {}))
             bounds = self._bounds[series.family]
-            for place, count in Counter(bisect_left(bounds, value) for value in values).items():
+            for place, count in Counter(map(bisect_left, repeat(bounds), values)).items():
                 buckets[place] = buckets.get(place, 0) + count
             additions[series] = (total + sum(values), buckets)
         return Posting(

@@ -6,7 +6,7 @@ poll, a page that is too large is asked for again with fewer rows, and what rows
 clock is passed on to the fleet.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -54,7 +54,6 @@ class Inquiry:
         clock: Clock,
         process: Process,
         settings: ScrapeSettings,
-        call_timeout: timedelta,
     ) -> None:
         self.heard_at = float("-inf")
         self._target = target
@@ -63,8 +62,8 @@ class Inquiry:
         self._clock = clock
         self._process = process
         self._budget = settings.poll_timeout
-        self._call_timeout = call_timeout.total_seconds()
         self._deadline = float("inf")
+        self._pages = Counter[str]()
         # Each step its own: one huge row among the new ones must not have the live set asked for
         # one by one.
         self._sizes = defaultdict[str, PageSize](lambda: PageSize(settings.page_size))
@@ -73,6 +72,7 @@ class Inquiry:
         """Give the poll that begins now its time; all the time that it takes when in no *hurry*."""
         seconds = self._budget.total_seconds() if hurry else float("inf")
         self._deadline = self._clock.monotonic() + seconds
+        self._pages.clear()
 
     @property
     def remaining(self) -> float:
@@ -176,9 +176,15 @@ class Inquiry:
             return page
 
     async def _list(self, asked: Query, token: str, step: str, *, limit: int) -> Page:
+        self._pages[step] += 1
         try:
             page = await self._admin.list_executions(
-                self._target, asked, limit=limit, timeout=self._timeout(), token=token
+                self._target,
+                asked,
+                limit=limit,
+                timeout=self._timeout(),
+                token=token,
+                page=self._pages[step],
             )
         except AdminError as error:
             self._insist_on_time(error)
@@ -189,7 +195,7 @@ class Inquiry:
 
     def _halve(self, size: PageSize, rows: int) -> None:
         size.too_large(rows)
-        log.info("page too large, halved", target=str(self._target), page_size=size.rows)
+        log.info("page too large, halved", **self._target._asdict(), page_size=size.rows)
 
     def _row_too_large(self, method: str, name: str) -> RowTooLarge:
         return RowTooLarge(
@@ -205,7 +211,7 @@ class Inquiry:
         remaining = self._remaining()
         if remaining < LEAST_TIMEOUT:
             raise self.late()
-        return min(remaining, self._call_timeout)
+        return min(remaining, self._budget.total_seconds())
 
     def _insist_on_time(self, error: AdminError) -> None:
         """Say so where a call ended because the poll's time did."""

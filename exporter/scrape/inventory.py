@@ -111,7 +111,7 @@ class Inventory:
     async def look(self, target: Target) -> None:
         """List the active launch plans of *target* once; failures are logged, not raised."""
         services = self._services
-        timeout = min(services.call_timeout, _PATIENCE).total_seconds()
+        timeout = min(services.settings.poll_timeout, _PATIENCE).total_seconds()
         now = services.clock.now()
         first = target not in self._known
         try:

@@ -72,7 +72,6 @@ class Services:
     process: Process
     tracer: Tracer
     settings: ScrapeSettings
-    call_timeout: timedelta
 
 
 @dataclass(slots=True)
@@ -123,7 +122,6 @@ class Poller:
             clock=services.clock,
             process=services.process,
             settings=services.settings,
-            call_timeout=services.call_timeout,
         )
         self._overlap = micros(services.settings.overlap)
         self._memory: Memory | None = None
@@ -193,7 +191,7 @@ class Poller:
         if progress is not None and progress.retained_from > self._services.clock.now():
             log.warning(
                 "a clock was ahead: executions launched before then are only seen while they run",
-                target=str(self.target),
+                **self.target._asdict(),
                 then=rfc3339(progress.retained_from),
             )
 
@@ -231,7 +229,7 @@ class Poller:
         await self._commit(
             memory, Batch(target=self.target, rows=rows, step=Step.PRIME), progress, lasting=True
         )
-        log.info("target primed", target=str(self.target), rows=len(rows), live=self.live)
+        log.info("target primed", **self.target._asdict(), rows=len(rows), live=self.live)
         self._swept = True
 
     async def _follow(self, memory: Memory, progress: Progress) -> None:
@@ -481,14 +479,14 @@ class Poller:
             services.process.corrected(reason=correction.value, executions=executions)
             log.warning(
                 "reconcile corrected",
-                target=str(self.target),
+                **self.target._asdict(),
                 reason=correction.value,
                 executions=executions,
             )
         if digest.stepped_back:
             log.warning(
                 "executions stepped back from their end, they stay counted",
-                target=str(self.target),
+                **self.target._asdict(),
                 executions=len(digest.stepped_back),
                 example=digest.stepped_back[0].execution.id.name,
             )

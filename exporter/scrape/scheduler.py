@@ -34,7 +34,7 @@ _SUSPECTS_SHARE = 2
 _FIRST_RETRY = 1.0  # seconds; discovery retries sooner than its interval, and ever more slowly
 
 _STUCK_AFTER = 120.0
-"""Seconds without any sign of life, beyond the deadline of a call, that make a worker stuck."""
+"""Seconds without any sign of life, beyond the time of a poll, that make a worker stuck."""
 
 
 class Scheduler:
@@ -128,7 +128,7 @@ class Scheduler:
 
     def unhealthy(self) -> str:
         """Return which worker is stuck; empty when none is."""
-        patience = self._services.call_timeout.total_seconds() + _STUCK_AFTER
+        patience = self._services.settings.poll_timeout.total_seconds() + _STUCK_AFTER
         now = self._services.clock.monotonic()
         for target, worker in self._workers.items():
             if worker.busy and now - worker.active_at > patience:
@@ -143,7 +143,7 @@ class Scheduler:
             Whether the discovery was complete.
         """
         services = self._services
-        timeout = services.call_timeout.total_seconds()
+        timeout = services.settings.poll_timeout.total_seconds()
         at = discovery.moment(
             services.fleet.newest_seen, services.clock.now(), services.settings.reconcile_window
         )

@@ -336,7 +336,7 @@ async def test_nobody_there_is_unavailable(calls: Calls, clock: Impatient) -> No
             with pytest.raises(AdminError) as failed:
                 await client.get_version(timeout=_PATIENCE)
     assert failed.value.code == "UNAVAILABLE"
-    assert str(failed.value).endswith("; check admin.endpoint and that Admin is running")
+    assert str(failed.value).endswith("or have `flyte-exporter doctor` find out why")
     assert calls.finished == [("GetVersion", "UNAVAILABLE")]
 
 

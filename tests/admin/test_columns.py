@@ -214,7 +214,7 @@ def test_one_row_in_full() -> None:
                 ".flytegen.nightly",
                 Micros(1_790_000_005 * SECOND + 1),
                 Micros(1_790_000_100 * SECOND),
-                timedelta(seconds=95, microseconds=7),
+                95 * SECOND + 7,
             )
         ],
         "",

@@ -1,6 +1,7 @@
 """Files that cannot be used are named, with what they hold and what to do; keys are never shown."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.connection import Connection
 from exporter.config.settings import AdminSettings
 from exporter.telemetry.clock import SystemClock
+from tests.rig import ManualClock
 from tests.tls import Issued
 
 
@@ -214,3 +216,20 @@ async def test_a_certificate_that_runs_out_is_said_once(files: Files) -> None:
                 clock.days = days
                 assert await connection.channel() is channel
     assert [entry["log_level"] for entry in logs] == ["warning"]
+
+
+async def test_files_that_hang_are_told_and_read_once(tmp_path: Path) -> None:
+    """However often they are looked for, one thread waits for a mount that is gone."""
+    hanging, authority = tmp_path / "ca.pem", Issued.authority()
+    os.mkfifo(hanging)
+    settings = AdminSettings(endpoint="localhost:443", ca_file=hanging)
+    clock, before = ManualClock(), threading.active_count()
+    async with Connection(settings, clock=clock, patience=0.05) as connection:
+        for _ in range(3):
+            with pytest.raises(ConnectionSettingsError, match=r"0\.05 s: .*ca\.pem\. Look at"):
+                await connection.channel()
+            clock.advance(10)
+        assert threading.active_count() == before + 1
+        with hanging.open("wb") as written:
+            written.write(authority.pem)
+        assert await connection.channel()

@@ -54,7 +54,7 @@ def test_a_row_that_is_over() -> None:
         "nightly",
         Micros(150 * SECOND),
         Micros(200 * SECOND),
-        timedelta(seconds=50, microseconds=7),
+        50 * SECOND + 7,
     )
 
 

@@ -165,3 +165,14 @@ def test_what_is_no_endpoint() -> None:
     """What the settings would not have let through is not guessed at."""
     with pytest.raises(ValueError, match='"admin" is no HOST:PORT'):
         address_of("admin")
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://u:s3cret@proxy:port"])
+async def test_a_proxy_that_is_no_url(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is named; its value, which may hold a password, is not shown."""
+    monkeypatch.setenv("https_proxy", url)
+    for step in (look_up, reach):
+        with pytest.raises(Finding, match="variable https_proxy holds no URL") as found:
+            await step(AdminSettings(endpoint="admin.invalid:443"))
+        assert found.value.fault is Fault.PROXY
+        assert "s3cret" not in repr(found.value)

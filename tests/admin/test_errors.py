@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.admin.errors import AdminError, RowTooLarge, nonsense
+from exporter.admin.errors import AdminError, NoToken, RowTooLarge, nonsense
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,13 @@ from exporter.admin.errors import AdminError, RowTooLarge, nonsense
             "; allow this client to make this call there, or add the target to discovery.exclude",
         ),
         ("UNAUTHENTICATED", "; set admin.auth to a client that Admin accepts"),
-        ("UNAVAILABLE", "; check admin.endpoint and that Admin is running"),
+        (
+            "UNAVAILABLE",
+            (
+                "; check admin.endpoint and that Admin is running, or have"
+                " `flyte-exporter doctor` find out why"
+            ),
+        ),
         ("UNKNOWN", ""),
     ],
 )
@@ -68,3 +74,10 @@ def test_a_row_that_nobody_can_receive_says_which() -> None:
         " can receive; it stays uncounted, and in a list whatever follows it, until it is deleted"
         " from Admin's database"
     )
+
+
+def test_our_own_words_are_not_cut() -> None:
+    """They are bounded anyway, and end in what to do."""
+    details = f"{'x' * 300}; set admin.auth.type."
+    error = NoToken(method="M", code="C", details=details, lasting=True)
+    assert str(error) == f"M was not sent: {details}"

@@ -1,9 +1,11 @@
 """On its way to Admin a call is repeated, held back or held off, as each failure asks for."""
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,10 +14,18 @@ from flyteidl.admin import version_pb2
 from opentelemetry.trace import NoOpTracer
 
 from exporter.admin.client import AdminClient, Version
-from exporter.admin.errors import AdminError, CircuitOpen, HeldBack, Throttled
+from exporter.admin.errors import (
+    AdminError,
+    CircuitOpen,
+    HeldBack,
+    NoConnection,
+    Throttled,
+    TokenRefused,
+)
 from exporter.admin.opening import open_client
 from exporter.admin.retry import FIRST_PAUSE
 from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, settings_for
+from tests.cable import Cable
 from tests.calls import Calls
 
 _PATIENCE = 10.0
@@ -231,3 +241,148 @@ async def test_a_call_that_finds_no_room_says_why(
     assert calls.attempts == ["OK"]
     assert len(calls.waits) == 1
     assert calls.waits[0] >= 0.04
+
+
+@pytest.fixture
+async def with_token(
+    server: ScriptedAdmin, calls: Calls, clock: Impatient, tmp_path: Path
+) -> AsyncIterator[tuple[AdminClient, Path]]:
+    """Yield a client whose token is in a file, and the file."""
+    path = tmp_path / "token"
+    path.write_text("first", encoding="utf-8")
+    auth = {"type": "token_file", "token_file": path, "header": "flyte-authorization"}
+    async with open_client(
+        settings_for(server, auth=auth), clock=clock, observer=calls, tracer=NoOpTracer()
+    ) as client:
+        yield client, path
+
+
+def wanting(token: str, server: ScriptedAdmin) -> Callable[[Any], Any]:
+    """Return an answer for those alone who carry *token*."""
+
+    def answer(_: Any) -> Any:
+        if server.carried[-1].get("flyte-authorization") != f"Bearer {token}":
+            raise Refused(grpc.StatusCode.UNAUTHENTICATED, "token parse error: expired")
+        return _VERSION
+
+    return answer
+
+
+async def test_a_refused_token_is_replaced_once_and_the_call_made_again(
+    with_token: tuple[AdminClient, Path], server: ScriptedAdmin, calls: Calls, clock: Impatient
+) -> None:
+    """UNAUTHENTICATED costs one attempt, no pause, and nobody outside the call hears of it."""
+    client, path = with_token
+
+    def answer(request: Any) -> Any:
+        # While the call is on its way, a sidecar puts another token in the place of the first.
+        path.write_text("second", encoding="utf-8")
+        return wanting("second", server)(request)
+
+    server.answers["GetVersion"] = answer
+    assert await client.get_version(timeout=_PATIENCE) == Version("v1", "b")
+    assert calls.finished == [("GetVersion", "OK")]
+    assert calls.attempts == ["UNAUTHENTICATED", "OK"]
+    assert calls.retries == ["UNAUTHENTICATED"]
+    assert clock.pauses == [0]
+
+
+async def test_a_token_that_can_never_work_is_not_tried_for_ever(
+    with_token: tuple[AdminClient, Path], server: ScriptedAdmin, calls: Calls
+) -> None:
+    """No other token comes: the call ends and says so, after one attempt."""
+    client, _ = with_token
+    server.answers["GetVersion"] = wanting("another", server)
+    with pytest.raises(TokenRefused) as failed:
+        await client.get_version(timeout=_PATIENCE)
+    assert re.fullmatch(
+        r"GetVersion failed with UNAUTHENTICATED: Admin refused the token from the file .*/token,"
+        r" and it is given no other: token parse error: expired\.",
+        str(failed.value),
+    )
+    assert calls.attempts == ["UNAUTHENTICATED"]
+    assert calls.finished == [("GetVersion", "UNAUTHENTICATED")]
+
+
+async def test_an_admin_that_wants_a_token_where_none_is_configured(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """What to set is said."""
+    server.answers["GetVersion"] = always(grpc.StatusCode.UNAUTHENTICATED)
+    with pytest.raises(TokenRefused, match=r"none is configured; set admin\.auth\.type\.$"):
+        await persistent.get_version(timeout=_PATIENCE)
+    assert calls.attempts == ["UNAUTHENTICATED"]
+    assert calls.retries == []
+
+
+async def test_a_certificate_file_that_is_not_there(
+    server: ScriptedAdmin, calls: Calls, clock: Impatient, tmp_path: Path
+) -> None:
+    """The call is not sent, and the file is named."""
+    settings = settings_for(server, insecure=False, ca_file=tmp_path / "ca.pem")
+    async with open_client(settings, clock=clock, observer=calls, tracer=NoOpTracer()) as client:
+        with pytest.raises(NoConnection, match=r"GetVersion was not sent: .*ca\.pem"):
+            await client.get_version(timeout=_PATIENCE)
+    assert calls.attempts == []
+    assert calls.finished == [("GetVersion", "UNAVAILABLE")]
+
+
+async def test_calls_that_hang_one_after_the_other_get_another_connection(
+    server: ScriptedAdmin, calls: Calls, clock: Impatient
+) -> None:
+    """A proxy that has lost its way looks sound; after three hangs we try to get elsewhere."""
+    async with Cable(server.port) as cable:
+        settings = settings_for(ScriptedAdmin(port=cable.port), timeout="200ms")
+        server.answers["GetVersion"] = in_turn()
+        async with open_client(
+            settings, clock=clock, observer=calls, tracer=NoOpTracer()
+        ) as client:
+            await client.get_version(timeout=_PATIENCE)
+            server.answers["GetVersion"] = lambda _: asyncio.get_running_loop().create_future()
+            for _ in range(2):
+                with pytest.raises(AdminError):
+                    await client.get_version(timeout=_PATIENCE)
+            server.answers["GetVersion"] = in_turn()
+            await client.get_version(timeout=_PATIENCE)
+            assert cable.accepted == 2
+
+
+async def test_files_that_hang_do_not_hang_a_call(
+    calls: Calls, clock: Impatient, tmp_path: Path
+) -> None:
+    """A mount that is gone answers nobody; the call ends in its time, and names what it wants."""
+    hanging = tmp_path / "ca.pem"
+    os.mkfifo(hanging)
+    server = ScriptedAdmin(port=1)
+    settings = settings_for(server, insecure=False, ca_file=hanging)
+    async with open_client(settings, clock=clock, observer=calls, tracer=NoOpTracer()) as client:
+        with pytest.raises(NoConnection, match=r"files of certificates"):
+            await client.get_version(timeout=0.1)
+        # The thread is let go of, so that the test can end.
+        with hanging.open("wb"):
+            pass
+    assert calls.finished == [("GetVersion", "DEADLINE_EXCEEDED")]
+
+
+@pytest.mark.parametrize("code", ["PERMISSION_DENIED", "UNAUTHENTICATED", "UNAVAILABLE"])
+async def test_a_token_that_somebody_repeats_is_not_shown(
+    with_token: tuple[AdminClient, Path],
+    server: ScriptedAdmin,
+    code: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Some proxies put the header that they refuse into their answer; errors and logs do not."""
+    client, path = with_token
+    path.write_text("nobody-sees-me")
+
+    def echo(_: Any) -> Any:
+        sent = server.carried[-1]["flyte-authorization"]
+        raise Refused(grpc.StatusCode[code], f"no entry with authorization: {sent}")
+
+    server.answers["GetVersion"] = echo
+    with pytest.raises(AdminError) as failed:
+        await client.get_version(timeout=_PATIENCE)
+    assert server.carried[0]["flyte-authorization"] == "Bearer nobody-sees-me"
+    shown = [str(failed.value), failed.value.details, *capsys.readouterr()]
+    assert not [text for text in shown if "nobody-sees-me" in text]
+    assert "***" in str(failed.value)

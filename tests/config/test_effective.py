@@ -121,7 +121,7 @@ _names = st.one_of(
     ).filter(str.isprintable),
 )
 # A path in code that begins with ~ is one that no file can name.
-_paths = _names.filter(lambda text: not text.startswith("~")).map(Path)
+_paths = _names.filter(lambda text: not text.startswith("~") and text != ":memory:").map(Path)
 _secrets = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=10, max_size=20).map(
     "q7".__add__
 )

@@ -245,6 +245,16 @@ async def test_a_wrong_secret_is_told_and_not_shown(patient: Patient) -> None:
     assert "horse" not in repr(results) + repr(report.document(results))
 
 
+async def test_a_secret_that_is_not_there(patient: Patient) -> None:
+    """Which file, and what to do about it."""
+    root = Issued.authority("root")
+    async with simulated(patient, root.issue("admin"), root):
+        (patient.directory / "secret").unlink()
+        told = await patient.report()
+    assert told["token"][0].endswith("cannot be read: No such file or directory")
+    assert told["token"][1] == "fix: put it there, or let this user read it"
+
+
 async def test_an_identity_provider_that_hangs(patient: Patient) -> None:
     """It is named, in time; Admin is not asked without a token."""
     root = Issued.authority("root")
@@ -267,7 +277,8 @@ async def test_a_token_that_admin_does_not_take(patient: Patient) -> None:
         told = await patient.report()
     assert told["token"][0].startswith("ok")
     assert told["version"][0].startswith("FAIL  GetVersion: UNAUTHENTICATED after")
-    assert told["version"][1].startswith("fix: ")
+    assert told["version"][0].endswith('its claim scp is the text "all offline"')
+    assert told["version"][1].startswith("fix: have the identity provider write scp as a list")
     assert told["projects"] == ["skip  not tried, because version failed"]
 
 
@@ -305,8 +316,8 @@ async def test_an_admin_that_wants_a_token(patient: Patient, server: ScriptedAdm
     """None is configured, and that is the thing to do."""
     server.answers["GetVersion"] = refusing(grpc.StatusCode.UNAUTHENTICATED, "token parse error")
     told = await patient.report()
-    assert told["version"][0].startswith("FAIL  GetVersion: UNAUTHENTICATED after")
-    assert "set admin.auth" in told["version"][1]
+    assert told["version"][0].endswith(": This Admin wants a token, and none is configured")
+    assert told["version"][1] == "fix: set admin.auth.type"
 
 
 async def test_projects_that_may_not_be_listed(patient: Patient, server: ScriptedAdmin) -> None:

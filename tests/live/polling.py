@@ -140,7 +140,6 @@ async def exporter_for(
                 process=process,
                 tracer=NoOpTracer(),
                 settings=settings or ScrapeSettings(),
-                call_timeout=timedelta(seconds=10),
             )
             yield Exporter(
                 services=services, calls=calls, exposition=exposition, reconciling=reconciling

@@ -221,9 +221,7 @@ async def test_what_was_created_is_what_is_listed(client: AdminClient, project: 
     assert began is not None
     assert began - rows[over.name].id.created_at == 500_000
     assert ended - began == 40_000_000
-    lasted = rows[over.name].duration
-    assert lasted is not None
-    assert lasted.total_seconds() == 40
+    assert rows[over.name].duration == 40_000_000
     assert rows[runs[1].name].started_at is None
     live = await read(client, project.target, live_only=True)
     assert {row.id.name for row in live} == {runs[1].name, runs[3].name}

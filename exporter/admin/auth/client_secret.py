@@ -93,8 +93,16 @@ class ClientSecret:
         if not text:
             raise SourceRejected(
                 f"The environment variable {name} (admin.auth.client_secret_env) is"
-                f" {'empty' if name in self._environ else 'not set'}."
+                f" {'empty' if name in self._environ else 'not set'}; have it hold the client's"
+                " secret."
             )
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise SourceRejected(
+                f"The environment variable {name} (admin.auth.client_secret_env) does not hold text"
+                " in UTF-8; have it hold the client's secret."
+            ) from None
         return Secret(text)
 
     def _warn_of_plain_http(self) -> None:

@@ -21,7 +21,7 @@ from exporter.admin.auth.external_command import ExternalCommand
 from exporter.admin.auth.proof import Proof
 from exporter.admin.auth.proxy import PROXY_HEADER, ProxyAuthorization
 from exporter.admin.auth.reports import AuthObserver, DiscoveryReport, TokenReport
-from exporter.admin.auth.token import Secret, Token, without
+from exporter.admin.auth.token import Token, secrets_in, without
 from exporter.admin.auth.token_endpoint import TokenEndpoint
 from exporter.admin.auth.token_file import TokenFile
 from exporter.admin.auth.verdict import is_admins, verdict
@@ -134,9 +134,7 @@ class Credentials:
         """
         carried = dict(sent)
         # Whoever refused may have repeated what was sent.
-        details = without(
-            details, *(Secret(value.removeprefix("Bearer ")) for value in carried.values())
-        )
+        details = without(details, *secrets_in(sent))
         # A proxy answers with the same code, but never in Admin's words.
         by_proxy = PROXY_HEADER in carried and not is_admins(details)
         admins = self._admins
@@ -155,7 +153,7 @@ class Credentials:
             return
         elif admins is None or announced is None:
             raise TokenRejected(
-                "This Admin wants a token, and none is configured: set admin.auth.type.",
+                "This Admin wants a token, and none is configured; set admin.auth.type.",
                 lasting=False,
             )
         elif not announced.needed:

@@ -15,7 +15,7 @@ import grpc
 from flyteidl.service import auth_pb2, auth_pb2_grpc
 
 from exporter.admin.auth.errors import CredentialsError, SourceRejected
-from exporter.admin.auth.token import Secret, fit_to_show
+from exporter.admin.auth.token import fit_to_show, secrets_in
 from exporter.model.time import Micros
 
 DEFAULT_HEADER = "flyte-authorization"
@@ -130,8 +130,7 @@ class Discovery:
                 request, timeout=self._time_limit, metadata=proof or None
             )
         except grpc.aio.AioRpcError as error:
-            hidden = (Secret(value.removeprefix("Bearer ")) for _, value in proof)
-            said = fit_to_show(error.details() or "", *hidden)
+            said = fit_to_show(error.details() or "", *secrets_in(proof))
             code = error.code().name
         else:
             if answer is not None:

@@ -92,7 +92,9 @@ class ExternalCommand:
                 " token alone."
             )
         if status < 0:
-            raise TokenUnavailable(f"{giver} was killed by signal {-status}.")
+            raise TokenUnavailable(
+                f"{giver} was killed by signal {-status}; run it by hand to see why."
+            )
         if status > 0:
             raise TokenUnavailable(
                 f"{giver} ended with status {status}; run it by hand to see why."

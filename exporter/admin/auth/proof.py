@@ -113,7 +113,7 @@ class Proof:
         """Give up on tokens of this kind for a while, and return why."""
         sentence = (
             f"{self._refuser} refuses the token from {self._source()}, and would refuse every"
-            f" other of its kind. {reason}"
+            f" other of its kind: {reason[:1].lower()}{reason[1:]}"
         )
         now = self._clock.monotonic()
         first = sentence != self._last_said or now > self._held_until + LASTING_WAIT

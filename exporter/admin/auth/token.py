@@ -7,10 +7,12 @@ provider is asked. Whatever is said of it elsewhere is `***`.
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
 from exporter.admin.auth.errors import TokenUnavailable
+from exporter.model.text import one_line
 from exporter.model.time import Micros
 
 DEFAULT_LIFE = 300.0
@@ -88,17 +90,14 @@ def without(text: str, *hidden: Secret) -> str:
 
 def fit_to_show(text: str, *hidden: Secret) -> str:
     """Return somebody's *text* as one short printable line without any of the *hidden* secrets."""
-    flat = " ".join(without(text, *hidden).translate(_Printable()).split())
+    flat = one_line(without(text, *hidden))
     # Once more: a secret may have become one only when what was in its midst was taken away.
-    flat = without(flat, *hidden)
-    return flat if len(flat) <= _LONGEST_SHOWN else flat[:_LONGEST_SHOWN] + "…"
+    return one_line(without(flat, *hidden), most=_LONGEST_SHOWN)
 
 
-class _Printable(dict[int, str]):
-    """Turns each character that could steer a terminal into a blank."""
-
-    def __missing__(self, code: int) -> str:
-        return chr(code) if chr(code).isprintable() else " "
+def secrets_in(carried: Iterable[tuple[str, str]]) -> tuple[Secret, ...]:
+    """Return what must not be shown of the headers that a request *carried*."""
+    return tuple(Secret(value.removeprefix("Bearer ")) for _, value in carried)
 
 
 def _forms(secret: str) -> set[str]:

@@ -23,7 +23,14 @@ import aiohttp
 
 from exporter.admin.auth.claims import expiry_of
 from exporter.admin.auth.errors import CredentialsError, SourceRejected, TokenUnavailable
-from exporter.admin.auth.token import DEFAULT_LIFE, Secret, Token, fit_to_show, token_text
+from exporter.admin.auth.token import (
+    DEFAULT_LIFE,
+    Secret,
+    Token,
+    fit_to_show,
+    secrets_in,
+    token_text,
+)
 from exporter.model.clock import Clock
 from exporter.model.time import SECOND, Micros
 
@@ -34,7 +41,8 @@ _LONGEST_WAIT = 300.0
 
 _WORTH_WAITING = {408, 425, 429}
 _ADVICE = {
-    "invalid_client": "check admin.auth.client_id, and that the secret is this client's",
+    "invalid_client": "check admin.auth.client_id, and the secret in client_secret_file or"
+    " client_secret_env",
     "invalid_scope": "set admin.auth.scopes to scopes that this client may ask for",
     "invalid_target": "set admin.auth.audience to one that the provider knows",
     "unauthorized_client": "allow this client the grant client_credentials there",
@@ -88,7 +96,7 @@ class TokenEndpoint:
         hidden = (
             client.secret,
             _basic(client),
-            *(Secret(value.removeprefix("Bearer ")) for _, value in headers),
+            *secrets_in(headers),
             *_password_of(proxy),
         )
         limit = aiohttp.ClientTimeout(total=self._time_limit)
@@ -107,7 +115,8 @@ class TokenEndpoint:
                         answer = other
         except TimeoutError:
             raise TokenUnavailable(
-                f"The identity provider at {where} did not answer within {self._time_limit:g} s.",
+                f"The identity provider at {where} did not answer within {self._time_limit:g} s;"
+                " check admin.auth.token_url and that it is running.",
                 code="DEADLINE_EXCEEDED",
             ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -182,7 +191,7 @@ class TokenEndpoint:
         except OSError as error:  # ssl.SSLError is one
             raise SourceRejected(
                 f"The file {self._ca_file} (admin.ca_file) cannot be used:"
-                f" {error.strerror or error}."
+                f" {error.strerror or error}; put certificates in PEM form there."
             ) from None
 
 
@@ -217,7 +226,9 @@ class _Answer:
         words = [self.fields.get(name) for name in ("error", "error_description")]
         text = ": ".join(word for word in words if isinstance(word, str) and word)
         # What is no JSON is a page of some proxy; its first words mostly tell which.
-        return fit_to_show(text or self.body.decode("utf-8", errors="replace"), *hidden)
+        shown = fit_to_show(text or self.body.decode("utf-8", errors="replace"), *hidden)
+        # Part of one sentence of ours, whose end says what to do.
+        return shown.replace(". ", "; ").rstrip(".")
 
 
 def address_of(url: str) -> str:
@@ -245,7 +256,11 @@ def _proxy_of_environment(url: str) -> str | None:
 
 
 def _password_of(url: str | None) -> Sequence[Secret]:
-    password = urlsplit(url).password if url else None
+    try:
+        password = urlsplit(url).password if url else None
+    except ValueError:
+        # It will be refused as what it is, and shown to nobody.
+        return (Secret(url),) if url else ()
     return (Secret(password), Secret(unquote(password))) if password else ()
 
 
@@ -274,7 +289,8 @@ def _unasked(where: str, error: Exception, hidden: Sequence[Secret]) -> Credenti
             advice = "check admin.auth.http_proxy_url, or the proxy in the environment"
         case aiohttp.InvalidURL() | ValueError() if not isinstance(error, OSError):
             return SourceRejected(
-                f"{begin} asked: {text}; check admin.auth.token_url and admin.auth.http_proxy_url."
+                f"{begin} asked: {text}; check admin.auth.token_url, and admin.auth.http_proxy_url"
+                " or the proxy in the environment."
             )
         case _:
             advice = "check admin.auth.token_url and that it is running"
@@ -290,7 +306,8 @@ def _refusal(
     if answer.status >= 500 or answer.status in _WORTH_WAITING:  # noqa: PLR2004
         wait = _seconds(answer.headers.get("Retry-After"))
         return TokenUnavailable(
-            f"{begin} answered with HTTP {answer.status}{because}.",
+            f"{begin} answered with HTTP {answer.status}{because}; where that lasts, look into its"
+            " log.",
             wait=None if wait is None else min(wait, _LONGEST_WAIT),
         )
     if 300 <= answer.status < 400:  # noqa: PLR2004
@@ -305,5 +322,5 @@ def _refusal(
     )
     return SourceRejected(
         f'{begin} refused client "{fit_to_show(client.id, *hidden)}" with HTTP {answer.status}'
-        f"{because}; {advice}."
+        f"{because.rstrip('.')}; {advice}."
     )

@@ -65,11 +65,15 @@ async def read_secret(path: Path, *, setting: str) -> Secret:
         # A thread, because secrets are mounted, and a mount may hang.
         text = (await asyncio.to_thread(path.read_text, encoding="utf-8")).strip()
     except UnicodeDecodeError:
-        raise SourceRejected(f"The file {path} ({setting}) does not hold text.") from None
+        raise SourceRejected(
+            f"The file {path} ({setting}) does not hold text; write what is meant into it,"
+            " and nothing else."
+        ) from None
     except OSError as error:
         raise SourceRejected(
-            f"The file {path} ({setting}) cannot be read: {error.strerror}."
+            f"The file {path} ({setting}) cannot be read: {error.strerror}; put it there, or let"
+            " this user read it."
         ) from None
     if not text:
-        raise SourceRejected(f"The file {path} ({setting}) is empty.")
+        raise SourceRejected(f"The file {path} ({setting}) is empty; write what is meant into it.")
     return Secret(text)

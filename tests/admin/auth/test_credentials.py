@@ -68,7 +68,7 @@ async def test_an_admin_that_wants_a_token_nevertheless(bench: Bench) -> None:
     async with bench.credentials() as credentials:
         error = await failure(credentials, refused=((), "Request unauthenticated with Bearer"))
     assert error.code == "UNAUTHENTICATED"
-    assert str(error) == "This Admin wants a token, and none is configured: set admin.auth.type."
+    assert str(error) == "This Admin wants a token, and none is configured; set admin.auth.type."
 
 
 async def test_everything_is_discovered(
@@ -274,7 +274,11 @@ async def test_a_secret_over_plain_http_is_warned_of_once(
 
 @pytest.mark.parametrize(
     ("environ", "finding"),
-    [({}, "SECRET (admin.auth.client_secret_env) is not set"), ({"SECRET": " "}, "is empty")],
+    [
+        ({}, "SECRET (admin.auth.client_secret_env) is not set"),
+        ({"SECRET": " "}, "is empty"),
+        ({"SECRET": "p\udce4ss"}, "does not hold text in UTF-8"),
+    ],
 )
 async def test_a_variable_without_a_secret(
     bench: Bench, environ: dict[str, str], finding: str
@@ -366,7 +370,7 @@ async def test_a_token_that_can_never_work_is_told_as_such(
         [said] = set(map(str, errors))
         assert said == (
             f"Admin refuses the token from client credentials from {provider.url}, and would"
-            ' refuse every other of its kind. Its claim scp is the text "all offline". Have the'
+            ' refuse every other of its kind: its claim scp is the text "all offline". Have the'
             ' identity provider write scp as a list that holds "all", such as ["all"]; Admin does'
             " not split a text."
         )
@@ -474,7 +478,7 @@ async def test_a_file_with_a_token_that_can_never_work(bench: Bench, tmp_path: P
     words = "token parse error [access token err: invalid audience [x], wanted [map[here:{}]]]"
     async with bench.credentials(type="token_file", token_file=str(path)) as credentials:
         error = await failure(credentials, refused=(await credentials.metadata(), words))
-        assert 'Its claim aud is "elsewhere", and Admin wants "here".' in str(error)
+        assert 'its claim aud is "elsewhere", and Admin wants "here".' in str(error)
         assert error.lasting
         path.write_text("replaced")
         assert tuple(await credentials.metadata()) == (("flyte-authorization", "Bearer replaced"),)

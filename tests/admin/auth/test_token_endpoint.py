@@ -126,9 +126,25 @@ async def test_a_wrong_secret_is_refused_for_good(
     assert error.code == "UNAUTHENTICATED"
     assert str(error) == (
         f'The identity provider at {provider.url} refused client "exporter" with HTTP 401:'
-        " invalid_client; check admin.auth.client_id, and that the secret is this client's."
+        " invalid_client; check admin.auth.client_id, and the secret in client_secret_file or"
+        " client_secret_env."
     )
     assert [asked.style for asked in provider.asked] == ["basic", "form"] * 2
+
+
+async def test_what_to_do_is_told_from_what_the_provider_says(
+    endpoint: TokenEndpoint, provider: IdentityProvider
+) -> None:
+    """Its sentences become part of ours, for whoever looks for the advice at the end."""
+    provider.answer = lambda _: web.json_response(
+        {"error": "invalid_scope", "error_description": "It is malformed. The client may not."},
+        status=400,
+    )
+    error = await refusal(endpoint.token(provider.url, _CLIENT))
+    assert str(error).endswith(
+        "HTTP 400: invalid_scope: It is malformed; The client may not; set admin.auth.scopes to"
+        " scopes that this client may ask for."
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +184,7 @@ async def test_a_provider_in_trouble_may_be_asked_later(
         assert isinstance(error, TokenUnavailable)
         assert not error.lasting
         assert error.wait == wait
-        assert f"HTTP {status}: <h1>down</h1>." in str(error)
+        assert f"HTTP {status}: <h1>down</h1>;" in str(error)
 
 
 async def test_a_secret_is_not_sent_on(endpoint: TokenEndpoint, provider: IdentityProvider) -> None:
@@ -289,7 +305,10 @@ async def test_a_provider_that_hangs_costs_the_time_limit(
     assert arrived.is_set()
     assert error.code == "DEADLINE_EXCEEDED"
     assert not error.lasting
-    assert str(error) == f"The identity provider at {provider.url} did not answer within 1 s."
+    assert str(error) == (
+        f"The identity provider at {provider.url} did not answer within 1 s; check"
+        " admin.auth.token_url and that it is running."
+    )
 
 
 async def test_an_answer_without_an_end_is_cut_off(endpoint: TokenEndpoint) -> None:
@@ -374,12 +393,14 @@ async def test_a_dead_proxy_is_named_without_its_password(clock: ManualClock) ->
     assert "hunter2" not in str(error)
 
 
-async def test_a_proxy_that_is_no_url(clock: ManualClock) -> None:
-    """A setting that cannot be used is named."""
-    endpoint = TokenEndpoint(proxy="proxy.example:3128", ca_file=None, time_limit=5.0, clock=clock)
+@pytest.mark.parametrize("url", ["proxy.example:3128", "http://me:hunter2@[::1"])
+async def test_a_proxy_that_is_no_url(clock: ManualClock, url: str) -> None:
+    """A setting that cannot be used is named, and its password is not shown."""
+    endpoint = TokenEndpoint(proxy=url, ca_file=None, time_limit=5.0, clock=clock)
     error = await refusal(endpoint.token("http://idp.invalid/token", _CLIENT))
     assert error.lasting
     assert "admin.auth.http_proxy_url" in str(error)
+    assert "hunter2" not in str(error)
 
 
 async def test_a_private_authority_is_trusted_when_it_is_configured(

@@ -67,13 +67,14 @@ async def test_a_missing_file(tmp_path: Path) -> None:
     """It is named, and so is the setting."""
     path = tmp_path / "token"
     assert str(await failure(path)) == (
-        f"The file {path} (admin.auth.token_file) cannot be read: No such file or directory."
+        f"The file {path} (admin.auth.token_file) cannot be read: No such file or directory; put"
+        " it there, or let this user read it."
     )
 
 
 async def test_a_folder_is_no_file(tmp_path: Path) -> None:
     """As when a volume was mounted one level too high."""
-    assert "cannot be read: Is a directory." in str(await failure(tmp_path))
+    assert "cannot be read: Is a directory;" in str(await failure(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"", b" \n"])
@@ -81,7 +82,9 @@ async def test_an_empty_file(tmp_path: Path, content: bytes) -> None:
     """An empty header would only have Admin refuse it."""
     path = tmp_path / "token"
     path.write_bytes(content)
-    assert str(await failure(path)) == f"The file {path} (admin.auth.token_file) is empty."
+    assert str(await failure(path)) == (
+        f"The file {path} (admin.auth.token_file) is empty; write what is meant into it."
+    )
 
 
 @pytest.mark.parametrize("content", [b"two words", b"a\nb", b"\xff\xfe\x00"])
