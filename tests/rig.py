@@ -36,6 +36,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
+from exporter.metrics.projects import ProjectGauges
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Correction
@@ -220,6 +221,12 @@ class Rig:
         self.ledger.commit(
             [self.book.load(self.ledger.series(), self.ledger.activity(), self.clock.now())]
         )
+        self.gauges = PlanGauges(
+            exposition=self.exposition, budget=self.book.budget, observer=self.process
+        )
+        self.projects = ProjectGauges(
+            exposition=self.exposition, budget=self.book.budget, observer=self.process, labels=()
+        )
         journal: Any = InlineJournal(self, self.ledger)
 
         transport = Transport(
@@ -239,9 +246,7 @@ class Rig:
             admin=AdminClient(transport),
             journal=journal,
             book=self.book,
-            gauges=PlanGauges(
-                budget=self.book.budget, exposition=self.exposition, observer=self.process
-            ),
+            gauges=self.gauges,
             fleet=Fleet(self.ledger.newest_cursor()),
             clock=self.clock,
             process=self.process,

@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.model.executions import GENERATED, NON_TERMINAL, Mode, Phase
+from exporter.model.projects import ProjectState
 from exporter.model.time import Micros, rfc3339
 
 _ANY_STATE = "value_in(state,0;1)"
+_ACTIVE = "eq(state,1)"
 _BY_CREATION = "execution_created_at"
 # Unique and in order of insertion: within one instant it is the only total order Admin offers.
 _BY_INSERTION = "id"
@@ -29,7 +31,7 @@ class Query:
 
     Attributes:
         filters: Text for the request's `filters` field.
-        sort_key: Column of the executions table.
+        sort_key: Column of the table that is listed.
         descending: Whether to begin at the end.
     """
 
@@ -89,6 +91,26 @@ def ended_of(launch_plan: str) -> Query:
 def has_past(launch_plan: str) -> bool:
     """Whether Admin can be asked for the executions of *launch_plan* alone."""
     return is_speakable(launch_plan.removeprefix(GENERATED))
+
+
+def active_plans(after: str = "") -> Query:
+    """
+    Ask for the active launch plans, by name; for those only whose name comes *after* one.
+
+    Raises:
+        ValueError: *after* cannot stand in a filter; see `is_speakable`.
+    """
+    if not after:
+        return Query(filters=_ACTIVE, sort_key="name")
+    if not is_speakable(after):
+        raise ValueError(f"launch plan name {after!r} cannot stand in a filter of Admin's")
+    return Query(filters=f"{_ACTIVE}+gt(name,{after})", sort_key="name")
+
+
+def projects() -> Query:
+    """Ask for projects in every state: without a filter, Admin hides those that are archived."""
+    states = ";".join(str(state.value) for state in ProjectState if state >= 0)
+    return Query(filters=f"value_in(state,{states})", sort_key="identifier")
 
 
 def is_speakable(name: str) -> bool:

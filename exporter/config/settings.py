@@ -23,6 +23,7 @@ from exporter.config.values import (
     Patterns,
     PlanPattern,
     PositiveDuration,
+    ProjectLabels,
     SomePatterns,
     conflict,
 )
@@ -103,10 +104,17 @@ class DiscoverySettings(Section):
     """Patterns PROJECT/DOMAIN of targets to leave out although `include` names them."""
     interval: PositiveDuration = timedelta(minutes=5)
     """
-    How often projects and domains are listed.
+    How often projects and domains are listed, and each target's active launch plans.
 
     They rarely change. A target is dropped once two listings in a row miss it, so this is also
-    how long a removed one lingers.
+    how long a removed one lingers; a launch plan that was deactivated is gone with the next one.
+    """
+    project_labels: ProjectLabels = ()
+    """
+    Labels of projects that `flyte_project_info` shows, such as `["team", "tier"]`.
+
+    None by default, because their values are anybody's. `data-owner` becomes `label_data_owner`,
+    as kube-state-metrics would call it, to be joined to the other metrics by `project`.
     """
 
 

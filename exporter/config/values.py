@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator, Strict
 from pydantic_core import PydanticCustomError
 
 from exporter.config.problems import shown
+from exporter.model.projects import label_name
 from exporter.model.time import format_duration, parse_duration
 
 LONGEST = timedelta(weeks=52)
@@ -27,6 +28,7 @@ _BEHIND_SCHEME = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(.*)")
 _PATTERN = re.compile(r"[^\s/]+/[^\s/]+")
 _PLAN_PATTERN = re.compile(r"[^\s/]+/[^\s/]+/\S+")
 _HIGHEST_PORT = 65_535
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,316}")
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)/([sm])")
 _UNITS_OF_RATE = {"s": 1, "m": 60}
 _LEAST_OFTEN, _MOST_OFTEN = 1 / 60, 10_000
@@ -158,6 +160,13 @@ def read_plan_pattern(value: str) -> str:
     return value
 
 
+def read_label(value: str) -> str:
+    """Read the key of a label, such as Kubernetes has them: `team`, `example.com/cost-center`."""
+    if not _LABEL.fullmatch(value):
+        raise unfit()
+    return value
+
+
 def read_path(value: object) -> Path:
     """Read the path of a file; a leading `~` is the home directory."""
     match value:
@@ -221,6 +230,16 @@ def increasing(most: int) -> Callable[[tuple[timedelta, ...]], tuple[timedelta, 
         return bounds
 
     return check
+
+
+def _told_apart(labels: tuple[str, ...]) -> tuple[str, ...]:
+    names: dict[str, str] = {}
+    for index, label in enumerate(labels):
+        other = names.setdefault(label_name(label), label)
+        if index >= len(names):
+            words = f'a label that is not called "{label_name(label)}", as "{other}" is'
+            raise unfit(expected=words, advice="leave one of the two out", item=index)
+    return labels
 
 
 def _positive(length: timedelta) -> timedelta:
@@ -301,6 +320,15 @@ Patterns = Annotated[
     Expected('a list of patterns PROJECT/DOMAIN, such as ["*/production"]'),
 ]
 SomePatterns = Annotated[Patterns, AfterValidator(_not_empty)]
+ProjectLabel = Annotated[
+    str, AfterValidator(read_label), Expected('the key of a label, such as "team"')
+]
+ProjectLabels = Annotated[
+    tuple[ProjectLabel, ...],
+    Strict(strict=False),
+    AfterValidator(_told_apart),
+    Expected('a list of label keys, such as ["team", "tier"]'),
+]
 Buckets = Annotated[
     tuple[Duration, ...],
     Strict(strict=False),

@@ -25,6 +25,20 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (project, domain, launch_plan)
     ) WITHOUT ROWID;
     """,
+    # Which launch plans are active.
+    """
+    CREATE TABLE active_plan (
+        project      TEXT    NOT NULL,
+        domain       TEXT    NOT NULL,
+        launch_plan  TEXT    NOT NULL,
+        version      TEXT    NOT NULL,
+        workflow     TEXT    NOT NULL,
+        schedule     TEXT    NOT NULL,
+        exclusive    INTEGER NOT NULL,
+        active_since INTEGER NOT NULL,
+        PRIMARY KEY (project, domain, launch_plan)
+    ) WITHOUT ROWID;
+    """,
 )
 """The first makes version 2 out of version 1. What was released is never changed."""
 

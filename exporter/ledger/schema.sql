@@ -90,3 +90,18 @@ CREATE TABLE activity (
     last_at     INTEGER NOT NULL,
     PRIMARY KEY (project, domain, launch_plan)
 ) WITHOUT ROWID;
+
+-- The active launch plans of every target, as the last complete listing had them. `schedule` is
+-- empty where there is none; `exclusive` is whether it skips a slot while others run;
+-- `active_since` is when the launch plan was first seen active.
+CREATE TABLE active_plan (
+    project      TEXT    NOT NULL,
+    domain       TEXT    NOT NULL,
+    launch_plan  TEXT    NOT NULL,
+    version      TEXT    NOT NULL,
+    workflow     TEXT    NOT NULL,
+    schedule     TEXT    NOT NULL,
+    exclusive    INTEGER NOT NULL,
+    active_since INTEGER NOT NULL,
+    PRIMARY KEY (project, domain, launch_plan)
+) WITHOUT ROWID;

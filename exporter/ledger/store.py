@@ -33,7 +33,9 @@ from exporter.model.executions import (
     Phase,
     Tracked,
 )
+from exporter.model.launch_plans import Activation, ActivePlan
 from exporter.model.progress import Progress
+from exporter.model.schedules import parse_schedule
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 
@@ -105,6 +107,25 @@ VALUES (:project, :domain, :cursor, :reconciled, :retained_from)
 ON CONFLICT DO UPDATE SET
     cursor = excluded.cursor, reconciled = excluded.reconciled,
     retained_from = excluded.retained_from
+"""
+_UPSERT_ACTIVE = """
+INSERT INTO active_plan
+    (project, domain, launch_plan, version, workflow, schedule, exclusive, active_since)
+SELECT :project, :domain, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+    value ->> 5
+FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET
+    version = excluded.version, workflow = excluded.workflow, schedule = excluded.schedule,
+    exclusive = excluded.exclusive, active_since = excluded.active_since
+"""
+_DELETE_ACTIVE = """
+DELETE FROM active_plan
+WHERE project = :project AND domain = :domain
+  AND launch_plan IN (SELECT value FROM json_each(:rows))
+"""
+_FORGET_ACTIVE = """
+DELETE FROM active_plan
+WHERE (project, domain) NOT IN (SELECT project, domain FROM discovered WHERE included)
 """
 
 
@@ -216,6 +237,30 @@ class Ledger:
             }
         return Discovery(Micros(int(at)), rows)
 
+    def active_plans(self) -> dict[Target, dict[str, Activation]]:
+        """Read which launch plans were active when last listed, by target and name."""
+        found: dict[Target, dict[str, Activation]] = {}
+        with explained(self.path):
+            for (
+                project,
+                domain,
+                name,
+                version,
+                workflow,
+                schedule,
+                exclusive,
+                since,
+            ) in self._connection.execute(
+                "SELECT project, domain, launch_plan, version, workflow, schedule,"
+                " exclusive, active_since FROM active_plan"
+            ):
+                plan = ActivePlan(
+                    name, version, workflow, parse_schedule(schedule), bool(exclusive)
+                )
+                plans = found.setdefault(Target(project, domain), {})
+                plans[name] = Activation(plan, Micros(since))
+        return found
+
     def _write(self, commit: Commit) -> None:
         self._remove(commit)
         if commit.target is not None:
@@ -283,6 +328,15 @@ class Ledger:
         if commit.forgotten:
             names = json.dumps(list(commit.forgotten))
             self._connection.execute(_FORGET_PLANS, {**named, "names": names})
+        if commit.deactivated:
+            rows = json.dumps(list(commit.deactivated))
+            self._connection.execute(_DELETE_ACTIVE, {**named, "rows": rows})
+        if commit.activations:
+            activations = [
+                (name, version, workflow, str(schedule or ""), exclusive, since)
+                for (name, version, workflow, schedule, exclusive), since in commit.activations
+            ]
+            self._connection.execute(_UPSERT_ACTIVE, {**named, "rows": json.dumps(activations)})
 
     def _write_progress(self, target: dict[str, str], progress: Progress) -> None:
         before = self._connection.execute(
@@ -342,6 +396,7 @@ class Ledger:
             "INSERT INTO discovered (project, domain, included, misses) VALUES (?, ?, ?, ?)",
             [(*target, row.included, row.misses) for target, row in discovery.rows.items()],
         )
+        self._connection.execute(_FORGET_ACTIVE)
         self._set_meta("discovered_at", str(discovery.at))
 
     def _meta(self, key: str) -> str | None:

@@ -28,6 +28,8 @@ class Source(Enum):
     """State of launch plans: what is kept in the ledger, and what is asked of them."""
     SCHEDULE = "schedule"
     """State of the schedules of active launch plans, as of their target's last successful poll."""
+    INVENTORY = "inventory"
+    """What Admin has registered, as of the last complete listing."""
     TARGET = "target"
     """State of the scraping of one target."""
     PROCESS = "process"
@@ -61,7 +63,7 @@ class Family:
         return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
 
 
-LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE)
+LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
 """Where what counts against `metrics.series_limit` comes from."""
 
 TARGET = ("project", "domain")
@@ -205,6 +207,35 @@ SCHEDULE_LAST_RUN = Family(
     LAUNCH_PLAN,
     unit="seconds",
 )
+LAUNCH_PLAN_INFO = Family(
+    "flyte_launch_plan_info",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Active version of a launch plan, its workflow and schedule (empty without one); always 1.",
+    (*LAUNCH_PLAN, "workflow", "version", "schedule"),
+)
+LAUNCH_PLAN_ACTIVE_SINCE = Family(
+    "flyte_launch_plan_active_since_timestamp_seconds",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "When the launch plan was first seen active, whatever its version; absent while it is not.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+PROJECTS = Family(
+    "flyte_projects",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Projects by state, whether or not they are scraped.",
+    ("state",),
+)
+PROJECT_INFO = Family(
+    "flyte_project_info",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Project labels that discovery.project_labels names, as label_*; absent without; always 1.",
+    ("project",),
+)
 ADMIN_UP = Family(
     "flyte_admin_up",
     Kind.GAUGE,
@@ -298,6 +329,14 @@ TARGET_UP = Family(
     Source.TARGET,
     "Whether the target's last poll succeeded; absent before the first.",
     TARGET,
+)
+TARGET_INVENTORY_SUCCESS = Family(
+    "flyte_exporter_target_inventory_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    Source.TARGET,
+    "When the target's active launch plans were last listed; absent before this process did.",
+    TARGET,
+    unit="seconds",
 )
 POLLS = Family(
     "flyte_exporter_polls_total",

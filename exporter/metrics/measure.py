@@ -2,8 +2,9 @@
 What the events of one target add to which series. Pure: nothing is counted here, only worked out.
 
 A series is born at 0 before it can be needed, because Prometheus never sees the increment that a
-series appears with: a launch gives birth to the launch plan's counters of success and failure, and
-to its histogram. Outcomes that are not near certain (ABORTED) are born when they first happen.
+series appears with: an activation or a launch gives birth to the launch plan's counters of success
+and failure, and to its histogram. Outcomes that are not near certain (ABORTED) are born when they
+first happen.
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +15,8 @@ from operator import itemgetter
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
 from exporter.model.events import Events
-from exporter.model.executions import Execution, Phase
+from exporter.model.executions import Execution, Mode, Phase
+from exporter.model.launch_plans import ActivePlan
 from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
@@ -85,6 +87,17 @@ def measure(
     plans.update(launch_plan for launch_plan, _, _ in finished)
     plans.update(row.launch_plan for row in events.primed)
     return Increments(births, counts, observations, frozenset(plans))
+
+
+def introduce(target: Target, plans: Iterable[ActivePlan]) -> Increments:
+    """Work out which series *plans* have because they are active: in the mode they will run in."""
+    births: dict[SeriesKey, None] = {}
+    names = []
+    for plan in plans:
+        mode = Mode.MANUAL if plan.schedule is None else Mode.SCHEDULED
+        births.update(dict.fromkeys(_births(target, plan.name, mode.name)))
+        names.append(plan.name)
+    return Increments(births=births, launch_plans=frozenset(names))
 
 
 def _births_of_target(target: Target) -> tuple[SeriesKey, ...]:

@@ -33,7 +33,8 @@ header. What holds for all families:
   that one failure need not count twice.
 - **Timestamps, not ages**: `time() - <metric>` is the age. What is unknown is absent, and not 0.
 - **Each execution is counted once**, across restarts and crashes. Counters and histograms of
-  executions never step back, and live for {RETENTION.days} days after their launch plan's last one.
+  executions never step back, and live for {RETENTION.days} days after their launch plan's last one,
+  and while it is active.
 - **A series shows 0 first**, for `metrics.first_sample_hold`, and after a restart shows for as long
   what it stood at before: otherwise `increase()` would miss what was counted meanwhile. Gauges are
   never held back.
@@ -68,6 +69,14 @@ scheduler. A slot is judged once: it ran if an execution says so, however late i
 was missed, or under a concurrency policy skipped, once an execution for a later slot has been there
 for `schedules.grace`, or after a day. Slots are judged from a minute after the launch plan was
 first seen with the schedule.""",
+    ),
+    Source.INVENTORY: (
+        "Inventory",
+        """\
+What is registered, listed every `discovery.interval`. A launch plan that is deactivated loses its
+gauges with the next complete listing; its counters live on. `flyte_project_info` has a label for
+each of `discovery.project_labels`, called as kube-state-metrics would call it: `data-owner` becomes
+`label_data_owner`.""",
     ),
     Source.TARGET: (
         "Targets",

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
+from exporter.model.schedules import Schedule
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros
 
@@ -11,6 +12,31 @@ SHOWN_FOR = timedelta(days=14)
 
 KEPT_FOR = timedelta(days=35)
 """How long its state is kept for a run that may yet come: as long as its counters."""
+
+
+class ActivePlan(NamedTuple):
+    """The active version of a launch plan; of each name, there is one at most."""
+
+    name: str
+    version: str
+    workflow: str
+    """Name of the workflow that it runs."""
+    schedule: Schedule | None
+    """When Flyte's scheduler runs it; None when only others do."""
+    exclusive: bool = False
+    """Whether its concurrency policy has the scheduler skip a slot while others run."""
+
+
+class Activation(NamedTuple):
+    """An active launch plan and its history."""
+
+    plan: ActivePlan
+    since: Micros
+    """
+    When it was first seen active, whatever its version was then. Our clock.
+
+    Admin does not tell when that really was: activation leaves no date.
+    """
 
 
 class Run(NamedTuple):

@@ -12,6 +12,7 @@ from exporter.metrics.book import Book
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
+from exporter.metrics.projects import ProjectGauges
 from exporter.model.clock import Clock
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.norms import NormsOf
@@ -26,6 +27,7 @@ class Lasting:
     journal: Journal
     book: Book
     gauges: PlanGauges
+    projects: ProjectGauges
     fleet: Fleet
     exposition: Exposition
     process: Process

@@ -5,6 +5,7 @@ Nothing that goes wrong here reaches another target. Changes of state are logged
 not.
 """
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import Enum
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from exporter.ledger.errors import LedgerError
 from exporter.metrics import catalog, text
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.model.launch_plans import Activation
+from exporter.model.schedules import Timetable
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
 from exporter.model.time import Micros, seconds
@@ -100,13 +103,24 @@ class Worker:
         """Whether *launch_plan* has executions that are not over, as far as is known."""
         return self._poller.has_live(launch_plan)
 
-    def prime_plan(self, launch_plan: str) -> None:
-        """Have it asked how an active *launch_plan* fared, if nothing is known of that."""
-        self._poller.prime_plan(launch_plan)
+    def learn(self, active: Mapping[str, Activation], news: Collection[str]) -> None:
+        """
+        Have it known which launch plans are *active*.
 
-    def show_plan(self, launch_plan: str) -> None:
-        """Have it shown again how *launch_plan* stands, because what is known of it changed."""
-        self._poller.show_plan(launch_plan)
+        Schedules are judged of those that have one, and whose past is unknown is asked for it. Of
+        *news* something changed: how they stand is shown again.
+        """
+        self._poller.set_timetables(
+            {
+                name: Timetable(plan.schedule, plan.exclusive)
+                for name, (plan, _) in active.items()
+                if plan.schedule is not None
+            }
+        )
+        for name in active:
+            self._poller.prime_plan(name)
+        for name in news:
+            self._poller.show_plan(name)
 
     @property
     def active_at(self) -> float:

@@ -83,6 +83,7 @@ def test_every_key_can_be_set() -> None:
             include=("flytesnacks/*", "*/production"),
             exclude=("*/development",),
             interval=timedelta(milliseconds=250),
+            project_labels=("team", "example.com/cost-center"),
         ),
         scrape=ScrapeSettings(
             interval=timedelta(seconds=10),

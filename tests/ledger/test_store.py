@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,9 @@ from exporter.model.executions import (
     Phase,
     Tracked,
 )
-from exporter.model.launch_plans import PlanState, Run
+from exporter.model.launch_plans import Activation, ActivePlan, PlanState, Run
 from exporter.model.progress import Progress
-from exporter.model.schedules import ScheduledRun, ScheduleState, Span
+from exporter.model.schedules import Cron, Rate, ScheduledRun, ScheduleState, Span
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 from tests.ledger.conftest import opened
@@ -442,6 +443,32 @@ def test_a_target_that_is_to_be_primed_begins_anew(ledger: Ledger) -> None:
     ledger.commit([Commit(begun={TARGET: None})])
     assert ledger.target(TARGET) == TargetRecord(None, {}, {}, {})
     assert ledger.target(_OTHER).progress is not None
+
+
+def test_active_launch_plans_come_back_until_they_are_deactivated(ledger: Ledger) -> None:
+    """Each with its history; a newer version takes the place of an older one."""
+    cron = Activation(ActivePlan("etl", "v1", "wf", Cron("0 3 * * *")), NOON)
+    rate = Activation(ActivePlan("report", "v1", "wf", Rate(timedelta(hours=36))), after(1))
+    ledger.commit([Commit(target=TARGET, activations=[cron, rate])])
+    ledger.commit([Commit(target=_OTHER, activations=[rate])])
+    assert ledger.active_plans() == {
+        TARGET: {"etl": cron, "report": rate},
+        _OTHER: {"report": rate},
+    }
+    newer = Activation(ActivePlan("etl", "v2", "other", None), NOON)
+    ledger.commit([Commit(target=TARGET, activations=[newer], deactivated=["report", "unknown"])])
+    assert ledger.active_plans() == {TARGET: {"etl": newer}, _OTHER: {"report": rate}}
+
+
+def test_a_target_that_is_gone_takes_its_active_launch_plans_along(ledger: Ledger) -> None:
+    """In the transaction of the discovery that decides it; one that was missed once keeps them."""
+    plan = Activation(ActivePlan("etl", "v1", "wf", None), NOON)
+    third = Target("flytesnacks", "development")
+    for target in (TARGET, _OTHER, third):
+        ledger.commit([Commit(target=target, activations=[plan])])
+    rows = {TARGET: DiscoveredRow(included=True, misses=1), _OTHER: DiscoveredRow(False, 0)}
+    ledger.commit([Commit(discovery=Discovery(NOON, rows))])
+    assert ledger.active_plans() == {TARGET: {"etl": plan}}
 
 
 def test_parts_left_out_stay_as_they_are(ledger: Ledger) -> None:

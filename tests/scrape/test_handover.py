@@ -12,6 +12,7 @@ from exporter.ledger.records import Commit
 from exporter.metrics import catalog
 from exporter.metrics.formats import Format
 from exporter.model.targets import Target
+from exporter.scrape.inventory import Inventory
 from exporter.scrape.scheduler import Handover, Scheduler
 from tests.rig import Rig, SteppedClock, quiet, register
 
@@ -22,11 +23,23 @@ _ONLY_B = DiscoverySettings(include=("b/development",))
 
 def scheduler(rig: Rig, handover: Handover, settings: DiscoverySettings = _BOTH) -> Scheduler:
     """Return a scheduler on *rig* whose sleepers nobody wakes."""
-    return Scheduler(
-        replace(rig.services, clock=SteppedClock(rig)),
+    services = replace(rig.services, clock=SteppedClock(rig))
+    admin = AdminSettings(endpoint="admin:81")
+    inventory = Inventory(
+        services,
         rig.exposition,
+        rig.gauges,
         settings=settings,
-        admin=AdminSettings(endpoint="admin:81"),
+        admin=admin,
+        register=handover.register,
+    )
+    return Scheduler(
+        services,
+        rig.exposition,
+        inventory=inventory,
+        projects=rig.projects,
+        settings=settings,
+        admin=admin,
         handover=handover,
     )
 
