@@ -68,6 +68,10 @@ class PlanGauges:
         piece = b"".join(text.sample(family, (*labels, *rest), value) for rest, value in rows)
         self._exposition.put(family, labels, piece)
 
+    def launch_plans(self, target: Target) -> list[str]:
+        """Return the launch plans of *target* of which anything is shown."""
+        return [*self._costs.get(target, ())]
+
     def drop(self, target: Target, launch_plan: str, family: Family | None = None) -> None:
         """Show nothing of the launch plan any more; of one *family*, where it is named."""
         plans = self._costs.get(target, {})
@@ -82,7 +86,7 @@ class PlanGauges:
 
     def drop_target(self, target: Target) -> None:
         """Show nothing of any launch plan of *target* any more."""
-        for launch_plan in [*self._costs.get(target, ())]:
+        for launch_plan in self.launch_plans(target):
             self.drop(target, launch_plan)
         self._costs.pop(target, None)
 

@@ -211,7 +211,8 @@ class Poller:
                 lambda ledger: Memory(ledger.target(self.target))
             )
             self._warn_of_the_future(self._memory.progress)
-            self._stood.update(self._memory.plans)
+            # Also what somebody before us showed, who may have been stopped before it was put right.
+            self._stood.update(self._memory.plans, self._services.gauges.launch_plans(self.target))
             await self._show_plans(self._memory)
         began = self._services.clock.monotonic()
         try:
@@ -540,7 +541,8 @@ class Poller:
             return
         if self._revised is not memory:
             scheduled = (plan for plan, state in memory.schedules.items() if state.schedule)
-            self._timetables.revise(scheduled)
+            shown = self._services.gauges.launch_plans(self.target)
+            self._timetables.revise([*scheduled, *shown])
             self._revised = memory
         while timetables := self._timetables.due(at, _SCHEDULES_AT_ONCE):
             agenda = Agenda(

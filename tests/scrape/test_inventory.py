@@ -22,6 +22,7 @@ from tests.stage import Stage
 A, B = Target("a", "development"), Target("b", "development")
 _ROUND = 310
 """Seconds that hold a listing of every target."""
+_DAY = 24 * 3600
 _FAMILIES = ("flyte_launch_plan_info", "flyte_launch_plan_active_since", "flyte_project")
 _SINCE = "flyte_launch_plan_active_since_timestamp_seconds"
 _SUCCESS = "flyte_exporter_target_inventory_last_success_timestamp_seconds"
@@ -150,6 +151,37 @@ async def test_a_restart_keeps_since_when_and_shows_it_at_once(company: Company)
         line for line in before if "flyte_projects" not in line
     ]
     assert not again.shows(f"{_SUCCESS}{{")
+    await again.end()
+
+
+async def test_polls_learn_what_is_active(company: Company) -> None:
+    """Its schedule is judged, its freshness follows from that, and its past is asked for, once."""
+    rig = company.rig
+    activate(rig, A, "etl", schedule=NIGHTLY)
+    await company.clock.advance(_ROUND + 60)
+    limit = f'flyte_launch_plan_freshness_limit_seconds{{{_L}="etl"}}'
+    due = f'flyte_launch_plan_schedule_next_due_timestamp_seconds{{{_L}="etl"}}'
+
+    def kept() -> tuple[float | None, float | None]:
+        return rig.metric(limit), (rig.metric(due) or -1) % _DAY
+
+    assert kept() == (2 * _DAY, 3 * 3600)
+    asked = [request.filters for method, request in rig.calls if method == "ListExecutions"]
+    assert sum("eq(launch_plan.name,etl)" in filters for filters in asked) == 1
+
+    # After a restart, from the ledger alone.
+    await company.end()
+    rig.restart()
+    undo = broken(rig, "ListLaunchPlans")
+    again = Company(rig)
+    await again.begin()
+    await again.clock.advance(60)
+    assert kept() == (2 * _DAY, 3 * 3600)
+
+    undo()
+    deactivate(rig, A, "etl")
+    await again.clock.advance(_ROUND + 60)
+    assert (rig.metric(limit), rig.metric(due)) == (None, None)
     await again.end()
 
 
