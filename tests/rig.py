@@ -36,7 +36,6 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
-from exporter.metrics.projects import ProjectGauges
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Correction
@@ -223,9 +222,6 @@ class Rig:
         )
         self.gauges = PlanGauges(
             exposition=self.exposition, budget=self.book.budget, observer=self.process
-        )
-        self.projects = ProjectGauges(
-            exposition=self.exposition, budget=self.book.budget, observer=self.process, labels=()
         )
         journal: Any = InlineJournal(self, self.ledger)
 

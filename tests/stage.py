@@ -4,6 +4,7 @@ from typing import Any
 
 from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.metrics.formats import Format
+from exporter.metrics.projects import ProjectGauges
 from exporter.scrape.inventory import Inventory, Register
 from exporter.scrape.scheduler import Handover, Scheduler
 from tests.rig import Rig, SteppedClock
@@ -22,7 +23,6 @@ class Stage:
         stepped = type(rig.services)(**{**services, "clock": self.clock})
         settings = DiscoverySettings(include=("*/development",), **discovery)
         admin = AdminSettings(endpoint="admin:81", rate_limit=rate_limit)
-        rig.projects.set_labels(settings.project_labels)
         self.inventory = Inventory(
             stepped,
             rig.exposition,
@@ -35,7 +35,12 @@ class Stage:
             stepped,
             rig.exposition,
             inventory=self.inventory,
-            projects=rig.projects,
+            projects=ProjectGauges(
+                exposition=rig.exposition,
+                budget=rig.book.budget,
+                observer=rig.process,
+                labels=settings.project_labels,
+            ),
             settings=settings,
             admin=admin,
             handover=Handover(discovery=rig.ledger.discovery()),

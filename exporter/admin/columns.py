@@ -295,6 +295,8 @@ def _where_set(
 ) -> Sequence[T | None]:
     """Return *column* with what is set decoded and *read*, all of it at once."""
     encoded = [value for value in column if value is not None]
+    if not encoded:
+        return [None] * len(column)
     found = read(_Time.FromString(_TIME_MARK.join([b"", *encoded])), len(encoded))
     if len(found) == len(column):
         return found

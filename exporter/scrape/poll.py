@@ -211,7 +211,7 @@ class Poller:
                 lambda ledger: Memory(ledger.target(self.target))
             )
             self._warn_of_the_future(self._memory.progress)
-            # Also what the poller before us showed: it may have been stopped before it put that right.
+            # Also what a poller before us showed, which was stopped before it put that right.
             self._stood.update(self._memory.plans, self._services.gauges.launch_plans(self.target))
             await self._show_plans(self._memory)
         began = self._services.clock.monotonic()

@@ -11,6 +11,7 @@ from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.ledger.records import Commit
 from exporter.metrics import catalog
 from exporter.metrics.formats import Format
+from exporter.metrics.projects import ProjectGauges
 from exporter.model.targets import Target
 from exporter.scrape.inventory import Inventory
 from exporter.scrape.scheduler import Handover, Scheduler
@@ -38,7 +39,12 @@ def scheduler(rig: Rig, handover: Handover, settings: DiscoverySettings = _BOTH)
         services,
         rig.exposition,
         inventory=inventory,
-        projects=rig.projects,
+        projects=ProjectGauges(
+            exposition=rig.exposition,
+            budget=rig.book.budget,
+            observer=rig.process,
+            labels=settings.project_labels,
+        ),
         settings=settings,
         admin=admin,
         handover=handover,
