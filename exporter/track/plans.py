@@ -9,6 +9,7 @@ Ends of executions become the state of their launch plan, and the state becomes 
 5. Every end is told once (see `track.executions`); told once, in any order, it gives one state.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -67,11 +68,18 @@ def advance_all(
 def _in_order(rows: list[Execution], now: Micros) -> list[Execution]:
     """Return *rows* in the order of their ends, none of which is ahead of *now*."""
     rows.sort(key=_ENDED)
-    latest = now + _AHEAD
-    if rows[-1].updated_at > latest:
-        rows = [row._replace(updated_at=now) if row.updated_at > latest else row for row in rows]
-        rows.sort(key=_ENDED)
+    ahead = bisect_right(rows, now + _AHEAD, key=_ENDED)
+    if ahead == len(rows):
+        return rows
+    # They all end at once now: of those, the longest are taken for the newest.
+    longest = sorted(rows[ahead:], key=_lasted)[-max(MOST_SUCCESSES, MOST_FAILURES) :]
+    rows[ahead:] = [row._replace(updated_at=now) for row in longest]
+    rows.sort(key=_ENDED)
     return rows
+
+
+def _lasted(row: Execution) -> int:
+    return row.duration or 0
 
 
 def _advanced(state: PlanState, phase: Phase, rows: Sequence[Execution]) -> PlanState:
