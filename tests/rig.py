@@ -34,11 +34,13 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Correction
 from exporter.scrape.fleet import Fleet
+from exporter.scrape.norms import NormsOf
 from exporter.scrape.poll import STEPS, Poller, Services
 from exporter.scrape.upkeep import Upkeep
 from exporter.sim.api import AdminApi
@@ -181,11 +183,13 @@ class Rig:
     settings: ScrapeSettings = field(default_factory=ScrapeSettings)
     limit: int = 10_000
     hold: timedelta = HOLD
+    norms: NormsOf = field(default_factory=NormsOf)
     clock: ManualClock = field(default_factory=ManualClock)
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.admin = AdminApi(Store(seed=1), now=self.clock.now)
+        self.store = Store(seed=1)
+        self.admin = AdminApi(self.store, now=self.clock.now)
         self.at_await: Callable[[str], Any] = self.nothing_happens
         self.pollers: dict[Target, Poller] = {}
         self._life = ExitStack()
@@ -216,6 +220,9 @@ class Rig:
         self.ledger.commit(
             [self.book.load(self.ledger.series(), self.ledger.activity(), self.clock.now())]
         )
+        self.gauges = PlanGauges(
+            exposition=self.exposition, budget=self.book.budget, observer=self.process
+        )
         journal: Any = InlineJournal(self, self.ledger)
 
         transport = Transport(
@@ -235,11 +242,13 @@ class Rig:
             admin=AdminClient(transport),
             journal=journal,
             book=self.book,
+            gauges=self.gauges,
             fleet=Fleet(self.ledger.newest_cursor()),
             clock=self.clock,
             process=self.process,
             tracer=NoOpTracer(),
             settings=self.settings,
+            norms=self.norms,
         )
         self.relieve()
 

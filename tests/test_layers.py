@@ -50,6 +50,7 @@ _HARMLESS = {
     "operator",
     "re",
     "typing",
+    "zoneinfo",  # the same rules for the same name, whoever asks
 }
 """All of the standard library that can neither wait, nor ask the time, nor touch the world."""
 _ASKS_THE_WORLD = {"now", "today", "utcnow", "open", "print", "input"}

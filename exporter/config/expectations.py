@@ -5,6 +5,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from exporter.config.values import Expected
@@ -25,7 +26,10 @@ def noted(field: FieldInfo, kind: type[_Note]) -> _Note | None:
 
 def of_item(field: FieldInfo) -> str:
     """Return what each item of the list *field* takes."""
-    base, *metadata = get_args(get_args(field.annotation)[0])
+    item = get_args(field.annotation)[0]
+    if isinstance(item, type) and issubclass(item, BaseModel):
+        return f"a mapping of {' and '.join(item.model_fields)}"
+    base, *metadata = get_args(item)
     return _words(base, metadata)
 
 

@@ -13,7 +13,7 @@ from exporter.config.environment import Supplied
 from exporter.config.problems import ConfigError, Place, Problem, dotted, found
 from exporter.config.section import Section
 from exporter.config.settings import Settings
-from exporter.config.tree import SECTIONS, SETTINGS, confidential, known
+from exporter.config.tree import SECTIONS, SETTINGS, confidential, known, setting_at
 
 
 def load(path: Path, environ: Mapping[str, str], *, running: Settings | None = None) -> Settings:
@@ -153,8 +153,7 @@ class _Sources:
             case "extra_forbidden":
                 return self.at(path, f"unknown key; {advice.for_unknown(path)}", of_key=True)
             case "missing":
-                sentence = f"must be set to {expectations.of_field(SETTINGS[path])}."
-                return self.at(path, sentence)
+                return self.at(path, f"must be set to {_expected(path)}.")
             case "conflict":
                 other = (*path[:-1], facts["other"])
                 here = self._is_set(path) and not facts["at_other"]
@@ -168,10 +167,8 @@ class _Sources:
         item = facts.get("item")
         if isinstance(item, int) and isinstance(value, list):
             path, value = (*path, item), value[item]
-        setting = _setting(path)
-        of_kind = expectations.of_field if path == setting else expectations.of_item
         advised = f"; {facts['advice']}" if facts.get("advice") else ""
-        expected = facts.get("expected") or of_kind(SETTINGS[setting])
+        expected = facts.get("expected") or _expected(path)
         what = found(value, confidential=confidential(path))
         return self.at(path, f"expected {expected}, got {what}{advised}.")
 
@@ -209,6 +206,16 @@ def _own_first(problems: list[Problem], file: Path) -> list[Problem]:
 def _is_news(error: ErrorDetails) -> bool:
     """Whether *error* is about more than a value that could not be read, which a fault says."""
     return error["input"] is not UNREAD or error["type"] == "extra_forbidden"
+
+
+def _expected(path: KeyPath) -> str:
+    """Return what is expected at *path*: a setting, or an item of one that is a list."""
+    setting = setting_at(path)
+    return (
+        expectations.of_field(setting)
+        if setting
+        else expectations.of_item(SETTINGS[_setting(path)])
+    )
 
 
 def _setting(path: KeyPath) -> KeyPath:

@@ -39,6 +39,17 @@ Flyte Admin.
   begins with `*`, `[`, `&` or `!`: `"*/*"`, `"[::]:9942"`.
 """
 
+_LISTS = """\
+Lists of entries for launch plans. `match` is a pattern PROJECT/DOMAIN/LAUNCH_PLAN, in which `*` and
+`?` stand for any characters; the first entry that matches holds.
+
+```yaml
+freshness:
+  - match: "*/production/etl.*"
+    limit: 26h
+```
+"""
+
 _HEAD = """\
 | Key | Type | Default | Meaning | Environment variable |
 |---|---|---|---|---|
@@ -47,7 +58,13 @@ _HEAD = """\
 
 def reference() -> str:
     """Return the page as Markdown: one table for each section."""
-    return "\n".join([_INTRODUCTION, *map(_section, SECTIONS)])
+    return "\n".join([_INTRODUCTION, *map(_section, SECTIONS), _lists()])
+
+
+def _lists() -> str:
+    """Return the settings that stand beside the sections."""
+    rows = "".join(_row(path) for path in SETTINGS if len(path) == 1)
+    return f"## Beside the sections\n\n{_LISTS}\n{_HEAD}{rows}"
 
 
 def _section(path: KeyPath) -> str:

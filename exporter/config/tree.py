@@ -1,6 +1,7 @@
 """Every section and every setting by its path, in the order in which they are documented."""
 
 from collections.abc import Iterator
+from typing import TypeGuard, get_args
 
 from pydantic.fields import FieldInfo
 
@@ -20,7 +21,11 @@ def _walk(model: type[Section], path: KeyPath = ()) -> Iterator[tuple[KeyPath, F
 
 def _section(field: FieldInfo) -> type[Section] | None:
     kind = field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+    return kind if isinstance(kind, type) and _is_section(kind) else None
+
+
+def _is_section(kind: type) -> TypeGuard[type[Section]]:
+    return issubclass(kind, Section)
 
 
 _FIELDS = dict(_walk(Settings))
@@ -34,6 +39,26 @@ SETTINGS: dict[KeyPath, FieldInfo] = {
     path: field for path, field in _FIELDS.items() if path not in SECTIONS
 }
 """What has a value of its own: `("admin", "auth", "type")`."""
+
+
+def item_of(field: FieldInfo) -> type[Section] | None:
+    """Return the section that each item of the list *field* is; None where it is none."""
+    kinds = get_args(field.annotation)
+    return kinds[0] if kinds and isinstance(kinds[0], type) and _is_section(kinds[0]) else None
+
+
+def model_at(path: KeyPath) -> type[Section] | None:
+    """Return the section at *path*, which may be an item of a list."""
+    if not path:
+        return Settings
+    listed = SETTINGS.get(path[:-1])
+    return item_of(listed) if listed else SECTIONS.get(path)
+
+
+def setting_at(path: KeyPath) -> FieldInfo | None:
+    """Return the setting at *path*, also one in an item of a list."""
+    model = model_at(path[:-1])
+    return SETTINGS.get(path) or (model.model_fields.get(str(path[-1])) if model else None)
 
 
 def known(path: KeyPath) -> KeyPath:

@@ -1,10 +1,12 @@
 """What is known of one target, in memory: the ledger's rows, and an index of the live set."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from exporter.ledger.records import TargetRecord
 from exporter.model.executions import TERMINAL, ExecutionId, Tracked
+from exporter.model.launch_plans import PlanState
 from exporter.model.progress import Progress
+from exporter.model.schedules import ScheduleState
 
 
 class Memory:
@@ -12,6 +14,8 @@ class Memory:
 
     def __init__(self, record: TargetRecord) -> None:
         self.progress = record.progress
+        self._plans = record.plans
+        self._schedules = record.schedules
         self._rows = record.rows
         self.get: Callable[[ExecutionId], Tracked | None] = record.rows.get
         """Returns what is known of one execution. The dict's own, as it is asked for every row."""
@@ -19,6 +23,16 @@ class Memory:
         for key, row in record.rows.items():
             if row.is_live:
                 self._live.setdefault(row.launch_plan, {})[key] = row
+
+    @property
+    def plans(self) -> Mapping[str, PlanState]:
+        """The states of the target's launch plans."""
+        return self._plans
+
+    @property
+    def schedules(self) -> Mapping[str, ScheduleState]:
+        """How the target's launch plans keep their schedules."""
+        return self._schedules
 
     def live(self) -> Iterator[ExecutionId]:
         """Yield the live set."""
@@ -32,6 +46,10 @@ class Memory:
     def live_of(self, launch_plan: str) -> Iterable[Tracked]:
         """Return what is known of the live executions of *launch_plan*."""
         return self._live.get(launch_plan, {}).values()
+
+    def live_ids(self, launch_plan: str) -> Collection[ExecutionId]:
+        """Return which executions of *launch_plan* are live."""
+        return self._live.get(launch_plan, {}).keys()
 
     def launch_plans(self) -> list[str]:
         """Return the launch plans that have live executions."""
@@ -62,6 +80,16 @@ class Memory:
         if progress is not None:
             self._forget_before(progress)
         return touched
+
+    def remember_schedules(self, changed: Mapping[str, ScheduleState]) -> None:
+        """Take over what was committed of schedules."""
+        self._schedules.update(changed)
+
+    def remember_plans(self, changed: Mapping[str, PlanState], forgotten: Collection[str]) -> None:
+        """Take over what was committed of launch plans."""
+        self._plans.update(changed)
+        for launch_plan in forgotten:
+            self._plans.pop(launch_plan, None)
 
     def _forget_before(self, progress: Progress) -> None:
         raised = self.progress is None or progress.retained_from > self.progress.retained_from
