@@ -150,24 +150,21 @@ async def start(
             retries=REASONS,
             token_outcomes=TOKEN_OUTCOMES,
         )
-        exposition = Exposition(process)
-        book = open_book(
-            settings.metrics, ledger, exposition=exposition, observer=process, clock=clock
-        )
+        book = open_book(settings.metrics, ledger, process=process, clock=clock)
         process.watch(budget=book.budget, ledger_size=ledger.size_bytes)
         journal = await stack.enter_async_context(Journal(ledger, clock=clock, observer=process))
         lasting = Lasting(
             journal=journal,
             book=book,
-            gauges=PlanGauges(budget=book.budget, exposition=exposition, observer=process),
+            gauges=PlanGauges(budget=book.budget, exposition=book.exposition, observer=process),
             projects=ProjectGauges(
-                exposition=exposition,
+                exposition=book.exposition,
                 budget=book.budget,
                 observer=process,
                 labels=settings.discovery.project_labels,
             ),
             fleet=Fleet(ledger.newest_cursor()),
-            exposition=exposition,
+            exposition=book.exposition,
             process=process,
             clock=clock,
         )
@@ -183,7 +180,9 @@ async def start(
             )
         )
         port = await stack.enter_async_context(
-            serve(str(settings.web.listen), source=exposition, pages=Pages(shifts), clock=clock)
+            serve(
+                str(settings.web.listen), source=book.exposition, pages=Pages(shifts), clock=clock
+            )
         )
         log.info(
             "started",
@@ -192,7 +191,7 @@ async def start(
             ledger=str(settings.ledger.path),
             port=port,
         )
-        yield Running(shifts, exposition, port)
+        yield Running(shifts, book.exposition, port)
 
 
 def _unchanged(settings: Settings) -> Settings:

@@ -5,7 +5,8 @@ A poll (`scrape.poll`) asks Admin and hands the rows over as a `Batch`. Here the
 against what is known:
 
 1. `track.observe` finds what happened: launched, started, finished, vanished.
-2. `metrics.measure` works out what that adds to which series.
+2. `metrics.measure` works out what that adds to which series, by the true names of launch plans;
+   `metrics.labelling` has them go to the series that are configured.
 3. Rows that only the reconcile found are noted as corrections.
 4. `track.plans` takes the ends over into the state of their launch plans.
 
@@ -20,6 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
 from exporter.metrics.measure import Increments, measure
 from exporter.model.events import Events, SteppedBack
 from exporter.model.executions import TERMINAL, Execution, ExecutionId, Tracked
@@ -119,6 +121,8 @@ def digest(
     known: Known,
     batch: Batch,
     now: Micros,
+    labelling: Labelling = AS_THEY_ARE,
+    *,
     plans: Mapping[str, PlanState] = _NO_PLANS,
     schedules: Mapping[str, ScheduleState] = _NO_SCHEDULES,
 ) -> Digest:
@@ -129,6 +133,7 @@ def digest(
         known: What was last committed of the batch's target.
         batch: What Admin answered.
         now: Our clock at the start of the poll.
+        labelling: Which series there are.
         plans: States of the target's launch plans, likewise.
         schedules: How they keep their schedules, likewise.
     """
@@ -156,7 +161,7 @@ def digest(
     return Digest(
         target=batch.target,
         rows=observed.rows,
-        increments=measure(batch.target, events, judged),
+        increments=labelled(measure(batch.target, events, judged), labelling),
         corrections=_corrections(batch, events),
         stepped_back=events.stepped_back,
         plans={**batch.plans, **advance_all(before, ended, now)},

@@ -32,9 +32,11 @@ from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
 from exporter.metrics import catalog
 from exporter.metrics.book import Book
+from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.gauges import PlanGauges
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
@@ -184,6 +186,8 @@ class Rig:
     limit: int = 10_000
     hold: timedelta = HOLD
     norms: NormsOf = field(default_factory=NormsOf)
+    labelling: Labelling = AS_THEY_ARE
+    family_limits: Mapping[Family, int] = field(default_factory=dict)
     clock: ManualClock = field(default_factory=ManualClock)
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -209,17 +213,20 @@ class Rig:
         self.process.born(
             outcomes=(), steps=STEPS, reasons=tuple(reason.value for reason in Correction)
         )
-        self.exposition = Exposition(self.process)
+        self.exposition = Exposition(self.process, hidden=self.labelling.disabled)
         self.book = Book(
             bounds=BOUNDS,
             limit=self.limit,
             hold=self.hold,
             exposition=self.exposition,
             observer=self.process,
+            labelling=self.labelling,
+            family_limits=self.family_limits,
         )
-        self.ledger.commit(
-            [self.book.load(self.ledger.series(), self.ledger.activity(), self.clock.now())]
-        )
+        self.process.watch(budget=self.book.budget, ledger_size=self.ledger.size_bytes)
+        rows = self.ledger.series(), self.ledger.activity()
+        stated = self.ledger.labelling()
+        self.ledger.commit([self.book.load(*rows, self.clock.now(), labelled=stated)])
         self.gauges = PlanGauges(
             exposition=self.exposition, budget=self.book.budget, observer=self.process
         )

@@ -12,7 +12,8 @@ import pytest
 from exporter.config.environment import variable_for
 from exporter.config.load import decode
 from exporter.config.problems import dotted
-from exporter.config.reference import reference
+from exporter.config.reference import FAMILIES, documented, reference
+from exporter.config.relabelling import FamiliesSettings
 from exporter.config.tree import SECTIONS, SETTINGS
 
 _ROOT = Path(__file__).parents[1]
@@ -26,18 +27,25 @@ def test_the_page_is_up_to_date() -> None:
 def test_every_setting_has_one_row() -> None:
     """No setting is left out, and each row names its environment variable."""
     rows = re.findall(r"^\| `([\w.]+)` \|.*\| `(\w+)` \|$", reference(), re.MULTILINE)
-    assert rows == [
-        (dotted(path), variable_for(path))
-        for section in (*SECTIONS, ())
-        for path in SETTINGS
-        if path[:-1] == section
+    shown = [
+        documented(path) for section in (*SECTIONS, ()) for path in SETTINGS if path[:-1] == section
     ]
+    assert rows == [(dotted(path), variable_for(path)) for path in dict.fromkeys(shown)]
 
 
 def test_every_section_has_a_table() -> None:
     """A section in a section too, under a heading that says where it stands in the file."""
     headings = re.findall(r"^## `([\w.]+)`$", reference(), re.MULTILINE)
-    assert headings == list(map(dotted, SECTIONS))
+    assert headings == [dotted(path) for path in SECTIONS if path[:-1] != FAMILIES]
+
+
+def test_every_family_is_named() -> None:
+    """Their settings are alike and described once, for a name in this list."""
+    listed = re.findall(
+        r"^- `(flyte_\w+)`(, without the key `launch_plan`)?$", reference(), re.MULTILINE
+    )
+    assert [name for name, _ in listed] == [*FamiliesSettings.model_fields]
+    assert {bool(without) for _, without in listed} == {True, False}
 
 
 def test_the_example_is_valid() -> None:
@@ -59,6 +67,7 @@ def test_the_example_is_valid() -> None:
 def test_a_default_can_be_written_as_it_is_shown(path: str, text: str) -> None:
     """Each default, copied from the page into a file, is the default."""
     base = "admin: {endpoint: flyteadmin:81}\n"
+    path = path.replace("NAME", "flyte_executions_active")
     *sections, key = path.split(".")
     nested = f"{key}: {text.strip('`')}"
     for section in reversed(sections):

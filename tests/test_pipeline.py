@@ -92,11 +92,11 @@ def test_ends_are_told_to_launch_plans_once(rows: list[Execution], data: st.Data
     plans: dict[str, PlanState] = {}
     shuffled = data.draw(st.permutations(rows + rows))
     for start in range(0, len(shuffled), 3):
-        part = digest(known, Batch(target=T, rows=shuffled[start : start + 3]), NOW, plans)
+        part = digest(known, Batch(target=T, rows=shuffled[start : start + 3]), NOW, plans=plans)
         known.update(part.rows)
         plans.update(part.plans)
     assert plans == together
-    again = digest(known, Batch(target=T, rows=rows), NOW, plans)
+    again = digest(known, Batch(target=T, rows=rows), NOW, plans=plans)
     assert again.plans == {}
 
 

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from exporter.config.document import KeyPath
 from exporter.config.problems import dotted
 from exporter.config.settings import Settings
-from exporter.config.tree import SECTIONS, SETTINGS, model_at
+from exporter.config.tree import SECTIONS, SETTINGS, section_at
 
 _SECRETS = {
     **dict.fromkeys(
@@ -33,7 +33,7 @@ def for_unknown(path: KeyPath) -> str:
     key = str(path[-1])
     if elsewhere := _elsewhere(key):
         return f'did you mean "{elsewhere}"?'
-    model = model_at(path[:-1]) or Settings
+    model = section_at(path[:-1]) or Settings
     known = sorted(model.model_fields)
     if near := get_close_matches(key, known, n=1):
         return f'did you mean "{near[0]}"?'

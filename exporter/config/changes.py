@@ -8,15 +8,24 @@ from exporter.config.section import Section
 from exporter.config.settings import Settings
 from exporter.config.tree import SETTINGS
 
+_SETTLED = "which series there are is settled when the ledger is opened. Restart"
+
 FIXED: Mapping[KeyPath, str] = {
     ("admin", "endpoint"): (
         "the counts in the ledger are of the Admin that it names. Restart: with another "
         "ledger.path for another Admin, with --adopt-ledger for the same one under a new address"
     ),
+    ("metrics", "relabel"): _SETTLED,
+    ("metrics", "families"): _SETTLED,
     ("ledger", "path"): "the counts that go on are in the ledger that is open. Restart",
     ("web", "listen"): "Prometheus and the health checks ask where the port is now. Restart",
 }
-"""Settings that hold for as long as the process lives: why, and what to do."""
+"""Settings, or whole sections, that hold for as long as the process lives: why; what to do."""
+
+
+def why_fixed(path: KeyPath) -> str | None:
+    """Return why the setting at *path* holds for as long as the process lives; None if not."""
+    return next((why for fixed, why in FIXED.items() if path[: len(fixed)] == fixed), None)
 
 
 def changed(before: Settings, after: Settings) -> list[KeyPath]:
@@ -32,9 +41,9 @@ def changed(before: Settings, after: Settings) -> list[KeyPath]:
 def refused(before: Settings, after: Settings) -> dict[KeyPath, str]:
     """Return the settings that differ and may not, with what is to be said about each."""
     return {
-        path: f"cannot be changed while the exporter runs: {FIXED[path]}."
-        for path in FIXED
-        if _value(before, path) != _value(after, path)
+        path: f"cannot be changed while the exporter runs: {why}."
+        for path in SETTINGS
+        if (why := why_fixed(path)) and _value(before, path) != _value(after, path)
     }
 
 

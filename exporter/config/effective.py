@@ -73,5 +73,7 @@ def _plain(value: object) -> object:
             return _plain_section(value)
         case tuple():
             return list(map(_plain, value))
+        case Section():
+            return _plain_section(value)
         case _:
             return value

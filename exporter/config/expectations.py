@@ -27,9 +27,7 @@ def noted(field: FieldInfo, kind: type[_Note]) -> _Note | None:
 def of_item(field: FieldInfo) -> str:
     """Return what each item of the list *field* takes."""
     item = get_args(field.annotation)[0]
-    if isinstance(item, type) and issubclass(item, BaseModel):
-        return f"a mapping of {' and '.join(item.model_fields)}"
-    base, *metadata = get_args(item)
+    base, *metadata = get_args(item) or (item,)
     return _words(base, metadata)
 
 
@@ -51,6 +49,8 @@ def _words(kind: object, metadata: Sequence[object]) -> str:
     if get_origin(kind) is Literal:
         *others, last = (f'"{choice}"' for choice in get_args(kind))
         return f"{', '.join(others)} or {last}"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return f"a mapping of {' and '.join(kind.model_fields)}"
     if kind is bool:
         return "true or false"
     if kind is int:

@@ -13,7 +13,7 @@ from exporter.config.environment import Supplied
 from exporter.config.problems import ConfigError, Place, Problem, dotted, found
 from exporter.config.section import Section
 from exporter.config.settings import Settings
-from exporter.config.tree import SECTIONS, SETTINGS, confidential, known, setting_at
+from exporter.config.tree import SECTIONS, SETTINGS, confidential, field_at, known
 
 
 def load(path: Path, environ: Mapping[str, str], *, running: Settings | None = None) -> Settings:
@@ -153,7 +153,8 @@ class _Sources:
             case "extra_forbidden":
                 return self.at(path, f"unknown key; {advice.for_unknown(path)}", of_key=True)
             case "missing":
-                return self.at(path, f"must be set to {_expected(path)}.")
+                sentence = f"must be set to {expectations.of_field(field_at(path))}."
+                return self.at(path, sentence)
             case "conflict":
                 other = (*path[:-1], facts["other"])
                 here = self._is_set(path) and not facts["at_other"]
@@ -167,8 +168,9 @@ class _Sources:
         item = facts.get("item")
         if isinstance(item, int) and isinstance(value, list):
             path, value = (*path, item), value[item]
+        of_kind = expectations.of_item if isinstance(path[-1], int) else expectations.of_field
         advised = f"; {facts['advice']}" if facts.get("advice") else ""
-        expected = facts.get("expected") or _expected(path)
+        expected = facts.get("expected") or of_kind(field_at(path))
         what = found(value, confidential=confidential(path))
         return self.at(path, f"expected {expected}, got {what}{advised}.")
 
@@ -206,16 +208,6 @@ def _own_first(problems: list[Problem], file: Path) -> list[Problem]:
 def _is_news(error: ErrorDetails) -> bool:
     """Whether *error* is about more than a value that could not be read, which a fault says."""
     return error["input"] is not UNREAD or error["type"] == "extra_forbidden"
-
-
-def _expected(path: KeyPath) -> str:
-    """Return what is expected at *path*: a setting, or an item of one that is a list."""
-    setting = setting_at(path)
-    return (
-        expectations.of_field(setting)
-        if setting
-        else expectations.of_item(SETTINGS[_setting(path)])
-    )
 
 
 def _setting(path: KeyPath) -> KeyPath:

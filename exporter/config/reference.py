@@ -2,12 +2,15 @@
 
 from inspect import cleandoc
 
+from pydantic.fields import FieldInfo
+
 from exporter.config import expectations
-from exporter.config.changes import FIXED
+from exporter.config.changes import why_fixed
 from exporter.config.document import KeyPath
 from exporter.config.effective import plain
 from exporter.config.environment import variable_for
 from exporter.config.problems import dotted
+from exporter.config.relabelling import PlanFamilySettings
 from exporter.config.tree import SECTIONS, SETTINGS
 
 _INTRODUCTION = """\
@@ -49,6 +52,9 @@ freshness:
     limit: 26h
 ```
 """
+FAMILIES = ("metrics", "families")
+"""The section whose own sections are alike: they are described once, by the name"""
+NAME = "NAME"
 
 _HEAD = """\
 | Key | Type | Default | Meaning | Environment variable |
@@ -57,29 +63,53 @@ _HEAD = """\
 
 
 def reference() -> str:
-    """Return the page as Markdown: one table for each section."""
-    return "\n".join([_INTRODUCTION, *map(_section, SECTIONS), _lists()])
+    """Return the page as Markdown: one table for each section, and one for all families."""
+    sections = [_section(path) for path in SECTIONS if path[:-1] != FAMILIES]
+    return "\n".join([_INTRODUCTION, *sections, _lists()])
 
 
 def _lists() -> str:
     """Return the settings that stand beside the sections."""
-    rows = "".join(_row(path) for path in SETTINGS if len(path) == 1)
+    rows = "".join(_row(path, field) for path, field in SETTINGS.items() if len(path) == 1)
     return f"## Beside the sections\n\n{_LISTS}\n{_HEAD}{rows}"
 
 
 def _section(path: KeyPath) -> str:
-    rows = "".join(_row(each) for each in SETTINGS if each[:-1] == path)
-    return f"## `{dotted(path)}`\n\n{_paragraphs(SECTIONS[path].__doc__)}\n\n{_HEAD}{rows}"
+    text = f"## `{dotted(path)}`\n\n{_paragraphs(SECTIONS[path].__doc__)}\n\n"
+    if path == FAMILIES:
+        fields = ((NAME, *each) for each in PlanFamilySettings.model_fields.items())
+        rows = "".join(_row((*path, name, key), field) for name, key, field in fields)
+        return f"{text}{_families()}\n\n{_HEAD}{rows}"
+    rows = "".join(_row(each, field) for each, field in SETTINGS.items() if each[:-1] == path)
+    return f"{text}{_HEAD}{rows}"
 
 
-def _row(path: KeyPath) -> str:
-    field = SETTINGS[path]
+def documented(path: KeyPath) -> KeyPath:
+    """Return under which path the page describes what stands at *path*."""
+    below = len(FAMILIES)
+    return (*FAMILIES, NAME, *path[below + 1 :]) if path[:below] == FAMILIES else path
+
+
+def _families() -> str:
+    """List what `NAME` stands for."""
+    lines = [f"`{NAME}` is one of:", ""]
+    for path, section in SECTIONS.items():
+        if path[:-1] == FAMILIES:
+            lacks = (
+                "" if issubclass(section, PlanFamilySettings) else ", without the key `launch_plan`"
+            )
+            lines.append(f"- `{path[-1]}`{lacks}")
+    return "\n".join(lines)
+
+
+def _row(path: KeyPath, field: FieldInfo) -> str:
     kind = expectations.of_field(field)
     cells = (
         f"`{dotted(path)}`",
         kind[0].upper() + kind[1:],
         "**required**" if field.is_required() else f"`{_written(plain(field.default, field))}`",
-        _one_line(field.description) + (" **A change needs a restart.**" if path in FIXED else ""),
+        _one_line(field.description)
+        + (" **A change needs a restart.**" if why_fixed(path) else ""),
         f"`{variable_for(path)}`",
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"

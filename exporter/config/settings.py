@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict, ValidationInfo, field_validator
 
 from exporter.config.admin import AdminSettings, AuthSettings
+from exporter.config.relabelling import FamiliesSettings, RelabelRule
 from exporter.config.section import Section
 from exporter.config.text import CollectorUrl
 from exporter.config.values import (
@@ -209,6 +210,18 @@ class MetricsSettings(Section):
     Past it, new label values are counted under `__overflow__`, so nothing goes uncounted. 600
     targets with 5,000 launch plans come to about 250,000.
     """
+    relabel: Annotated[
+        tuple[RelabelRule, ...],
+        Strict(strict=False),
+        Expected("a list of rules, each with match and replacement"),
+    ] = ()
+    """
+    Rules that rename launch plans in labels, as Prometheus would; the first that matches counts.
+
+    Launch plans that come to share a name are counted as one: for names that change with every
+    run. See [Cardinality](cardinality.md).
+    """
+    families: FamiliesSettings = FamiliesSettings()
     first_sample_hold: Duration = timedelta(minutes=2)
     """
     How long a new counter shows 0 before it shows its count.

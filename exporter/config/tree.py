@@ -1,7 +1,7 @@
 """Every section and every setting by its path, in the order in which they are documented."""
 
 from collections.abc import Iterator
-from typing import TypeGuard, get_args
+from typing import get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -21,11 +21,7 @@ def _walk(model: type[Section], path: KeyPath = ()) -> Iterator[tuple[KeyPath, F
 
 def _section(field: FieldInfo) -> type[Section] | None:
     kind = field.annotation
-    return kind if isinstance(kind, type) and _is_section(kind) else None
-
-
-def _is_section(kind: type) -> TypeGuard[type[Section]]:
-    return issubclass(kind, Section)
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
 _FIELDS = dict(_walk(Settings))
@@ -42,23 +38,31 @@ SETTINGS: dict[KeyPath, FieldInfo] = {
 
 
 def item_of(field: FieldInfo) -> type[Section] | None:
-    """Return the section that each item of the list *field* is; None where it is none."""
-    kinds = get_args(field.annotation)
-    return kinds[0] if kinds and isinstance(kinds[0], type) and _is_section(kinds[0]) else None
+    """Return the section that each item of the list *field* is; None where items are values."""
+    if get_origin(field.annotation) is not tuple:
+        return None
+    item = get_args(field.annotation)[0]
+    return item if isinstance(item, type) and issubclass(item, Section) else None
 
 
-def model_at(path: KeyPath) -> type[Section] | None:
-    """Return the section at *path*, which may be an item of a list."""
-    if not path:
-        return Settings
-    listed = SETTINGS.get(path[:-1])
-    return item_of(listed) if listed else SECTIONS.get(path)
+def section_at(path: KeyPath) -> type[Section] | None:
+    """Return the section that stands at *path*, which may be an item of a list."""
+    if path in SECTIONS:
+        return SECTIONS[path]
+    match path:
+        case (*setting, int()) if tuple(setting) in SETTINGS:
+            return item_of(SETTINGS[tuple(setting)])
+        case ():
+            return Settings
+        case _:
+            return None
 
 
-def setting_at(path: KeyPath) -> FieldInfo | None:
-    """Return the setting at *path*, also one in an item of a list."""
-    model = model_at(path[:-1])
-    return SETTINGS.get(path) or (model.model_fields.get(str(path[-1])) if model else None)
+def field_at(path: KeyPath) -> FieldInfo:
+    """Return the setting that *path* leads to or into, within an item of a list too."""
+    if section := section_at(path[:-1]):
+        return section.model_fields[str(path[-1])]
+    return field_at(path[:-1])
 
 
 def known(path: KeyPath) -> KeyPath:

@@ -98,6 +98,7 @@ class Commit:
         inactive: Launch plans whose series are over.
         activations: Launch plans of the target that are active, where that is news.
         deactivated: Launch plans of the target that are not active any more.
+        labelling: By which rules series are named from now on.
         discovery: The discovery that was just completed. Targets that are not scraped any more
             lose their active launch plans with it.
         begun: Targets that it brought in, and where they count from; None has them primed. One
@@ -117,6 +118,7 @@ class Commit:
     inactive: Sequence[tuple[Target, str]] = ()
     activations: Sequence[Activation] = ()
     deactivated: Sequence[str] = ()
+    labelling: str | None = None
     discovery: Discovery | None = None
     begun: Mapping[Target, Progress | None] = field(default_factory=dict)
 

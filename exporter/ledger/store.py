@@ -207,6 +207,11 @@ class Ledger:
                 )
             ]
 
+    def labelling(self) -> str:
+        """Read by which rules the series are named; empty when by none."""
+        with explained(self.path):
+            return self._meta("labelling") or ""
+
     def newest_cursor(self) -> Micros | None:
         """Return how far the furthest target has come; None when there is none."""
         with explained(self.path):
@@ -275,6 +280,8 @@ class Ledger:
                 "UPDATE series SET shown = NULL WHERE id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(commit.released)),),
             )
+        if commit.labelling is not None:
+            self._set_meta("labelling", commit.labelling)
         if commit.discovery is not None:
             self._write_discovery(commit.discovery)
         for target, progress in commit.begun.items():

@@ -21,9 +21,11 @@ from typing import NamedTuple, Protocol
 
 from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Value
 from exporter.metrics import catalog, text
-from exporter.metrics.budget import OVERFLOW, Budget
+from exporter.metrics.budget import NO_LIMITS, OVERFLOW, Budget
 from exporter.metrics.catalog import Family, Kind
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.heirs import heirs_of, together
+from exporter.metrics.labelling import AS_THEY_ARE, PLAN_PLACE, Labelling
 from exporter.metrics.measure import Increments, SeriesKey
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
@@ -32,7 +34,7 @@ from exporter.model.time import Micros, micros, seconds
 RETENTION = timedelta(days=35)
 """How long a series outlives its launch plan's last execution: a monthly report, and some days."""
 
-_ALWAYS_SHOWN = (Phase.UNDEFINED, Phase.RUNNING)
+_ALWAYS_SHOWN = frozenset({Phase.UNDEFINED, Phase.RUNNING})
 _LEVELS = (catalog.EXECUTIONS_ACTIVE, catalog.EXECUTIONS_OLDEST)
 _OVERFLOW_TARGET = Target(OVERFLOW, OVERFLOW)
 _FIXED: Mapping[Family, Sequence[float]] = {
@@ -41,8 +43,6 @@ _FIXED: Mapping[Family, Sequence[float]] = {
     if family.buckets and family.source is catalog.Source.LEDGER
 }
 """Upper bounds of the histogram families that nobody configures."""
-
-_PLAN_PLACE = 2  # of `launch_plan` among the labels of every family that has it
 
 
 class BookObserver(Protocol):
@@ -79,7 +79,8 @@ class _Plan:
 
     last_at: Micros
     series: list[Series] = field(default_factory=list)
-    level_phases: set[Phase] = field(default_factory=set)
+    levels: dict[Family, frozenset[Phase]] = field(default_factory=dict)
+    """The phases that each family of levels shows of it."""
 
 
 class Addition(NamedTuple):
@@ -141,9 +142,11 @@ class Book:
         bounds: Upper bounds of each histogram family of the ledger that has none of its own, in
             its unit.
         limit: `metrics.series_limit`.
+        family_limits: Those of single families.
         hold: `metrics.first_sample_hold`.
         exposition: Where the series are shown.
         observer: Is told what was diverted.
+        labelling: Which series there are; those posted here are labelled by it.
     """
 
     def __init__(
@@ -154,11 +157,13 @@ class Book:
         hold: timedelta,
         exposition: Exposition,
         observer: BookObserver,
+        labelling: Labelling = AS_THEY_ARE,
+        family_limits: Mapping[Family, int] = NO_LIMITS,
     ) -> None:
-        self.budget = Budget(limit)
-        self._set_bounds(bounds)
+        self.budget = Budget(limit, family_limits)
+        self.labelling = labelling
         self._hold = micros(hold)
-        self._exposition = exposition
+        self.exposition = exposition
         self._observer = observer
         self._series: dict[SeriesKey, Series] = {}
         self._plans: dict[tuple[Target, str], _Plan] = {}
@@ -167,45 +172,104 @@ class Book:
         self._removed: dict[int, None] = {}
         self._inactive: dict[tuple[Target, str], None] = {}
         self._next_id = 1
+        shown = [family for family in _LEVELS if family not in labelling.disabled]
+        self._plan_levels = [family for family in shown if labelling.names_plans(family)]
+        self._target_levels = [family for family in shown if not labelling.names_plans(family)]
+        self._set_bounds(bounds)
+        self._phase_sets: dict[frozenset[Phase], frozenset[Phase]] = {}
 
     # Loading
 
-    def load(self, rows: Iterable[SeriesRow], activity: Iterable[Activity], now: Micros) -> Commit:
+    def load(
+        self,
+        rows: Iterable[SeriesRow],
+        activity: Iterable[Activity],
+        now: Micros,
+        *,
+        labelled: str = "",
+    ) -> Commit:
         """
         Take over what the ledger has; every series is held at what it stood at.
 
+        Args:
+            rows: The series.
+            activity: When something last happened to whom.
+            now: Our clock.
+            labelled: By which rules the ledger's series are named. Where these are not ours, each
+                goes to where it would be counted by ours, and those that meet there become one:
+                sums over them go on from where they were.
+
         Returns:
-            What must be committed first: series of families that are no more are removed, and a
-            histogram whose bounds were changed begins anew, it alone.
+            What must be committed first: series of families that are no more, or are switched off,
+            are removed; those that moved are written anew; and a histogram whose bounds were
+            changed begins anew, it alone.
         """
-        for known in activity:
-            self._plans[known.target, known.launch_plan] = _Plan(known.last_at)
-        removed: list[int] = []
-        changed: list[SeriesKey] = []
-        for row in rows:
-            self._next_id = max(self._next_id, row.id + 1)
-            family = catalog.BY_NAME.get(row.family)
-            if family is None or row.layout != self._layouts.get(family, ""):
-                removed.append(row.id)
-                if family is not None:
-                    changed.append((family, row.labels))
-                continue
-            shown = row.shown or row.value
-            series = Series(
-                row.id, family, row.labels, row.born_at, row.value, shown, row.shown is not None
-            )
-            self._enter((family, row.labels), series, now)
-            self._holds.append((Micros(now + self._hold), series))
-            self._show(series)
-        anew = [self._create(key, now) for key in changed]
-        for series in anew:
-            self._expose(series, now)
-        deltas = [_delta(series, 0.0, {}, self._layouts) for series in anew]
-        return Commit(removed=removed, deltas=deltas)
+        moving = labelled != self.labelling.stated
+        inactive = self._load_activity(activity, moving=moving)
+        heirs = heirs_of(rows, layouts=self._layouts, labelling=self.labelling, moving=moving)
+        self._next_id = heirs.newest_id + 1
+        removed = heirs.removed
+        deltas: list[SeriesDelta] = []
+        for key, own in heirs.rows.items():
+            if len(own) == 1 and own[0].labels == key[1]:
+                self._take_over(key, own[0], now)
+            elif own:
+                removed += [row.id for row in own]
+                deltas.append(self._merge(key, own, now))
+            else:
+                series = self._create(key, now)
+                self._expose(series, now)
+                deltas.append(_delta(series, 0.0, {}, self._layouts))
+        for owner, plan in self._plans.items():
+            self._open_levels(owner, plan)
+        if not moving:
+            return Commit(removed=removed, deltas=deltas)
+        return Commit(
+            removed=removed,
+            deltas=deltas,
+            activity=[Activity(*owner, plan.last_at) for owner, plan in self._plans.items()],
+            inactive=[owner for owner in inactive if owner not in self._plans],
+            labelling=self.labelling.stated,
+        )
+
+    def _load_activity(
+        self, activity: Iterable[Activity], *, moving: bool
+    ) -> list[tuple[Target, str]]:
+        """Take over who was heard of; return who has another name now."""
+        renamed: list[tuple[Target, str]] = []
+        for target, name, last_at in activity:
+            label = self.labelling.moved_plan(name) if moving else name
+            if label != name:
+                renamed.append((target, name))
+            plan = self._plan(target, label, last_at)
+            plan.last_at = max(plan.last_at, last_at)
+        return renamed
+
+    def _take_over(self, key: SeriesKey, row: SeriesRow, now: Micros) -> None:
+        shown = row.shown or row.value
+        family, labels = key
+        series = Series(
+            row.id, family, labels, row.born_at, row.value, shown, row.shown is not None
+        )
+        self._enter(key, series, now)
+        self._holds.append((Micros(now + self._hold), series))
+        self._show(series)
+
+    def _merge(self, key: SeriesKey, rows: Sequence[SeriesRow], now: Micros) -> SeriesDelta:
+        """Make one series of *rows*; return it as the ledger is to have it."""
+        value = together([row.value for row in rows])
+        shown = together([row.shown or row.value for row in rows])
+        born_at = min(row.born_at for row in rows)
+        series = Series(self._next_id, *key, born_at, value, shown, hold_stored=False)
+        self._next_id += 1
+        self._enter(key, series, now)
+        self._holds.append((Micros(now + self._hold), series))
+        self._show(series)
+        return _delta(series, value.total, dict(enumerate(value.buckets)), self._layouts)
 
     def plans(self, target: Target) -> list[str]:
         """Return the launch plans of *target* that have series of their own."""
-        return [plan for plan in self._names.get(target, ()) if plan]
+        return [plan for plan in self._names.get(target, ()) if plan and plan != OVERFLOW]
 
     # Other settings
 
@@ -244,7 +308,7 @@ class Book:
         """Put the histograms of *rebound*, which was committed, in place of those that are over."""
         for old, _ in rebound.pairs:
             self.budget.give_back(old.family, self._cost(old.family))
-            self._exposition.drop(old.family, old.id)
+            self.exposition.drop(old.family, old.id)
         self._set_bounds(rebound.bounds)
         follower = dict(rebound.pairs)
         for new in follower.values():
@@ -288,6 +352,7 @@ class Book:
             for place, count in Counter(map(bisect_left, repeat(bounds), values)).items():
                 buckets[place] = buckets.get(place, 0) + count
             additions[series] = (total + sum(values), buckets)
+        self._open_named(target, increments.launch_plans, now)
         return Posting(
             [Addition(series, *added) for series, added in additions.items()],
             [_delta(series, *added, self._layouts) for series, added in additions.items()],
@@ -353,34 +418,55 @@ class Book:
 
     # Levels of the live set
 
+    @property
+    def shows_plan_levels(self) -> bool:
+        """Whether there are levels that tell launch plans apart."""
+        return bool(self._plan_levels)
+
+    @property
+    def shows_target_levels(self) -> bool:
+        """Whether there are levels that do not tell launch plans apart."""
+        return bool(self._target_levels)
+
     def set_levels(
         self, target: Target, launch_plan: str, levels: Mapping[Phase, tuple[int, Micros]]
     ) -> None:
         """Show how many executions of a launch plan are in which phase, and since when."""
-        plan = self._plans.get((target, launch_plan))
-        if plan is None or not plan.series:
-            for family in _LEVELS:
+        self._set_levels((target, launch_plan), self._plan_levels, levels)
+
+    def set_target_levels(self, target: Target, levels: Mapping[Phase, tuple[int, Micros]]) -> None:
+        """Show the same of all launch plans of *target* together."""
+        self._set_levels((target, ""), self._target_levels, levels)
+
+    def _set_levels(
+        self,
+        owner: tuple[Target, str],
+        families: Iterable[Family],
+        levels: Mapping[Phase, tuple[int, Micros]],
+    ) -> None:
+        target, launch_plan = owner
+        plan = self._plans.get(owner)
+        for family in families:
+            if plan is None or not self._opens(plan, family):
                 self._observer.diverted(family=family, increments=1)
-            return
-        for phase in levels:
-            if phase not in plan.level_phases:
-                self._admit_level(plan, phase)
-        key = (target, launch_plan)
-        active, oldest = [], []
-        for phase in sorted(plan.level_phases):
-            count, since = levels.get(phase, (0, None))
-            labels = (*target, launch_plan, phase.name)
-            active.append(text.sample(catalog.EXECUTIONS_ACTIVE, labels, count))
-            if since is not None:
-                oldest.append(text.sample(catalog.EXECUTIONS_OLDEST, labels, seconds(since)))
-        self._exposition.put(catalog.EXECUTIONS_ACTIVE, key, b"".join(active))
-        self._exposition.put(catalog.EXECUTIONS_OLDEST, key, b"".join(oldest))
+                continue
+            for phase in levels.keys() - plan.levels[family]:
+                self._admit_level(plan, family, phase)
+            samples = []
+            for phase in sorted(plan.levels[family]):
+                count, since = levels.get(phase, (0, None))
+                labels = (*target, launch_plan, phase.name)
+                if family is catalog.EXECUTIONS_ACTIVE:
+                    samples.append(text.sample(family, labels, count))
+                elif since is not None:
+                    samples.append(text.sample(family, labels, seconds(since)))
+            self.exposition.put(family, owner, b"".join(samples))
 
     def drop_levels(self, target: Target) -> None:
         """Show no levels of *target* any more; its counters stay."""
-        for plan in self.plans(target):
-            for family in _LEVELS:
-                self._exposition.drop(family, (target, plan))
+        for plan in (*self.plans(target), ""):
+            for family in (*self._plan_levels, *self._target_levels):
+                self.exposition.drop(family, (target, plan))
 
     # Forgetting
 
@@ -406,11 +492,11 @@ class Book:
             for series in plan.series:
                 self._removed[series.id] = None
                 del self._series[series.family, series.labels]
-                self._exposition.drop(series.family, series.id)
+                self.exposition.drop(series.family, series.id)
                 self.budget.give_back(series.family, self._cost(series.family))
-            for family in _LEVELS:
-                self._exposition.drop(family, owner)
-                self.budget.give_back(family, len(plan.level_phases))
+            for family, phases in plan.levels.items():
+                self.exposition.drop(family, owner)
+                self.budget.give_back(family, len(phases))
             self._inactive[owner] = None
             self._names.get(owner[0], {}).pop(owner[1], None)
         if old:
@@ -423,6 +509,7 @@ class Book:
         self._bounds = {**_FIXED, **bounds}
         self._edges = {f: [text.bound(bound) for bound in own] for f, own in self._bounds.items()}
         self._layouts = _layouts_of(self._bounds)
+        self._cost_of_plan = self._costs_of_plan()
 
     def _resolve(self, key: SeriesKey, now: Micros) -> Series:
         """Return the series for *key*: its own, a new one, or the one it overflows into."""
@@ -432,35 +519,46 @@ class Book:
         family, labels = key
         if self._admits(family, labels):
             return self._create(key, now)
-        has_plan = len(labels) > _PLAN_PLACE
-        rest = labels[_PLAN_PLACE + 1 :]
-        plan = (OVERFLOW,) if has_plan else ()
+        has_plan = bool(_owner(labels)[1])
+        rest = labels[PLAN_PLACE + 1 :]
+        # A series of all launch plans together has no name to give up but the target's.
+        plan = (OVERFLOW,) if has_plan else labels[PLAN_PLACE : PLAN_PLACE + 1]
         for target, always in ((Target(*labels[:2]), False), (_OVERFLOW_TARGET, True)):
             spill = (family, (*target, *plan, *rest))
             series = self._series.get(spill)
             if series is not None:
                 return series
-            fits = has_plan and self.budget.fits(self._cost(family), overflow=True)
-            if always or fits:
+            if always or (has_plan and self._fits(family, self._cost(family), overflow=True)):
                 return self._create(spill, now)
         raise AssertionError("the last resort always fits")
 
     def _admits(self, family: Family, labels: tuple[str, ...]) -> bool:
         cost = self._cost(family)
-        if len(labels) > _PLAN_PLACE:
-            plan = self._plans.get(_owner(labels))
-            if plan is None or not plan.series:
-                # A launch plan comes in with all that it will need, or not at all.
-                cost = self._cost_of_plan()
-        return self.budget.fits(cost)
+        owner = _owner(labels)
+        if owner[1] and owner not in self._plans:
+            # A launch plan comes in with all that it will need, or not at all.
+            return self._fits(family, cost) and self.budget.fits(self._cost_of_plan)
+        return self._fits(family, cost)
 
-    def _cost_of_plan(self) -> int:
-        counters = 3  # launched, finished as SUCCEEDED and as FAILED
-        return counters + self._cost(catalog.EXECUTION_DURATION) + self._cost_of_levels()
+    def _fits(self, family: Family, cost: int, *, overflow: bool = False) -> bool:
+        return self.budget.fits(cost, overflow=overflow) and self.budget.fits_family(
+            family, cost, overflow=overflow
+        )
 
-    @staticmethod
-    def _cost_of_levels() -> int:
-        return len(_LEVELS) * len(_ALWAYS_SHOWN)
+    def _costs_of_plan(self) -> int:
+        """Return how many series a launch plan needs at once."""
+        births = (
+            catalog.EXECUTIONS_LAUNCHED,
+            catalog.EXECUTIONS_FINISHED,  # as SUCCEEDED
+            catalog.EXECUTIONS_FINISHED,  # as FAILED
+            catalog.EXECUTION_DURATION,
+        )
+        own = [
+            family
+            for family in births
+            if family not in self.labelling.disabled and self.labelling.names_plans(family)
+        ]
+        return sum(map(self._cost, own)) + len(self._plan_levels) * len(_ALWAYS_SHOWN)
 
     def _cost(self, family: Family) -> int:
         return len(self._bounds[family]) + 3 if family.kind is Kind.HISTOGRAM else 1
@@ -484,24 +582,54 @@ class Book:
         family, labels = key
         self._series[key] = series
         self.budget.take(family, self._cost(family))
-        owner = _owner(labels)
-        name = owner[1]
-        plan = self._plans.setdefault(owner, _Plan(now))
-        if not plan.series and name and name != OVERFLOW:
-            plan.level_phases.update(_ALWAYS_SHOWN)
-            for level in _LEVELS:
-                self.budget.take(level, len(_ALWAYS_SHOWN))
-        plan.series.append(series)
-        self._names.setdefault(owner[0], {})[name] = None
+        self._open(*_owner(labels), now).series.append(series)
 
-    def _admit_level(self, plan: _Plan, phase: Phase) -> None:
-        if not self.budget.fits(len(_LEVELS)):
-            for family in _LEVELS:
-                self._observer.diverted(family=family, increments=1)
+    def _open_named(self, target: Target, launch_plans: Iterable[str], now: Micros) -> None:
+        """Have those in of whom no series is kept, for the sake of their levels."""
+        if self._target_levels:
+            self._open(target, "", now)
+        if self._plan_levels:
+            for name in launch_plans:
+                if (target, name) not in self._plans and self.budget.fits(self._cost_of_plan):
+                    self._open(target, name, now)
+
+    def _open(self, target: Target, name: str, now: Micros) -> _Plan:
+        """Return the launch plan's place in the book; it has one from now on."""
+        plan = self._plan(target, name, now)
+        self._open_levels((target, name), plan)
+        return plan
+
+    def _plan(self, target: Target, name: str, last_at: Micros) -> _Plan:
+        plan = self._plans.get((target, name))
+        if plan is None:
+            plan = self._plans[target, name] = _Plan(last_at)
+            self._names.setdefault(target, {})[name] = None
+        return plan
+
+    def _open_levels(self, owner: tuple[Target, str], plan: _Plan) -> None:
+        """Keep places for the levels of a launch plan, so that they come in with it."""
+        if OVERFLOW in (owner[0].project, owner[1]):
             return
-        plan.level_phases.add(phase)
-        for family in _LEVELS:
-            self.budget.take(family, 1)
+        for family in self._plan_levels if owner[1] else self._target_levels:
+            if family not in plan.levels and self.budget.fits_family(family, len(_ALWAYS_SHOWN)):
+                plan.levels[family] = _ALWAYS_SHOWN
+                self.budget.take(family, len(_ALWAYS_SHOWN))
+
+    def _opens(self, plan: _Plan, family: Family) -> bool:
+        """Whether *family* shows levels of *plan*; what did not fit before may fit now."""
+        if family not in plan.levels and self._fits(family, len(_ALWAYS_SHOWN)):
+            plan.levels[family] = _ALWAYS_SHOWN
+            self.budget.take(family, len(_ALWAYS_SHOWN))
+        return family in plan.levels
+
+    def _admit_level(self, plan: _Plan, family: Family, phase: Phase) -> None:
+        if not self._fits(family, 1):
+            self._observer.diverted(family=family, increments=1)
+            return
+        phases = plan.levels[family] | {phase}
+        # Few of the sets that are possible come up, and thousands of launch plans share them.
+        plan.levels[family] = self._phase_sets.setdefault(phases, phases)
+        self.budget.take(family, 1)
 
     def _touch(
         self, target: Target, increments: Increments, added: Iterable[Series], now: Micros
@@ -530,7 +658,7 @@ class Book:
         else:
             piece = text.sample(series.family, series.labels, value.total)
         series.exposed = True
-        self._exposition.put(series.family, series.id, piece)
+        self.exposition.put(series.family, series.id, piece)
 
 
 class Keep(Protocol):
@@ -556,7 +684,7 @@ def _layouts_of(bounds: Mapping[Family, Sequence[float]]) -> dict[Family, str]:
 
 def _owner(labels: tuple[str, ...]) -> tuple[Target, str]:
     """Return whose series this is: a launch plan's, or by an empty name the target's."""
-    return Target(*labels[:_PLAN_PLACE]), "".join(labels[_PLAN_PLACE : _PLAN_PLACE + 1])
+    return Target(*labels[:PLAN_PLACE]), "".join(labels[PLAN_PLACE : PLAN_PLACE + 1])
 
 
 def _delta(

@@ -4,22 +4,27 @@ How many series there may be.
 Every series costs one, a histogram its buckets and three. What does not fit is diverted, never
 lost: a launch plan's counts go to one called `__overflow__`, for which the last tenth of the limit
 is kept; past that too, the target's name goes the same way, into a handful of series that always
-fit.
+fit. A family may have a limit of its own, which works the same way within that of all together.
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from exporter.metrics.catalog import Family
 
 OVERFLOW = "__overflow__"
 _KEPT_FOR_OVERFLOW = 10  # one in ten
+NO_LIMITS: Mapping[Family, int] = MappingProxyType({})
+"""Families have no limits of their own."""
 
 
 class Budget:
-    """Counts series against *limit*."""
+    """Counts series against *limit*, and those of each family against its limit in *families*."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, families: Mapping[Family, int] = NO_LIMITS) -> None:
         self.limit = limit
+        self._limits = families
         self._used: Counter[Family] = Counter()
         self._total = 0
 
@@ -29,8 +34,19 @@ class Budget:
 
     def fits(self, cost: int, *, overflow: bool = False) -> bool:
         """Whether *cost* more series fit; those of *overflow* may use what is kept for them."""
-        room = self.limit if overflow else self.limit - self.limit // _KEPT_FOR_OVERFLOW
-        return self._total + cost <= room
+        return self._total + cost <= _room(self.limit, overflow=overflow)
+
+    def fits_family(self, family: Family, cost: int, *, overflow: bool = False) -> bool:
+        """Whether *family* may have *cost* more series, as far as its own limit goes."""
+        limit = self._limits.get(family)
+        return limit is None or self._used[family] + cost <= _room(limit, overflow=overflow)
+
+    def limit_of(self, family: Family) -> tuple[str, int]:
+        """Return which setting leaves *family* the least room, and its value."""
+        own = self._limits.get(family)
+        if own is None or own - self._used[family] > self.limit - self._total:
+            return "metrics.series_limit", self.limit
+        return f"metrics.families.{family.name}.series_limit", own
 
     def take(self, family: Family, cost: int) -> None:
         """Use *cost* series for *family*."""
@@ -41,3 +57,7 @@ class Budget:
         """Give back *cost* series of *family*."""
         self._used[family] -= cost
         self._total -= cost
+
+
+def _room(limit: int, *, overflow: bool) -> int:
+    return limit if overflow else limit - limit // _KEPT_FOR_OVERFLOW

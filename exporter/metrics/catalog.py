@@ -363,7 +363,7 @@ SERIES = Family(
     "flyte_exporter_series",
     Kind.GAUGE,
     Source.PROCESS,
-    "Series that count against metrics.series_limit.",
+    "Series that count against metrics.series_limit, and against that of their family.",
     ("family",),
 )
 SERIES_LIMIT = Family(
@@ -376,7 +376,7 @@ SERIES_OVERFLOW = Family(
     "flyte_exporter_series_overflow_total",
     Kind.COUNTER,
     Source.PROCESS,
-    "Increments that went to __overflow__, and gauges left out, because the limit was reached.",
+    "Increments that went to __overflow__, and gauges left out, because a limit was reached.",
     ("family",),
 )
 CONFIG_RELOAD_SUCCESSFUL = Family(

@@ -6,7 +6,7 @@ pieces that it changed; a scrape takes the list of them and writes it. Nothing i
 for the few samples about this process itself.
 """
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Protocol
 
 from exporter.metrics import text
@@ -27,11 +27,23 @@ class ProcessMetrics(Protocol):
 
 
 class Exposition:
-    """All pieces, by family."""
+    """
+    All pieces, by family.
 
-    def __init__(self, process: ProcessMetrics) -> None:
+    Args:
+        process: Renders the samples about this process.
+        hidden: Families that there are not, so that nothing is said of them.
+    """
+
+    def __init__(self, process: ProcessMetrics, *, hidden: Collection[Family] = ()) -> None:
         self._process = process
-        self._pieces: dict[Family, dict[Hashable, bytes]] = {family: {} for family in _PIECEWISE}
+        self._pieces: dict[Family, dict[Hashable, bytes]] = {
+            family: {} for family in _PIECEWISE if family not in hidden
+        }
+
+    def shows(self, family: Family) -> bool:
+        """Whether there is *family* at all."""
+        return family in self._pieces
 
     def put(self, family: Family, key: Hashable, piece: bytes) -> None:
         """Show *piece*, in place of what was shown under the same *key*."""

@@ -2,7 +2,8 @@
 Gauges of launch plans: whoever knows something about one shows it here, family by family.
 
 They count against the series limit like everything about a launch plan. One that does not fit is
-left out, and that is counted: a gauge of `__overflow__` would be nobody's.
+left out, and that is counted: a gauge of `__overflow__` would be nobody's. Launch plans go by the
+names that they have on /metrics, which several of them may share (`metrics.labelling`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,9 +58,9 @@ class PlanGauges:
     def show(self, target: Target, launch_plan: str, family: Family, rows: Sequence[Row]) -> None:
         """Show *rows* in place of what *family* showed of the launch plan."""
         self.drop(target, launch_plan, family)
-        if not rows:
+        if not rows or not self._exposition.shows(family):
             return
-        if not self._budget.fits(len(rows)):
+        if not (self._budget.fits(len(rows)) and self._budget.fits_family(family, len(rows))):
             self._observer.diverted(family=family, increments=len(rows))
             return
         self._budget.take(family, len(rows))
@@ -112,10 +113,11 @@ def rows_of(standing: Standing) -> Mapping[Family, Sequence[Row]]:
     }
 
 
-def rows_of_schedule(judgement: Judgement) -> Mapping[Family, Sequence[Row]]:
+def rows_of_schedule(judgement: Judgement | None) -> Mapping[Family, Sequence[Row]]:
     """Return what each family of `SCHEDULE` shows; nothing, where there is no schedule any more."""
-    state = judgement.state
-    instants = (judgement.last_due, judgement.next_due, state.last_run if state.schedule else None)
+    if judgement is None:
+        return {family: [] for family in SCHEDULE}
+    instants = (judgement.last_due, judgement.next_due, judgement.state.last_run)
     return {
         family: [] if at is None else [((), seconds(at))]
         for family, at in zip(SCHEDULE, instants, strict=True)

@@ -41,7 +41,7 @@ class Increments:
         births: Series that must exist from now on, if only at 0.
         counts: Additions to counters.
         observations: Values for histograms, in the family's unit.
-        launch_plans: Those that the events were about.
+        launch_plans: Those that the events were about; as labels have them, once labelled.
     """
 
     births: dict[SeriesKey, None] = field(default_factory=dict)

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from exporter.config.settings import MetricsSettings
 from exporter.ledger.store import Ledger
 from exporter.metrics import catalog
-from exporter.metrics.book import Book, BookObserver
+from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.process import Process
+from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.clock import Clock
 
 
@@ -19,26 +21,23 @@ def bounds_of(settings: MetricsSettings) -> Mapping[Family, Sequence[float]]:
     }
 
 
-def open_book(
-    settings: MetricsSettings,
-    ledger: Ledger,
-    *,
-    exposition: Exposition,
-    observer: BookObserver,
-    clock: Clock,
-) -> Book:
+def open_book(settings: MetricsSettings, ledger: Ledger, *, process: Process, clock: Clock) -> Book:
     """
-    Return a book that shows what *ledger* has.
+    Return a book that shows what *ledger* has, and has *process* told what it cannot show.
 
     Raises:
-        LedgerError: What is no more in the configuration could not be removed from it.
+        LedgerError: What has moved, or is no more in the configuration, could not be written to it.
     """
+    labelling = labelling_of(settings)
     book = Book(
         bounds=bounds_of(settings),
         limit=settings.series_limit,
+        family_limits=family_limits_of(settings),
         hold=settings.first_sample_hold,
-        exposition=exposition,
-        observer=observer,
+        exposition=Exposition(process, hidden=labelling.disabled),
+        observer=process,
+        labelling=labelling,
     )
-    ledger.commit([book.load(ledger.series(), ledger.activity(), clock.now())])
+    rows = ledger.series(), ledger.activity()
+    ledger.commit([book.load(*rows, clock.now(), labelled=ledger.labelling())])
     return book

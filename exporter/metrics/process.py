@@ -26,7 +26,10 @@ from exporter.metrics.catalog import Family
 from exporter.metrics.formats import Format
 from exporter.model.time import Micros
 from exporter.model.time import seconds as to_seconds
+from exporter.telemetry.log import get_logger
 from exporter.telemetry.outcomes import SPAN_OUTCOMES
+
+log = get_logger(__name__)
 
 _UNREACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """Codes that do not show whether Admin is there: most often it is not."""
@@ -79,6 +82,8 @@ class Process:
         for outcome in SPAN_OUTCOMES:
             self._spans.labels(outcome)
         self._reached_at = float("-inf")
+        self._budget: Budget | None = None
+        self._overflowing: set[Family] = set()
 
     def born(
         self,
@@ -103,6 +108,7 @@ class Process:
 
     def watch(self, *, budget: Budget, ledger_size: Callable[[], int]) -> None:
         """Show these whenever somebody looks."""
+        self._budget = budget
         self._series_limit.set_function(lambda: budget.limit)
         self._ledger_size.set_function(ledger_size)
         for family in catalog.FAMILIES:
@@ -181,8 +187,18 @@ class Process:
         self._commit_duration.observe(seconds)
 
     def diverted(self, *, family: Family, increments: int) -> None:
-        """Count what did not fit the series limit."""
+        """Count what did not fit a series limit, and say so when it happens first."""
         self._overflow.labels(family.name).inc(increments)
+        if self._budget is not None and family not in self._overflowing:
+            self._overflowing.add(family)
+            setting, limit = self._budget.limit_of(family)
+            log.warning(
+                "series limit reached, new launch plans are counted as __overflow__",
+                family=family.name,
+                setting=setting,
+                limit=limit,
+                see="docs/cardinality.md",
+            )
 
     def rendered(self, *, seconds: float) -> None:
         """Take note of how long rendering took."""

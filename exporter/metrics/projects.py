@@ -34,7 +34,8 @@ class ProjectGauges:
         self._observer = observer
         self._found: dict[str, Project] = {}
         self._shown: dict[str, Project] = {}
-        budget.take(catalog.PROJECTS, len(_STATES))
+        if exposition.shows(catalog.PROJECTS):
+            budget.take(catalog.PROJECTS, len(_STATES))
         self._label(labels)
 
     def set_labels(self, labels: Sequence[str]) -> None:
@@ -48,10 +49,7 @@ class ProjectGauges:
     def show(self, projects: Iterable[Project]) -> None:
         """Show *projects*, and no others."""
         self._found = {project.id: project for project in projects}
-        counts = Counter(project.state for project in self._found.values())
-        states = [*_STATES, *(state for state in counts if state not in _STATES)]
-        lines = [text.sample(catalog.PROJECTS, (each.name,), counts[each]) for each in states]
-        self._exposition.put(catalog.PROJECTS, None, b"".join(lines))
+        self._show_states()
         self._drop(self._shown.keys() - self._found.keys())
         self._show_labels()
 
@@ -67,14 +65,25 @@ class ProjectGauges:
             self._exposition.drop(catalog.PROJECT_INFO, project)
             self._budget.give_back(catalog.PROJECT_INFO, 1)
 
+    def _show_states(self) -> None:
+        if not self._exposition.shows(catalog.PROJECTS):
+            return
+        counts = Counter(project.state for project in self._found.values())
+        states = [*_STATES, *(state for state in counts if state not in _STATES)]
+        lines = [text.sample(catalog.PROJECTS, (each.name,), counts[each]) for each in states]
+        self._exposition.put(catalog.PROJECTS, None, b"".join(lines))
+
     def _show_labels(self) -> None:
-        for project in self._found.values() if self._labels else ():
+        if not (self._labels and self._exposition.shows(catalog.PROJECT_INFO)):
+            return
+        for project in self._found.values():
             if self._shown.get(project.id) != project:
                 self._show(project)
 
     def _show(self, project: Project) -> None:
         if project.id not in self._shown:
-            if not self._budget.fits(1):
+            family = catalog.PROJECT_INFO
+            if not (self._budget.fits(1) and self._budget.fits_family(family, 1)):
                 self._observer.diverted(family=catalog.PROJECT_INFO, increments=1)
                 return
             self._budget.take(catalog.PROJECT_INFO, 1)

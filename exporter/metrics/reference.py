@@ -39,6 +39,8 @@ header. What holds for all families:
   what it stood at before: otherwise `increase()` would miss what was counted meanwhile. Gauges are
   never held back.
 - **Past `metrics.series_limit`** new launch plans are counted under `{OVERFLOW}`: no count is lost.
+- **`metrics.relabel`** renames launch plans; **`metrics.families`** has a family do without them,
+  leaves it out, or limits it: see [Cardinality](cardinality.md).
 """
 
 _SECTIONS = {

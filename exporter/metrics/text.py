@@ -77,7 +77,9 @@ def bound(value: float) -> str:
 
 
 def _pairs(family: Family, labels: Sequence[str]) -> str:
+    # To Prometheus an empty label is none. Only where it stands for "all of them" is that shown.
     return ",".join(
         f'{name}="{value.translate(_ESCAPES)}"'
         for name, value in zip(family.labels, labels, strict=True)
+        if value or name != "launch_plan"
     )

@@ -99,7 +99,7 @@ class Standing(NamedTuple):
 
 
 class PlanFacts(Protocol):
-    """What discovery knows of launch plans."""
+    """What discovery knows of launch plans, by the names that they have on /metrics."""
 
     def is_active(self, target: Target, launch_plan: str, /) -> bool:
         """Whether a version of the launch plan is active."""

@@ -7,7 +7,7 @@ Only a complete listing says that a launch plan is not active any more.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
@@ -18,8 +18,10 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
 from exporter.metrics import catalog, text
 from exporter.metrics.book import Posting
+from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.gauges import PlanGauges, Row
+from exporter.metrics.labelling import labelled
 from exporter.metrics.measure import introduce
 from exporter.model.launch_plans import Activation
 from exporter.model.schedules import Schedule
@@ -102,6 +104,7 @@ class Inventory:
         self._problems = dict(register.problems)
         """Of every target that is followed; empty where the last listing did not fail."""
         self._news: dict[Target, set[str]] = {}
+        self._labelled: dict[Target, dict[str, list[Activation]]] = {}
         self._periods: dict[Schedule, timedelta | None] = {}
         self._turn = asyncio.Lock()
 
@@ -114,22 +117,23 @@ class Inventory:
         plans = self._known.get(target)
         return Listed(None if plans is None else len(plans), self._problems.get(target, ""))
 
-    def is_active(self, target: Target, launch_plan: str) -> bool:
-        """Whether a version of *launch_plan* is active."""
-        return launch_plan in self.active(target)
+    def is_active(self, target: Target, label: str) -> bool:
+        """Whether a launch plan of *label* is active."""
+        return label in self._by_label(target)
 
-    def is_scheduled(self, target: Target, launch_plan: str) -> bool:
-        """Whether Flyte runs *launch_plan* by itself."""
-        return self._schedule(target, launch_plan) is not None
+    def is_scheduled(self, target: Target, label: str) -> bool:
+        """Whether Flyte runs a launch plan of *label* by itself."""
+        return any(plan.schedule for plan, _ in self._by_label(target).get(label, ()))
 
-    def period(self, target: Target, launch_plan: str) -> timedelta | None:
-        """Return the longest time between two runs by its schedule; None where there is none."""
-        schedule = self._schedule(target, launch_plan)
-        if schedule is None:
-            return None
-        if schedule not in self._periods:
-            self._periods[schedule] = longest_period(schedule, self._services.clock.now())
-        return self._periods[schedule]
+    def period(self, target: Target, label: str) -> timedelta | None:
+        """
+        Return the longest time between two runs by its schedule; None where there is none.
+
+        Of several launch plans of *label*, that of the one that runs most often.
+        """
+        plans = [plan for plan, _ in self._by_label(target).get(label, ())]
+        periods = (self._longest(plan.schedule) for plan in plans if plan.schedule)
+        return min((period for period in periods if period is not None), default=None)
 
     async def follow(self, target: Target, hear: Hear) -> None:
         """List the launch plans of *target* again and again, until cancelled; *hear* is told."""
@@ -185,8 +189,10 @@ class Inventory:
         """Forget all but *targets*; of the others the counters stay."""
         for target in self._known.keys() - targets:
             self._news.pop(target, None)
-            for name in self._known.pop(target):
-                self._drop(target, name)
+            for label in self._by_label(target):
+                for family in PLAN_FAMILIES:
+                    self._gauges.drop(target, label, family)
+            del self._known[target], self._labelled[target]
         for target in self._problems.keys() - targets:
             del self._problems[target]
             self._exposition.drop(catalog.TARGET_INVENTORY_SUCCESS, target)
@@ -199,26 +205,48 @@ class Inventory:
 
     # Inside
 
-    def _schedule(self, target: Target, launch_plan: str) -> Schedule | None:
-        activation = self.active(target).get(launch_plan)
-        return None if activation is None else activation.plan.schedule
+    def _by_label(self, target: Target) -> Mapping[str, Sequence[Activation]]:
+        """Return what is active, by the names that it has on /metrics."""
+        found = self._labelled.get(target)
+        if found is None:
+            label = self._services.book.labelling.label
+            found = self._labelled[target] = {}
+            for name, activation in self.active(target).items():
+                found.setdefault(label(name), []).append(activation)
+        return found
+
+    def _longest(self, schedule: Schedule) -> timedelta | None:
+        if schedule not in self._periods:
+            self._periods[schedule] = longest_period(schedule, self._services.clock.now())
+        return self._periods[schedule]
 
     async def _show(self, target: Target) -> None:
         """Show what is known: also what there was no room for the last time."""
-        for number, activation in enumerate([*self.active(target).values()], start=1):
-            name, version, workflow, schedule, _ = activation.plan
-            info: Row = ((workflow, version, str(schedule or "")), 1)
-            self._gauges.show(target, name, catalog.LAUNCH_PLAN_INFO, [info])
-            since: Row = ((), seconds(activation.since))
-            self._gauges.show(target, name, catalog.LAUNCH_PLAN_ACTIVE_SINCE, [since])
+        for number, label in enumerate([*self._by_label(target)], start=1):
+            self._show_plan(target, label)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+    def _show_plan(self, target: Target, label: str) -> None:
+        """Show the active launch plans of *label*, as far as there still are any."""
+        activations = self._by_label(target).get(label, ())
+        infos = {
+            (plan.workflow, plan.version, str(plan.schedule or "")): 1.0 for plan, _ in activations
+        }
+        since = min((activation.since for activation in activations), default=None)
+        rows: dict[Family, list[Row]] = {
+            catalog.LAUNCH_PLAN_INFO: [*infos.items()],
+            catalog.LAUNCH_PLAN_ACTIVE_SINCE: [] if since is None else [((), seconds(since))],
+        }
+        for family in PLAN_FAMILIES:
+            self._gauges.show(target, label, family, rows[family])
 
     async def _commit(self, target: Target, changes: Changes) -> None:
         """Make *changes* durable and take them over."""
         services = self._services
         news = (*changes.activated, *changes.changed)
-        increments = introduce(target, [activation.plan for activation in news])
+        plans = [activation.plan for activation in news]
+        increments = labelled(introduce(target, plans), services.book.labelling)
         posting = services.book.post(target, increments, services.clock.now())
         commit = Commit(
             target=target,
@@ -244,9 +272,11 @@ class Inventory:
             (activation.plan.name for activation in (*changes.activated, *changes.changed)),
             changes.deactivated,
         )
+        self._labelled.pop(target, None)
         for name in changes.deactivated:
             del known[name]
-            self._drop(target, name)
+        for label in set(map(self._services.book.labelling.label, changes.deactivated)):
+            self._show_plan(target, label)
 
     def _tell(self, target: Target, changes: Changes) -> None:
         """Log that there is news; which news, the metrics say."""
@@ -264,7 +294,3 @@ class Inventory:
             log.warning("launch plans cannot be listed", **target._asdict(), problem=problem)
         elif before and not problem:
             log.info("launch plans can be listed again", **target._asdict())
-
-    def _drop(self, target: Target, launch_plan: str) -> None:
-        for family in PLAN_FAMILIES:
-            self._gauges.drop(target, launch_plan, family)

@@ -12,9 +12,14 @@ from exporter.model.schedules import ScheduleState
 class Memory:
     """A copy of what the ledger has of one target; it changes only after the ledger did."""
 
-    def __init__(self, record: TargetRecord) -> None:
+    def __init__(self, record: TargetRecord, label: Callable[[str], str] = str) -> None:
+        """Take over *record*; launch plans that have one *label* are one in the index."""
+        self._label = label
         self.progress = record.progress
         self._plans = record.plans
+        self._named: dict[str, set[str]] = {}
+        for name in record.plans:
+            self._named.setdefault(label(name), set()).add(name)
         self._schedules = record.schedules
         self._rows = record.rows
         self.get: Callable[[ExecutionId], Tracked | None] = record.rows.get
@@ -22,12 +27,20 @@ class Memory:
         self._live: dict[str, dict[ExecutionId, Tracked]] = {}
         for key, row in record.rows.items():
             if row.is_live:
-                self._live.setdefault(row.launch_plan, {})[key] = row
+                self._live.setdefault(label(row.launch_plan), {})[key] = row
 
     @property
     def plans(self) -> Mapping[str, PlanState]:
-        """The states of the target's launch plans."""
+        """The states of the target's launch plans, by their true names."""
         return self._plans
+
+    def plans_of(self, label: str) -> Mapping[str, PlanState]:
+        """Return the states of the launch plans that have *label*, by their true names."""
+        return {name: self._plans[name] for name in self._named.get(label, ())}
+
+    def plan_labels(self) -> list[str]:
+        """Return the labels of the launch plans that have a state."""
+        return list(self._named)
 
     @property
     def schedules(self) -> Mapping[str, ScheduleState]:
@@ -43,16 +56,22 @@ class Memory:
         """Return how many executions are live."""
         return sum(len(rows) for rows in self._live.values())
 
-    def live_of(self, launch_plan: str) -> Iterable[Tracked]:
-        """Return what is known of the live executions of *launch_plan*."""
-        return self._live.get(launch_plan, {}).values()
+    def live_rows(self) -> Iterator[Tracked]:
+        """Yield what is known of all live executions."""
+        for rows in self._live.values():
+            yield from rows.values()
 
     def live_ids(self, launch_plan: str) -> Collection[ExecutionId]:
-        """Return which executions of *launch_plan* are live."""
-        return self._live.get(launch_plan, {}).keys()
+        """Return which executions of *launch_plan*, by its true name, are live."""
+        live = self._live.get(self._label(launch_plan), {})
+        return [key for key, row in live.items() if row.launch_plan == launch_plan]
 
-    def launch_plans(self) -> list[str]:
-        """Return the launch plans that have live executions."""
+    def live_of(self, label: str) -> Iterable[Tracked]:
+        """Return what is known of the live executions whose launch plan has *label*."""
+        return self._live.get(label, {}).values()
+
+    def labels(self) -> list[str]:
+        """Return the labels of the launch plans that have live executions."""
         return list(self._live)
 
     def remember(self, rows: Mapping[ExecutionId, Tracked], progress: Progress | None) -> set[str]:
@@ -60,23 +79,25 @@ class Memory:
         Take over what was committed.
 
         Returns:
-            The launch plans whose part of the live set changed.
+            The labels of the launch plans whose part of the live set changed.
         """
         touched: set[str] = set()
         # Most rows were not known and are over: neither loop has a turn for them.
         for key in self._rows.keys() & rows.keys():
             before = self._rows[key]
             if before.is_live:
-                touched.add(before.launch_plan)
-                live = self._live[before.launch_plan]
+                label = self._label(before.launch_plan)
+                touched.add(label)
+                live = self._live[label]
                 del live[key]
                 if not live:
-                    del self._live[before.launch_plan]
+                    del self._live[label]
         self._rows.update(rows)
         for key, row in rows.items():
             if row.phase not in TERMINAL and row.is_live:
-                touched.add(row.launch_plan)
-                self._live.setdefault(row.launch_plan, {})[key] = row
+                label = self._label(row.launch_plan)
+                touched.add(label)
+                self._live.setdefault(label, {})[key] = row
         if progress is not None:
             self._forget_before(progress)
         return touched
@@ -87,9 +108,15 @@ class Memory:
 
     def remember_plans(self, changed: Mapping[str, PlanState], forgotten: Collection[str]) -> None:
         """Take over what was committed of launch plans."""
+        for launch_plan in changed.keys() - self._plans.keys():
+            self._named.setdefault(self._label(launch_plan), set()).add(launch_plan)
         self._plans.update(changed)
         for launch_plan in forgotten:
-            self._plans.pop(launch_plan, None)
+            if self._plans.pop(launch_plan, None) is not None:
+                label = self._label(launch_plan)
+                self._named[label].discard(launch_plan)
+                if not self._named[label]:
+                    del self._named[label]
 
     def _forget_before(self, progress: Progress) -> None:
         raised = self.progress is None or progress.retained_from > self.progress.retained_from

@@ -25,7 +25,7 @@ class NormsOf:
         self._expected_duration = expected_duration
 
     def __call__(self, target: Target, launch_plan: str) -> Norms:
-        """Return the norms of *launch_plan*."""
+        """Return the norms of *launch_plan*, by the name that it has on /metrics."""
         return Norms(
             expected_duration=_first(self._expected_duration, target, launch_plan),
             freshness=_first(self._freshness, target, launch_plan),

@@ -49,8 +49,8 @@ from exporter.scrape.norms import NormsOf
 from exporter.scrape.timetables import Timetables
 from exporter.telemetry.log import get_logger
 from exporter.track.executions import levels as levels_of
-from exporter.track.plans import is_kept, is_shown, standing
-from exporter.track.schedules import Agenda
+from exporter.track.plans import is_kept, is_shown, merged, spare, standing
+from exporter.track.schedules import Agenda, most_behind
 
 STEPS = ("new", "live", "reconcile", "past")
 """Where rows come from, as `flyte_exporter_poll_rows_total` tells them apart."""
@@ -139,6 +139,7 @@ class Poller:
         self.target = target
         self._active_at = services.clock.monotonic()
         self._services = services
+        self._label = services.book.labelling.label
         self._inquiry = Inquiry(
             target,
             admin=services.admin,
@@ -161,7 +162,8 @@ class Poller:
         self._stood: set[str] = set()
         self._unknown: dict[str, int] = {}
         self._asked_past: set[str] = set()
-        self._timetables = Timetables()
+        self._timetables = Timetables(services.book.labelling.label)
+        self._unjudged: set[str] = set()
         self._revised: Memory | None = None
         self._told_timetables = False
 
@@ -180,7 +182,7 @@ class Poller:
         return self._memory.live_count() if self._memory is not None else 0
 
     def has_live(self, launch_plan: str) -> bool:
-        """Whether *launch_plan* has live executions; taken for granted before the first poll."""
+        """Whether a launch plan of that label is live; taken for granted before the first poll."""
         return self._memory is None or any(True for _ in self._memory.live_of(launch_plan))
 
     def prime_plan(self, launch_plan: str) -> None:
@@ -190,7 +192,7 @@ class Poller:
 
     def show_plan(self, launch_plan: str) -> None:
         """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
-        self._stood.add(launch_plan)
+        self._stood.add(self._label(launch_plan))
 
     def set_timetables(self, timetables: Mapping[str, Timetable]) -> None:
         """Have the next polls watch these: the active launch plans that have a schedule."""
@@ -208,11 +210,12 @@ class Poller:
         """
         if self._memory is None:
             self._memory = await self._services.journal.read(
-                lambda ledger: Memory(ledger.target(self.target))
+                lambda ledger: Memory(ledger.target(self.target), self._label)
             )
             self._warn_of_the_future(self._memory.progress)
             # Also what a poller before us showed, which was stopped before it put that right.
-            self._stood.update(self._memory.plans, self._services.gauges.launch_plans(self.target))
+            self._stood.update(self._memory.plan_labels())
+            self._stood.update(self._services.gauges.launch_plans(self.target))
             await self._show_plans(self._memory)
         began = self._services.clock.monotonic()
         try:
@@ -541,8 +544,9 @@ class Poller:
             return
         if self._revised is not memory:
             scheduled = (plan for plan, state in memory.schedules.items() if state.schedule)
-            shown = self._services.gauges.launch_plans(self.target)
-            self._timetables.revise([*scheduled, *shown])
+            self._timetables.revise(scheduled)
+            # Also what a poller before us showed.
+            self._unjudged.update(self._services.gauges.launch_plans(self.target))
             self._revised = memory
         while timetables := self._timetables.due(at, _SCHEDULES_AT_ONCE):
             agenda = Agenda(
@@ -553,11 +557,18 @@ class Poller:
             )
             batch = Batch(target=self.target, rows=(), agenda=agenda)
             judged = (await self._commit(memory, batch, progress)).judged
-            self._timetables.looked_at(judged)
-            for launch_plan, judgement in judged.items():
-                for family, rows in rows_of_schedule(judgement).items():
-                    self._services.gauges.show(self.target, launch_plan, family, rows)
+            for label in self._timetables.looked_at(judged):
+                self._show_schedule(label)
+                self._unjudged.discard(label)
             await asyncio.sleep(0)
+        for label in self._unjudged:
+            self._show_schedule(label)
+        self._unjudged.clear()
+
+    def _show_schedule(self, label: str) -> None:
+        judgement = most_behind(self._timetables.judgements_of(label))
+        for family, rows in rows_of_schedule(judgement).items():
+            self._services.gauges.show(self.target, label, family, rows)
 
     # Making it true
 
@@ -567,7 +578,14 @@ class Poller:
         """Digest *batch*, make it durable, take it over and show it."""
         services = self._services
         now = services.clock.now()
-        digest = pipeline.digest(memory, batch, now, memory.plans, memory.schedules)
+        digest = pipeline.digest(
+            memory,
+            batch,
+            now,
+            services.book.labelling,
+            plans=memory.plans,
+            schedules=memory.schedules,
+        )
         posting = services.book.post(self.target, digest.increments, now)
         self._active_at = services.clock.monotonic()
         states = digest.plans or digest.schedules
@@ -598,7 +616,8 @@ class Poller:
         touched = memory.remember(digest.rows, commit.progress)
         memory.remember_plans(commit.plans, commit.forgotten)
         memory.remember_schedules(commit.schedules)
-        self._stood.update(commit.plans, commit.forgotten)
+        self._stood.update(map(self._label, commit.plans))
+        self._stood.update(map(self._label, commit.forgotten))
         self._timetables.touch(commit.schedules)
         for correction, executions in digest.corrections.items():
             services.process.corrected(reason=correction.value, executions=executions)
@@ -624,54 +643,58 @@ class Poller:
         """Show the levels of the launch plans whose part of the live set changed."""
         if memory.progress is None:
             return
+        book = self._services.book
+        changed = bool(self._touched) or not self._levels_shown
         if not self._levels_shown:
-            self._touched.update(self._services.book.plans(self.target))
-            self._touched.update(memory.launch_plans())
+            self._touched.update(book.plans(self.target))
+            self._touched.update(memory.labels())
             self._levels_shown = True
-        for launch_plan in self._touched:
-            levels = levels_of(memory.live_of(launch_plan))
-            self._services.book.set_levels(self.target, launch_plan, levels)
+        if book.shows_plan_levels:
+            for label in self._touched:
+                book.set_levels(self.target, label, levels_of(memory.live_of(label)))
+        if changed and book.shows_target_levels:
+            book.set_target_levels(self.target, levels_of(memory.live_rows()))
         self._touched.clear()
 
     # How launch plans stand
 
-    def _in_use(self, launch_plan: str) -> bool:
-        """Whether *launch_plan* is scheduled, or has executions that are not over."""
+    def _in_use(self, label: str) -> bool:
+        """Whether a launch plan of *label* is scheduled, or has executions that are not over."""
         facts = self._services.norms.facts
-        return facts.is_scheduled(self.target, launch_plan) or self.has_live(launch_plan)
+        return facts.is_scheduled(self.target, label) or self.has_live(label)
 
     def _outdated(self, memory: Memory, digest: Digest, now: Micros) -> list[str]:
         """Return the launch plans whose states need not be kept any longer."""
-        old = [
-            launch_plan
-            for launch_plan, state in memory.plans.items()
-            if not is_shown(state, now, in_use=False)
-            and launch_plan not in digest.plans
-            and not self._in_use(launch_plan)
-        ]
-        # Time alone brings this about: nothing else would have them looked at.
-        self._stood.update(old)
-        return [plan for plan in old if not is_kept(memory.plans[plan], now, in_use=False)]
+        unneeded: list[str] = []
+        for label in memory.plan_labels():
+            states = memory.plans_of(label)
+            unneeded += spare(states)
+            together = merged(states.values())
+            if together and not (is_shown(together, now, in_use=False) or self._in_use(label)):
+                # Time alone brings this about: nothing else would have it looked at.
+                self._stood.add(label)
+                if not is_kept(together, now, in_use=False):
+                    unneeded += states
+        return [launch_plan for launch_plan in unneeded if launch_plan not in digest.plans]
 
     async def _show_plans(self, memory: Memory) -> None:
         """Show how the launch plans stand about which something changed."""
         while self._stood:
-            for launch_plan in [*self._stood][:_PLANS_AT_ONCE]:
-                self._show_standing(memory, launch_plan)
-                self._stood.discard(launch_plan)
+            for label in [*self._stood][:_PLANS_AT_ONCE]:
+                self._show_standing(memory, label)
+                self._stood.discard(label)
             await asyncio.sleep(0)
 
-    def _show_standing(self, memory: Memory, launch_plan: str) -> None:
+    def _show_standing(self, memory: Memory, label: str) -> None:
         services = self._services
-        state = memory.plans.get(launch_plan)
+        state = merged(memory.plans_of(label).values())
         if state is None:
-            shown = services.norms.facts.is_active(self.target, launch_plan)
+            shown = services.norms.facts.is_active(self.target, label)
         else:
-            in_use = self._in_use(launch_plan)
-            shown = is_shown(state, services.clock.now(), in_use=in_use)
-        rows = rows_of(standing(state, services.norms(self.target, launch_plan))) if shown else {}
+            shown = is_shown(state, services.clock.now(), in_use=self._in_use(label))
+        rows = rows_of(standing(state, services.norms(self.target, label))) if shown else {}
         for family in STANDING:
-            services.gauges.show(self.target, launch_plan, family, rows.get(family, ()))
+            services.gauges.show(self.target, label, family, rows.get(family, ()))
 
     @staticmethod
     def _bound(instant: Micros, back: timedelta) -> Micros:

@@ -145,7 +145,7 @@ class Scheduler:
         worker = self._workers.get(target)
         return worker is not None and (
             not launch_plan
-            or launch_plan in self._inventory.active(target)
+            or self._inventory.is_active(target, launch_plan)
             or worker.has_live(launch_plan)
         )
 

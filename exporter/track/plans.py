@@ -10,9 +10,11 @@ Ends of executions become the state of their launch plan, and the state becomes 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from operator import itemgetter
+from typing import TypeVar
 
 from exporter.model.executions import TERMINAL, Execution, Mode, Phase
 from exporter.model.launch_plans import KEPT_FOR, SHOWN_FOR, Norms, PlanState, Run, Standing
@@ -42,6 +44,7 @@ _END_AND_DURATION = itemgetter(_PLACE("updated_at"), _PLACE("duration"))
 _AT = itemgetter(0)
 _UNKNOWN = PlanState()
 
+_Ordered = TypeVar("_Ordered", Micros, Run)
 _End = tuple[Micros, int | None]
 """When an execution ended, and how long it had run."""
 
@@ -113,6 +116,56 @@ def _advanced(state: PlanState, phase: Phase, ends: Sequence[_End]) -> PlanState
             failures=tuple(sorted([*state.failures, *failed])[-MOST_FAILURES:]),
         )
     return state
+
+
+def merged(states: Iterable[PlanState]) -> PlanState | None:
+    """
+    Return the state of one launch plan that all of *states* are about; None of none.
+
+    It is the one that there would be if all the ends had been told of one launch plan.
+    """
+    found = list(states)
+    if len(found) <= 1:
+        return found[0] if found else None
+    succeeded_at = _newest(state.succeeded_at for state in found)
+    failures = sorted(chain.from_iterable(state.failures for state in found))
+    if succeeded_at is not None:
+        failures = [at for at in failures if at > succeeded_at]
+    successes = sorted(chain.from_iterable(state.successes for state in found))
+    return PlanState(
+        ended_at=max(state.ended_at for state in found),
+        succeeded_at=succeeded_at,
+        failed_at=_newest(state.failed_at for state in found),
+        newest=_newest(state.newest for state in found),
+        failures=tuple(failures[-MOST_FAILURES:]),
+        successes=tuple(successes[-MOST_SUCCESSES:]),
+    )
+
+
+def spare(states: Mapping[str, PlanState]) -> list[str]:
+    """
+    Return those of *states* that add nothing to what they are together.
+
+    Nor will they ever: what is merged keeps the newest, and nothing becomes newer.
+    """
+    together = merged(states.values())
+    if together is None or len(states) == 1:
+        return []
+    failures, successes = set(together.failures), set(together.successes)
+    return [
+        name
+        for name, state in states.items()
+        if state.ended_at != together.ended_at
+        and (state.succeeded_at is None or state.succeeded_at != together.succeeded_at)
+        and (state.failed_at is None or state.failed_at != together.failed_at)
+        and (state.newest is None or state.newest != together.newest)
+        and failures.isdisjoint(state.failures)
+        and successes.isdisjoint(state.successes)
+    ]
+
+
+def _newest(values: Iterable[_Ordered | None]) -> _Ordered | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def consecutive_failures(state: PlanState) -> int:

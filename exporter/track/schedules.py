@@ -35,7 +35,7 @@ from exporter.model.schedules import (
     Span,
     Timetable,
 )
-from exporter.model.time import SECOND, Micros, micros
+from exporter.model.time import EPOCH, SECOND, Micros, micros
 from exporter.track.cron import CronError, Line, parse
 
 SLACK = timedelta(minutes=1)
@@ -173,6 +173,22 @@ def _judged(
     judge = _Judge(slots, state, live, at=at, grace=grace)
     judge.pass_verdicts()
     return judge.judgement(), judge.looks
+
+
+def most_behind(judgements: Iterable[Judgement]) -> Judgement | None:
+    """
+    Return the one of *judgements* whose last run is the furthest behind its last due slot.
+
+    Of launch plans that share a name, it speaks for all: where one of them is late, so is the name.
+    Of those that are equally late, it is the one that was due last. None where none has a schedule.
+    """
+    scheduled = [judgement for judgement in judgements if judgement.state.schedule]
+    return max(scheduled, key=_behind, default=None)
+
+
+def _behind(judgement: Judgement) -> tuple[int, Micros]:
+    due, ran = judgement.last_due or EPOCH, judgement.state.last_run or EPOCH
+    return max(0, due - ran), due
 
 
 def longest_period(schedule: Schedule, now: Micros) -> timedelta | None:

@@ -8,7 +8,7 @@ from exporter.config.changes import FIXED, changed, named, refused
 from exporter.config.load import decode
 from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
-from exporter.config.tree import SETTINGS
+from exporter.config.tree import SECTIONS, SETTINGS
 
 _FILE = Path("exporter.yaml")
 _EVERY_KEY = Path(__file__).parent / "testdata" / "valid-every-key.yml"
@@ -45,7 +45,7 @@ def test_a_default_that_is_written_down_is_a_change() -> None:
 
 def test_what_is_fixed_exists() -> None:
     """A setting that was renamed would be fixed no more, and nobody would notice."""
-    assert set(FIXED) <= set(SETTINGS)
+    assert set(FIXED) <= {*SETTINGS, *SECTIONS}
 
 
 def test_a_fixed_setting_may_be_written_down() -> None:
@@ -73,3 +73,33 @@ def test_what_is_left_out_is_refused_too() -> None:
     running = _read(f"{_PLAIN}ledger: {{path: /tmp/ledger.db}}\n")
     with pytest.raises(ConfigError, match=r"exporter\.yaml: ledger\.path: cannot be changed"):
         _read(_PLAIN, running=running)
+
+
+def test_rules_and_families_wait_for_a_restart() -> None:
+    """Which series there are is settled at the start; each setting is told by its line."""
+    running = _read(_PLAIN)
+    with pytest.raises(ConfigError) as caught:
+        _read(
+            f"{_PLAIN}metrics:\n"
+            "  relabel: [{match: '(.*)_[0-9]+', replacement: $1}]\n"
+            "  families:\n"
+            "    flyte_executions_started_total: {enabled: false}\n"
+            "    flyte_executions_active: {launch_plan: false, series_limit: 10}\n",
+            running=running,
+        )
+    *problems, verdict = caught.value.told("nothing was changed").splitlines()
+    why = "cannot be changed while the exporter runs: which series there are is settled when"
+    assert [problem.partition(why)[0] for problem in problems] == [
+        "exporter.yaml:3:12: metrics.relabel: ",
+        "exporter.yaml:5:47: metrics.families.flyte_executions_started_total.enabled: ",
+        "exporter.yaml:6:44: metrics.families.flyte_executions_active.launch_plan: ",
+        "exporter.yaml:6:65: metrics.families.flyte_executions_active.series_limit: ",
+    ]
+    assert verdict == "4 problems; nothing was changed."
+
+
+def test_the_same_rules_once_more_are_no_change() -> None:
+    """However they are written, what they say counts."""
+    rules = "metrics: {relabel: [{match: a, replacement: b}]}\n"
+    again = "metrics:\n  relabel:\n    - replacement: b\n      match: a\n"
+    assert refused(_read(_PLAIN + rules), _read(_PLAIN + again)) == {}

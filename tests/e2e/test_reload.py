@@ -165,12 +165,16 @@ def test_an_invalid_file_is_refused(scene: Scene) -> None:
 
 
 def test_what_needs_a_restart_is_refused(scene: Scene, tmp_path: Path) -> None:
-    """The ledger, its Admin and the port are those of the process; the answer says what to do."""
+    """Ledger, Admin, names and port are those of the process; the answer says what to do."""
     with Exporter(scene.config) as exporter:
         exporter.wait_until_ready()
         scene.write(
             admin={"endpoint": "other:81"},
             ledger={"path": str(tmp_path / "other.db")},
+            metrics={
+                "relabel": [{"match": "in(.*)", "replacement": "$1"}],
+                "families": {_ACTIVE: {"enabled": False}},
+            },
             web={"listen": "127.0.0.1:1"},
             scrape={"interval": "100ms"},
         )
@@ -180,6 +184,8 @@ def test_what_needs_a_restart_is_refused(scene: Scene, tmp_path: Path) -> None:
         assert [fault.split(": ")[1] for fault in faults] == [
             "admin.endpoint",
             "ledger.path",
+            f"metrics.families.{_ACTIVE}.enabled",
+            "metrics.relabel",
             "web.listen",
         ]
         for fault in faults:
@@ -294,6 +300,45 @@ def test_changed_buckets_begin_that_histogram_anew(scene: Scene) -> None:
     with Exporter(scene.config) as exporter:
         exporter.wait_until_ready()
         assert exporter.counts(*duration) == {(orders,): 2}
+
+
+def test_rules_and_families_hold_over_a_reload(scene: Scene) -> None:
+    """Who is renamed stays so, and who goes without a name; other buckets begin anew as ever."""
+    orders, _ = scene.projects
+    launched = ("flyte_executions_launched_total", "project", "launch_plan")
+    active = (_ACTIVE, "project")
+    duration = ("flyte_execution_duration_seconds_count", "project")
+    metrics = {
+        "relabel": [{"match": "in(.*)", "replacement": "$1"}],
+        "families": {
+            family: {"launch_plan": False}
+            for family in (_ACTIVE, "flyte_execution_duration_seconds")
+        },
+    }
+    with Exporter(scene.write(metrics=metrics)) as exporter:
+        exporter.wait_until_ready()
+        scene.flyte.launch(orders, "ingest")
+        scene.flyte.whole_life(orders, "ingest")
+        expected = Counts({(orders, "gest"): 2})
+        assert settled(lambda: exporter.counts(*launched), expected, within=10) == expected
+        one = Counts({(orders,): 1})
+        assert settled(lambda: exporter.counts(*duration), one, within=10) == one
+
+        scene.write(metrics={**metrics, "duration_buckets": ["10s", "1h"]})
+        assert exporter.reload() == (200, "reloaded: metrics.duration_buckets\n")
+        assert exporter.counts(*launched) == expected
+        assert exporter.counts(*active) == one
+        assert not exporter.counts(*duration)
+        scene.flyte.launch(orders, "ingest")
+        scene.flyte.whole_life(orders, "ingest")
+        expected = Counts({(orders, "gest"): 4})
+        assert settled(lambda: exporter.counts(*launched), expected, within=10) == expected
+        assert settled(lambda: exporter.counts(*duration), one, within=10) == one
+        two = Counts({(orders,): 2})
+        assert settled(lambda: exporter.counts(*active), two, within=10) == two
+        for sample in exporter.samples():
+            if sample.name in {active[0], duration[0]}:
+                assert "launch_plan" not in sample.labels
 
 
 def test_a_ledger_that_cannot_be_written_refuses_other_buckets(

@@ -18,6 +18,7 @@ from exporter.metrics.book import Book, Posting, Series, held_in_ledger
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
 from exporter.metrics.measure import SeriesKey, measure
 from exporter.model.events import Events
 from exporter.model.executions import Execution, Mode, Phase
@@ -88,6 +89,8 @@ class Desk:
     hold: timedelta = HOLD
     limit: int = 10_000
     bounds: Mapping[Family, Sequence[float]] = field(default_factory=lambda: dict(BOUNDS))
+    labelling: Labelling = AS_THEY_ARE
+    family_limits: Mapping[Family, int] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=memory_ledger)
     now: Micros = NOON
 
@@ -99,16 +102,19 @@ class Desk:
         """Forget all that is in memory, as a crash does, and load the ledger."""
         self.queued: deque[Posting | list[Series]] = deque()
         self.durable: deque[Posting | list[Series]] = deque()
-        self.exposition = Exposition(Silence())
+        self.exposition = Exposition(Silence(), hidden=self.labelling.disabled)
         self.book = Book(
             bounds=self.bounds,
             limit=self.limit,
             hold=self.hold,
             exposition=self.exposition,
             observer=self.observer,
+            labelling=self.labelling,
+            family_limits=self.family_limits,
         )
         rows = self.ledger.series(), self.ledger.activity()
-        self.ledger.commit([self.book.load(*rows, self.now)])
+        stated = self.ledger.labelling()
+        self.ledger.commit([self.book.load(*rows, self.now, labelled=stated)])
 
     def advance(self, length: timedelta) -> None:
         """Let time pass."""
@@ -118,7 +124,8 @@ class Desk:
 
     def post(self, events: Events, target: Target = TARGET) -> None:
         """Find the series; nothing is written."""
-        self.queued.append(self.book.post(target, measure(target, events), self.now))
+        increments = labelled(measure(target, events), self.labelling)
+        self.queued.append(self.book.post(target, increments, self.now))
 
     def begin_release(self) -> None:
         """Ask which holds are over; where the ledger need not be told, show at once."""
@@ -185,7 +192,8 @@ class Desk:
     def value(self, series: SeriesKey, suffix: str = "") -> float | None:
         """Return one sample; None when there is none."""
         family, labels = series
-        pairs = tuple(sorted(zip(family.labels, labels, strict=True)))
+        named = zip(family.labels, labels, strict=True)
+        pairs = tuple(sorted(pair for pair in named if pair != ("launch_plan", "")))
         return self.shown().get((family.name + suffix, pairs))
 
     def total(self, family: Family) -> float:

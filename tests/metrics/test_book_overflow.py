@@ -132,7 +132,7 @@ def test_a_launch_plan_comes_in_whole_or_not_at_all() -> None:
     labels = plan_labels("nightly", "SCHEDULED")
     assert fits_exactly.value((catalog.EXECUTIONS_LAUNCHED, labels)) == 1
     assert one_short.value((catalog.EXECUTIONS_LAUNCHED, labels)) is None
-    assert one_short.book.plans(TARGET) == [OVERFLOW]
+    assert one_short.book.plans(TARGET) == []
 
 
 def test_the_tenth_that_is_kept_takes_the_overflow() -> None:
@@ -178,6 +178,22 @@ def test_one_tenth_is_kept_for_the_overflow(limit: int, cost: int) -> None:
     budget = Budget(limit)
     assert budget.fits(cost) is (cost <= limit - limit // 10)
     assert budget.fits(cost, overflow=True) is (cost <= limit)
+
+
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(1, 100))
+def test_a_familys_limit_is_within_that_of_all(limit: int, own: int, cost: int) -> None:
+    """It works the same way, and whichever leaves less room is named."""
+    family = catalog.EXECUTIONS_LAUNCHED
+    budget = Budget(limit, {family: own})
+    assert budget.fits_family(family, cost) is (cost <= own - own // 10)
+    assert budget.fits_family(family, cost, overflow=True) is (cost <= own)
+    assert budget.fits_family(catalog.EXECUTIONS_FINISHED, cost)
+    setting, value = budget.limit_of(family)
+    assert value == min(limit, own)
+    if own != limit:
+        named = "metrics.families.flyte_executions_launched_total.series_limit"
+        assert setting == (named if own < limit else "metrics.series_limit")
+    assert budget.limit_of(catalog.EXECUTIONS_FINISHED) == ("metrics.series_limit", limit)
 
 
 @pytest.mark.parametrize("given_back", [0, 3])

@@ -1,6 +1,9 @@
 """Other bounds, another limit and another hold, while the book is in use."""
 
 from datetime import timedelta
+from itertools import count
+
+import pytest
 
 from exporter.metrics import catalog
 from exporter.model.executions import Phase
@@ -63,6 +66,21 @@ def test_the_budget_follows_the_bounds(open_desk: Desk) -> None:
     used = open_desk.book.budget.used_by(catalog.EXECUTION_DURATION)
     _rebind(open_desk)
     assert open_desk.book.budget.used_by(catalog.EXECUTION_DURATION) == used + 2
+
+
+@pytest.mark.parametrize(("room", "plans"), [(13, ["nightly"]), (14, ["nightly", "weekly"])])
+def test_a_launch_plan_comes_in_with_the_new_bounds_or_not_at_all(
+    open_desk: Desk, room: int, plans: list[str]
+) -> None:
+    """What it will need is reckoned with two more bounds: 14 series, not 12."""
+    open_desk.count(ran())
+    _rebind(open_desk)
+    budget = open_desk.book.budget
+    used = sum(budget.used_by(family) for family in catalog.FAMILIES)
+    limit = next(limit for limit in count(used) if limit - limit // 10 == used + room)
+    open_desk.book.set_limits(limit=limit, hold=timedelta(0))
+    open_desk.count(ran("b", launch_plan="weekly"))
+    assert open_desk.book.plans(TARGET) == plans
 
 
 def test_a_launch_plan_whose_bounds_changed_is_forgotten_like_any_other(open_desk: Desk) -> None:

@@ -1,12 +1,14 @@
 """Gauges of launch plans come and go, and pay for their place."""
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 import pytest
 
 from exporter.metrics import catalog
-from exporter.metrics.budget import Budget
+from exporter.metrics.budget import NO_LIMITS, Budget
+from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
@@ -23,10 +25,16 @@ OTHER = Target("flytesnacks", "staging")
 class Wall:
     """What hangs there, and what it costs."""
 
-    def __init__(self, limit: int = 1000) -> None:
+    def __init__(
+        self,
+        limit: int = 1000,
+        *,
+        families: Mapping[Family, int] = NO_LIMITS,
+        hidden: Collection[Family] = (),
+    ) -> None:
         self.observer = Diverted()
-        self.budget = Budget(limit)
-        self.exposition = Exposition(Silence())
+        self.budget = Budget(limit, families)
+        self.exposition = Exposition(Silence(), hidden=hidden)
         self.gauges = PlanGauges(
             budget=self.budget, exposition=self.exposition, observer=self.observer
         )
@@ -45,6 +53,25 @@ class Wall:
 def wall() -> Wall:
     """Return an empty one with room."""
     return Wall()
+
+
+def test_a_family_that_is_off_shows_and_costs_nothing() -> None:
+    """Whoever shows its rows need not know."""
+    wall = Wall(hidden=[LAST])
+    wall.gauges.show(TARGET, "nightly", LAST, [(("FAILED",), 1)])
+    wall.gauges.show(TARGET, "nightly", LASTED, [((), 4.5)])
+    assert [line.partition("{")[0] for line in wall.lines()] == [LASTED.name]
+    assert wall.used() == {LASTED.name: 1}
+
+
+def test_a_familys_own_limit_leaves_out_and_counts() -> None:
+    """The other families have room."""
+    wall = Wall(families={LAST: 2})
+    for plan in ("a", "b"):
+        wall.gauges.show(TARGET, plan, LAST, [(("FAILED",), 1), (("SUCCEEDED",), 2)])
+        wall.gauges.show(TARGET, plan, LASTED, [((), 4.5)])
+    assert wall.used() == {LAST.name: 2, LASTED.name: 2}
+    assert wall.observer.increments_of == {LAST: 2}
 
 
 def test_what_is_shown_anew_replaces_what_was(wall: Wall) -> None:

@@ -6,6 +6,7 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from structlog.testing import capture_logs
 
 from exporter.metrics import catalog
 from exporter.metrics.budget import Budget
@@ -168,6 +169,23 @@ def test_what_polls_tell_is_counted(process: Process) -> None:
     assert values(process, catalog.POLL_ROWS)[("live",)] == 5
     assert values(process, catalog.RECONCILE_CORRECTIONS)[("late",)] == 2
     assert values(process, catalog.SERIES_OVERFLOW)[(catalog.EXECUTIONS_LAUNCHED.name,)] == 4
+
+
+def test_a_limit_that_is_reached_is_told_once(process: Process) -> None:
+    """For each family, with the setting that says it."""
+    launched, duration = catalog.EXECUTIONS_LAUNCHED, catalog.EXECUTION_DURATION
+    budget = Budget(100, {duration: 17})
+    budget.take(duration, 17)
+    process.watch(budget=budget, ledger_size=lambda: 0)
+    with capture_logs() as logs:
+        for family in (launched, duration, launched, duration):
+            process.diverted(family=family, increments=1)
+    told = [(line["family"], line["setting"], line["limit"]) for line in logs]
+    assert told == [
+        (launched.name, "metrics.series_limit", 100),
+        (duration.name, f"metrics.families.{duration.name}.series_limit", 17),
+    ]
+    assert all(line["log_level"] == "warning" for line in logs)
 
 
 def test_what_calls_tell_is_shown(process: Process) -> None:

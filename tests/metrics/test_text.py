@@ -35,6 +35,12 @@ def read(media: Format, family: Family, lines: bytes) -> Read:
     return [(sample.name, sample.labels, sample.value) for sample in found.samples]
 
 
+def told(family: Family, labels: list[str]) -> dict[str, str]:
+    """Return the labels of a sample; to Prometheus an empty launch plan is none."""
+    pairs = dict(zip(family.labels, labels, strict=True))
+    return {name: value for name, value in pairs.items() if value or name != "launch_plan"}
+
+
 @pytest.mark.parametrize("media", Format)
 @pytest.mark.parametrize("family", [catalog.EXECUTIONS_FINISHED, catalog.EXECUTIONS_ACTIVE])
 @given(data=st.data(), value=_numbers)
@@ -44,7 +50,7 @@ def test_any_label_text_comes_back(
     """Quotes, line feeds, backslashes, braces, any script: the value that was put in comes out."""
     labels = [data.draw(_values) for _ in family.labels]
     lines = text.sample(family, labels, value)
-    expected = dict(zip(family.labels, labels, strict=True))
+    expected = told(family, labels)
     assert read(media, family, lines) == [(family.name, expected, value)]
 
 
@@ -61,7 +67,7 @@ def test_any_histogram_comes_back(
     family = catalog.EXECUTION_DURATION
     bounds = (0.5, 10.0, 3600.0)
     lines = text.histogram(family, labels, [text.bound(b) for b in bounds], buckets, total)
-    own = dict(zip(family.labels, labels, strict=True))
+    own = told(family, labels)
     found = read(media, family, lines)
     cumulative = [sum(buckets[: place + 1]) for place in range(len(buckets))]
     assert [
@@ -97,6 +103,14 @@ def test_whole_numbers_have_no_point() -> None:
 def test_each_familys_header_is_read(family: Family, media: Format) -> None:
     """Name, type, unit and help of every family stand as they should in both formats."""
     assert read(media, family, b"") == []
+
+
+def test_a_series_of_all_launch_plans_has_no_such_label() -> None:
+    """Only that label is left out when it is empty: of the others an empty one says something."""
+    labels = ("a", "", "", "RUNNING")
+    assert text.sample(catalog.EXECUTIONS_ACTIVE, labels, 1) == (
+        b'flyte_executions_active{project="a",domain="",phase="RUNNING"} 1\n'
+    )
 
 
 def test_the_lines_of_a_sample() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,7 +14,9 @@ from structlog.testing import capture_logs
 
 from exporter.ledger.errors import LedgerError
 from exporter.metrics.formats import Format
+from exporter.metrics.labelling import Labelling
 from exporter.model.executions import Mode
+from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
 from tests.plans import HOURLY, NIGHTLY, activate, deactivate
 from tests.rig import START, Rig, failure, register
@@ -419,3 +422,32 @@ async def test_a_target_that_hangs_keeps_nobody_from_being_polled(company: Compa
     assert Counter(m for m, _ in rig.calls)["ListExecutions"] - polls >= 20
     await company.clock.advance(30)
     assert company.shows('flyte_launch_plan_info{project="b"')
+
+
+async def test_active_launch_plans_that_share_a_name(tmp_path: Path) -> None:
+    """Each has its line of information; the name is active since the first was, until the last."""
+    rig = Rig(tmp_path, labelling=Labelling(rules=[Renaming(r"(.*)_v\d", "$1")]))
+    register(rig, "a")
+    company = Company(rig)
+    activate(rig, A, "etl_v1", schedule=NIGHTLY)
+    await company.begin()
+    since = company.since("etl")
+    activate(rig, A, "etl_v2")
+    await company.clock.advance(_ROUND)
+    lines = [line for line in company.lines() if line.startswith("flyte_launch_plan_info")]
+    assert [line.partition('workflow="')[2].partition('"')[0] for line in lines] == [
+        "wf.etl_v1",
+        "wf.etl_v2",
+    ]
+    assert all('launch_plan="etl"' in line for line in lines)
+    assert company.since("etl") == since
+    assert rig.metric(f'flyte_executions_launched_total{{{_L}="etl",mode="SCHEDULED"}}') == 0
+    deactivate(rig, A, "etl_v1")
+    await company.clock.advance(_ROUND)
+    lines = [line for line in company.lines() if line.startswith("flyte_launch_plan_info")]
+    assert ["etl_v2" in line for line in lines] == [True]
+    deactivate(rig, A, "etl_v2")
+    await company.clock.advance(_ROUND)
+    assert company.since("etl") is None
+    await company.end()
+    rig.die()

@@ -11,11 +11,14 @@ import pytest
 from exporter.admin.errors import AdminError
 from exporter.config.settings import PlanDuration, ScrapeSettings
 from exporter.metrics.formats import Format
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.model.executions import Mode, Phase
 from exporter.model.launch_plans import NoPlanFacts
+from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.scrape.norms import NormsOf
+from exporter.track.plans import MOST_SUCCESSES
 from tests.rig import START, Killed, Rig, failure
 
 T = Target("etl", "production")
@@ -465,3 +468,46 @@ def test_norms_know_nothing_by_themselves() -> None:
     norms = NormsOf()
     assert norms(T, "nightly") == (None, None, None)
     assert not norms.facts.is_active(T, "nightly")
+
+
+async def test_launch_plans_that_share_a_name_stand_as_one(tmp_path: Path) -> None:
+    """Of `nightly_2026_11_21` and so on, the newest end and all failures in a row are one's."""
+    dates = Labelling(rules=[Renaming(r"(.*)_\d{4}_\d{2}_\d{2}", "$1")])
+    rig = Rig(tmp_path, hold=timedelta(), labelling=dates)
+    await rig.poll(T)
+    phases = [Phase.FAILED, Phase.SUCCEEDED, Phase.FAILED, Phase.FAILED]
+    for day, phase in enumerate(phases, start=21):
+        rig.clock.advance(DAY)
+        run(rig, f"d{day}", phase, lasted=day, launch_plan=f"nightly_2026_11_{day}")
+        await rig.poll(T)
+    expected = nightly(succeeded=at(2 * DAY), failed=at(4 * DAY), failures=2, lasted=24)
+    assert lines(rig) == expected
+    rig.restart()
+    await rig.poll(T)
+    assert lines(rig) == expected
+    # Without the rule each has its own again: what is known goes by their true names.
+    rig.labelling = AS_THEY_ARE
+    rig.restart()
+    await rig.poll(T)
+    own = NIGHTLY.replace("nightly", "nightly_2026_11_24")
+    assert lines(rig)[f"last_duration_seconds{{{own}}}"] == "24"
+    assert lines(rig)[f"consecutive_failures{{{own}}}"] == "1"
+    rig.die()
+
+
+async def test_a_name_that_changes_with_every_run_is_forgotten_in_time(tmp_path: Path) -> None:
+    """What is known does not grow with the runs, and what is shown stays the same."""
+    numbers = Labelling(rules=[Renaming(r"(.*)_\d+", "$1")])
+    rig = Rig(tmp_path, hold=timedelta(), labelling=numbers)
+    await rig.poll(T)
+    for number in range(300):
+        rig.clock.advance(60)
+        run(rig, f"r{number}", lasted=30, launch_plan=f"nightly_{number}")
+    await rig.poll(T)
+    shown = lines(rig)
+    rig.clock.advance(HOUR)
+    await rig.poll(T)
+    assert lines(rig) == shown
+    assert shown == nightly(succeeded=at(300 * 60), failures=0, lasted=30, expected=30)
+    assert len(rig.ledger.target(T).plans) == MOST_SUCCESSES
+    rig.die()

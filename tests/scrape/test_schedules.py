@@ -12,7 +12,9 @@ import grpc
 import pytest
 
 from exporter.metrics.formats import Format
+from exporter.metrics.labelling import Labelling
 from exporter.model.executions import Mode, Phase
+from exporter.model.renaming import Renaming
 from exporter.model.schedules import Cron, Rate, Timetable
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros, from_datetime
@@ -330,3 +332,34 @@ async def test_the_series_limit_holds_for_schedules(tmp_path: Path) -> None:
     left_out = "flyte_exporter_series_overflow_total"
     name = "flyte_launch_plan_schedule_next_due_timestamp_seconds"
     assert (rig.metric(f'{left_out}{{family="{name}"}}') or 0) > 0
+
+
+async def test_of_launch_plans_that_share_a_name_the_late_one_speaks(tmp_path: Path) -> None:
+    """What one of them misses is not hidden by the runs of the other."""
+    labelling = Labelling(rules=[Renaming(r"(.*)_v\d", "$1")])
+    clock = ManualClock(at("09-01 00:00"))
+    rig = Rig(tmp_path, hold=timedelta(), clock=clock, labelling=labelling)
+    daily = Timetable(Cron("0 6 * * *"))
+    watch(rig, nightly_v1=daily, nightly_v2=Timetable(Cron("0 7 * * *")))
+    await poll_at(rig, at("09-01 00:30"))
+    await poll_at(rig, at("09-01 00:31"))
+    for launch_plan, hour in (("nightly_v1", "06"), ("nightly_v2", "07")):
+        launch(rig, at(f"09-01 {hour}:00"), launch_plan=launch_plan)
+    await poll_at(rig, at("09-01 08:00"))
+    due, ran = (
+        f"flyte_launch_plan_schedule_{what}_timestamp_seconds{{{NIGHTLY}}}"
+        for what in ("last_due", "last_run")
+    )
+    assert (shown(rig)[due], shown(rig)[ran]) == (at("09-01 07:00") / SECOND,) * 2
+    launch(rig, at("09-02 07:00"), launch_plan="nightly_v2")
+    await poll_at(rig, at("09-02 08:00"))
+    assert shown(rig)[due] == at("09-02 06:00") / SECOND
+    assert shown(rig)[ran] == at("09-01 06:00") / SECOND
+    watch(rig, nightly_v2=Timetable(Cron("0 7 * * *")))
+    await poll_at(rig, at("09-02 08:30"))
+    assert shown(rig)[due] == shown(rig)[ran] == at("09-02 07:00") / SECOND
+    watch(rig)
+    await poll_at(rig, at("09-02 09:00"))
+    assert due not in shown(rig)
+    assert shown(rig)[f"flyte_launch_plan_schedule_missed_total{{{NIGHTLY}}}"] == 0
+    rig.die()

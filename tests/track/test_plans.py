@@ -10,7 +10,7 @@ from exporter.model.executions import Execution, Mode, Phase
 from exporter.model.launch_plans import Norms, PlanState, Run, Standing
 from exporter.model.time import Micros
 from exporter.track import plans
-from exporter.track.plans import advance_all, expected_duration, standing
+from exporter.track.plans import advance_all, expected_duration, merged, spare, standing
 from tests.rows import after, execution
 
 DAY = 24 * 3600
@@ -91,6 +91,31 @@ def test_a_state_is_what_a_person_would_work_out(rows: list[Execution]) -> None:
             ),
             successes=tuple(sorted(Run(at, lasted) for at, lasted, won in runs if won)),
         )
+
+
+@given(st.lists(ends, max_size=30), st.lists(st.integers(0, 3), min_size=30, max_size=30))
+def test_states_merged_are_the_state_of_all_their_ends(
+    rows: list[Execution], parts: list[int]
+) -> None:
+    """Launch plans that are shown as one are shown as if they had always been one."""
+    rows = [row._replace(launch_plan="daily") for row in rows]
+    named = [row._replace(launch_plan=f"daily_{n}") for row, n in zip(rows, parts, strict=False)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plans, "MOST_FAILURES", 2)
+        patched.setattr(plans, "MOST_SUCCESSES", 3)
+        states = advance_all({}, named, NOW)
+        together = advance_all({}, rows, NOW).get("daily")
+        assert merged(states.values()) == together
+        needed = {name: state for name, state in states.items() if name not in spare(states)}
+        assert merged(needed.values()) == together
+
+
+def test_what_is_shown_as_one_stays_small() -> None:
+    """Of a name that changes with every run, only as many states are kept as say something."""
+    states = advance_all(
+        {}, [end(at, launch_plan=f"daily_{at}", lasted=1) for at in range(500)], NOW
+    )
+    assert len(states) - len(spare(states)) == plans.MOST_SUCCESSES
 
 
 def test_a_child_tells_nothing_of_its_launch_plan() -> None:

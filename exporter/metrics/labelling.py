@@ -1,0 +1,125 @@
+"""
+What a series says of launch plans: a name, what the rules make of it, or nothing.
+
+Launch plans whose names become one are one on /metrics. What is known of executions keeps the true
+names: `measure` counts by them, and `labelled` says where that goes. So rules may change; what was
+counted by other ones then moves to its new place, once (`Book.load`).
+"""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+
+from exporter.metrics.budget import OVERFLOW
+from exporter.metrics.catalog import FAMILIES, LAUNCH_PLAN, Family
+from exporter.metrics.measure import Increments, SeriesKey
+from exporter.model.renaming import Renaming
+
+_REMEMBERED = 20_000
+"""Names whose label is remembered, some 5 MiB; finding it again takes some microseconds."""
+
+PLAN_PLACE = LAUNCH_PLAN.index("launch_plan")
+"""Of the launch plan among the label values of every family that has it."""
+
+_WITH_PLAN = frozenset(family for family in FAMILIES if "launch_plan" in family.labels)
+
+
+class Labelling:
+    """
+    The rules of one configuration.
+
+    Args:
+        rules: For the names of launch plans; the first that matches counts.
+        disabled: Families that there are not.
+        unnamed: Families that do not tell launch plans apart.
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: Sequence[Renaming] = (),
+        disabled: Collection[Family] = (),
+        unnamed: Collection[Family] = (),
+    ) -> None:
+        self.disabled = frozenset(disabled)
+        self._rules = tuple(rules)
+        self._unnamed = frozenset(unnamed)
+        self.label: Callable[[str], str] = lru_cache(_REMEMBERED)(self._renamed) if rules else str
+        """Returns the name under which a launch plan is counted; never empty but for no name."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether everything is shown, by its own name."""
+        return not (self._rules or self._unnamed or self.disabled)
+
+    @property
+    def stated(self) -> str:
+        """Where a series goes by these rules, as text: equal texts have it go to the same place."""
+        if not self._rules and not self._unnamed:
+            return ""
+        rules = [(rule.match, rule.replacement) for rule in self._rules]
+        return json.dumps([rules, sorted(family.name for family in self._unnamed)])
+
+    def names_plans(self, family: Family) -> bool:
+        """Whether *family* tells launch plans apart."""
+        return family in _WITH_PLAN and family not in self._unnamed
+
+    def labels(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return *labels*, which have the true name, as *family* shows them."""
+        if family not in _WITH_PLAN:
+            return labels
+        name = labels[PLAN_PLACE]
+        shown = "" if family in self._unnamed else self.label(name)
+        return labels if shown == name else _with_plan(labels, shown)
+
+    def moved(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Return where a series goes that stood at *labels* by other rules."""
+        if family not in _WITH_PLAN:
+            return labels
+        if family in self._unnamed:
+            return _with_plan(labels, "")
+        # What was counted for all together is nobody's now, and expires as such.
+        return _with_plan(labels, self.moved_plan(labels[PLAN_PLACE]) or OVERFLOW)
+
+    def moved_plan(self, name: str) -> str:
+        """Return the name of a launch plan that was *name* by other rules."""
+        return name if name in {"", OVERFLOW} else self.label(name)
+
+    def _renamed(self, launch_plan: str) -> str:
+        if launch_plan:
+            for rule in self._rules:
+                renamed = rule.renamed(launch_plan)
+                if renamed is not None:
+                    # A name that a rule eats up whole is told rather as it is.
+                    return renamed or launch_plan
+        return launch_plan
+
+
+AS_THEY_ARE = Labelling()
+"""No rules: every launch plan by its own name, in every family."""
+
+
+def labelled(increments: Increments, labelling: Labelling) -> Increments:
+    """Return *increments*, which go by true names, by the labels that they go to."""
+    if labelling.is_plain:
+        return increments
+    disabled, labels_of = labelling.disabled, labelling.labels
+    births: dict[SeriesKey, None] = {}
+    for family, labels in increments.births:
+        if family not in disabled:
+            births[family, labels_of(family, labels)] = None
+    counts: dict[SeriesKey, int] = {}
+    for (family, labels), count in increments.counts.items():
+        if family not in disabled:
+            key = (family, labels_of(family, labels))
+            counts[key] = counts.get(key, 0) + count
+    observations: dict[SeriesKey, list[float]] = {}
+    for (family, labels), values in increments.observations.items():
+        if family not in disabled:
+            observations.setdefault((family, labels_of(family, labels)), []).extend(values)
+    launch_plans = frozenset(map(labelling.label, increments.launch_plans))
+    return Increments(births, counts, observations, launch_plans)
+
+
+def _with_plan(labels: tuple[str, ...], launch_plan: str) -> tuple[str, ...]:
+    return (*labels[:PLAN_PLACE], launch_plan, *labels[PLAN_PLACE + 1 :])
