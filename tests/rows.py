@@ -43,6 +43,6 @@ def execution(
         None if started is None else after(started),
         after(updated),
         None if lasted is None else round(lasted * SECOND),
-        cluster,
-        failure,
+        cluster=cluster,
+        failure=failure,
     )

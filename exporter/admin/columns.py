@@ -55,6 +55,7 @@ _ROW: _Fields = {
         "launch_plan": _Kind.TYPE_BYTES,
         "metadata": {
             "mode": _Kind.TYPE_INT32,
+            "scheduled_at": _TIME,
             "system_metadata": {"execution_cluster": _Kind.TYPE_STRING},
         },
     },
@@ -258,6 +259,11 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
     clusters = spec.metadata.system_metadata.execution_cluster
     phases = _column(closure.phase, _NUMBER_MARK, count, 0)
     created = _instants(closure.created_at, count)
+    scheduled = _known(_instants(spec.metadata.scheduled_at, count))
+    if scheduled.count(None) != count:
+        # A relaunch says for which slot the execution was that it repeats.
+        pairs = zip(modes, scheduled, strict=True)
+        scheduled = [slot if mode == Mode.SCHEDULED else None for mode, slot in pairs]
     return list(
         map(
             _new,
@@ -270,6 +276,7 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
                 _known(_instants(closure.started_at, count)),
                 _instants(closure.updated_at, count),
                 _known(_durations(closure.duration, count)),
+                scheduled,
                 _column(clusters, _TEXT_MARK, count, ""),
                 _failures(encoded, phases),
                 strict=True,

@@ -38,6 +38,12 @@ RETENTION = timedelta(days=35)
 
 _ALWAYS_SHOWN = frozenset({Phase.UNDEFINED, Phase.RUNNING})
 _LEVELS = (catalog.EXECUTIONS_ACTIVE, catalog.EXECUTIONS_OLDEST)
+_FIXED: Mapping[Family, Sequence[float]] = {
+    family: family.buckets
+    for family in catalog.FAMILIES
+    if family.buckets and family.source is catalog.Source.LEDGER
+}
+"""Upper bounds of the histogram families that nobody configures."""
 
 
 class BookObserver(Protocol):
@@ -148,7 +154,8 @@ class Book:
     The series.
 
     Args:
-        bounds: Upper bounds of each histogram family of the ledger, in its unit.
+        bounds: Upper bounds of each histogram family of the ledger that has none of its own, in
+            its unit.
         limit: `metrics.series_limit`.
         family_limits: Those of single families.
         varieties: How many values of their open label families may have, those with such a limit.
@@ -299,7 +306,7 @@ class Book:
         """
         layouts = _layouts_of(bounds)
         pairs = []
-        for family in self._bounds:
+        for family in bounds:
             if layouts[family] == self._layouts[family]:
                 continue
             zero = _zero(len(bounds[family]))
@@ -549,9 +556,9 @@ class Book:
         return addition
 
     def _set_bounds(self, bounds: Mapping[Family, Sequence[float]]) -> None:
-        self._bounds = bounds
-        self._edges = {family: [text.bound(b) for b in own] for family, own in bounds.items()}
-        self._layouts = _layouts_of(bounds)
+        self._bounds = {**_FIXED, **bounds}
+        self._edges = {f: [text.bound(bound) for bound in own] for f, own in self._bounds.items()}
+        self._layouts = _layouts_of(self._bounds)
         self._cost_of_plan = self._costs_of_plan()
 
     def _resolve(self, key: SeriesKey, now: Micros) -> Series:

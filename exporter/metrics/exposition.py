@@ -43,6 +43,10 @@ class Exposition:
             family: {} for family in shown if family.exemplars
         }
 
+    def shows(self, family: Family) -> bool:
+        """Whether there is *family* at all."""
+        return family in self._pieces
+
     def put(
         self, family: Family, key: Hashable, piece: bytes, *, with_exemplars: bytes | None = None
     ) -> None:

@@ -2,8 +2,9 @@
 What the events of one target add to which series. Pure: nothing is counted here, only worked out.
 
 A series is born at 0 before it can be needed, because Prometheus never sees the increment that a
-series appears with: a launch gives birth to the launch plan's counters of success and failure, and
-to its histogram. Outcomes that are not near certain (ABORTED) are born when they first happen.
+series appears with: an activation or a launch gives birth to the launch plan's counters of success
+and failure, and to its histogram. Outcomes that are not near certain (ABORTED) are born when they
+first happen.
 """
 
 from collections import Counter, defaultdict
@@ -17,6 +18,8 @@ from exporter.metrics.exemplars import Exemplar, exemplars
 from exporter.model.events import Events
 from exporter.model.executions import FAILURES, Execution, ExecutionId, Mode, Phase
 from exporter.model.failures import NO_ERROR, ErrorKind, Failure
+from exporter.model.launch_plans import ActivePlan
+from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 
@@ -32,6 +35,7 @@ _CREATED_AT = itemgetter(ExecutionId._fields.index("created_at"))
 _STARTED_AT = itemgetter(_PLACE("started_at"))
 _DURATION = itemgetter(_PLACE("duration"))
 _ENDED_AT = itemgetter(_PLACE("updated_at"))
+_SLOT = itemgetter(_PLACE("scheduled_at"))
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 _LIKELY_KINDS = (ErrorKind.USER.name, ErrorKind.SYSTEM.name)
 
@@ -60,8 +64,13 @@ class Increments:
     launch_plans: frozenset[str] = frozenset()
 
 
-def measure(target: Target, events: Events) -> Increments:
-    """Work out what *events* of *target* add."""
+_NO_JUDGEMENTS: Mapping[str, Judgement] = {}
+
+
+def measure(
+    target: Target, events: Events, judged: Mapping[str, Judgement] = _NO_JUDGEMENTS
+) -> Increments:
+    """Work out what *events* of *target* add, and what was *judged* of its schedules."""
     launched = Counter(map(_HOW, events.launched))
     ended: defaultdict[_End, list[Execution]] = defaultdict(list)
     for row, end in zip(events.finished, map(_END, events.finished), strict=True):
@@ -83,6 +92,13 @@ def measure(target: Target, events: Events) -> Increments:
     for end, alike in ended.items():
         _count_ends(target, end, alike, added)
     _count_by_cluster(ended, added)
+    delays = _delayed(events.launched)
+    if delays:
+        added.observations[catalog.SCHEDULE_DELAY, target] = delays
+    if judged:
+        verdicts = _verdicts(target, judged)
+        added.births.update(dict.fromkeys([(catalog.SCHEDULE_DELAY, target), *verdicts]))
+        added.counts.update({series: count for series, count in verdicts.items() if count})
     return added
 
 
@@ -131,6 +147,17 @@ def _count_by_cluster(ended: Mapping[_End, Sequence[Execution]], added: Incremen
             added.counts[catalog.CLUSTER_EXECUTIONS_FINISHED, (cluster, phase.name)] = count
 
 
+def introduce(target: Target, plans: Iterable[ActivePlan]) -> Increments:
+    """Work out which series *plans* have because they are active: in the mode they will run in."""
+    births: dict[SeriesKey, None] = {}
+    names = []
+    for plan in plans:
+        mode = Mode.MANUAL if plan.schedule is None else Mode.SCHEDULED
+        births.update(dict.fromkeys(_births(target, plan.name, mode.name)))
+        names.append(plan.name)
+    return Increments(births=births, launch_plans=frozenset(names))
+
+
 def _births_of_target(target: Target) -> tuple[SeriesKey, ...]:
     """Return the series that a target has from the moment it is scraped."""
     return (
@@ -146,6 +173,26 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
     for kind in _LIKELY_KINDS:
         yield catalog.EXECUTION_ERRORS, (*target, launch_plan, mode, kind)
     yield catalog.EXECUTION_DURATION, (*target, launch_plan)
+
+
+def _verdicts(target: Target, judged: Mapping[str, Judgement]) -> dict[SeriesKey, int]:
+    """Return what is to be added to the counters of slots, 0 included."""
+    found: dict[SeriesKey, int] = {}
+    for launch_plan, judgement in judged.items():
+        if judgement.state.schedule:
+            labels = (*target, launch_plan)
+            found[catalog.SCHEDULE_MISSED, labels] = judgement.missed
+            found[catalog.SCHEDULE_SKIPPED, labels] = judgement.skipped
+    return found
+
+
+def _delayed(launched: Iterable[Execution]) -> list[float]:
+    """Return how long after their slots the scheduler launched executions."""
+    return [
+        max(0, created_at - scheduled_at) / SECOND
+        for (_, created_at), _, _, _, _, _, _, scheduled_at, *_ in filter(_SLOT, launched)
+        if scheduled_at is not None
+    ]
 
 
 def _queued(started: Sequence[Execution]) -> list[float]:
