@@ -200,9 +200,9 @@ async def test_counters_of_an_active_launch_plan_are_there_before_its_first_run(
     assert plans == {
         *((plan, mode) for plan, mode in (("etl", "SCHEDULED"), ("tool", "MANUAL"))),
         *(
-            (plan, mode, phase)
+            (plan, mode, how)
             for plan, mode in (("etl", "SCHEDULED"), ("tool", "MANUAL"))
-            for phase in ("SUCCEEDED", "FAILED")
+            for how in ("SUCCEEDED", "FAILED", "USER", "SYSTEM")
         ),
         ("etl",),
         ("tool",),
