@@ -23,6 +23,7 @@ from enum import Enum
 
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
 from exporter.metrics.measure import Increments, measure
+from exporter.model.ends import ends_of
 from exporter.model.events import Events, SteppedBack
 from exporter.model.executions import TERMINAL, Execution, ExecutionId, Tracked
 from exporter.model.launch_plans import PlanState
@@ -137,18 +138,17 @@ def digest(
         plans: States of the target's launch plans, likewise.
         schedules: How they keep their schedules, likewise.
     """
-    ended: Sequence[Execution]
     match batch.step:
         case Step.PRIME:
             observed = prime(batch.rows, now)
-            ended = [row for row in observed.events.primed if row.phase in TERMINAL]
+            ends = ends_of([row for row in observed.events.primed if row.phase in TERMINAL])
         case Step.PAST:
             observed = Observed()
-            ended = _past(known, batch)
+            ends = ends_of(_past(known, batch))
         case _:
             observed = observe(known, batch.rows, now)
             miss(known, batch.absent, observed)
-            ended = observed.events.finished
+            ends = observed.events.ends
     before = {**plans, **batch.plans} if batch.plans else plans
     kept = {**schedules, **batch.schedules} if batch.schedules else schedules
     events = observed.events
@@ -164,7 +164,7 @@ def digest(
         increments=labelled(measure(batch.target, events, judged), labelling),
         corrections=_corrections(batch, events),
         stepped_back=events.stepped_back,
-        plans={**batch.plans, **advance_all(before, ended, now)},
+        plans={**batch.plans, **advance_all(before, ends, now)},
         schedules=changed,
         judged=judged,
     )

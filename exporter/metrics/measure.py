@@ -7,7 +7,7 @@ and failure, and to its histogram. Outcomes that are not near certain (ABORTED) 
 first happen.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter, sub
@@ -15,9 +15,10 @@ from operator import itemgetter, sub
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
 from exporter.metrics.exemplars import Exemplar, exemplars
+from exporter.model.ends import End, Ends
 from exporter.model.events import Events
 from exporter.model.executions import FAILURES, Execution, ExecutionId, Mode, Phase
-from exporter.model.failures import NO_ERROR, ErrorKind, Failure
+from exporter.model.failures import NO_ERROR, ErrorKind
 from exporter.model.launch_plans import ActivePlan
 from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
@@ -29,7 +30,6 @@ SeriesKey = tuple[Family, tuple[str, ...]]
 # Twice as fast as asking by name, and as long as the fields keep theirs, the same.
 _PLACE = Execution._fields.index
 _HOW = itemgetter(_PLACE("launch_plan"), _PLACE("mode"))
-_END = itemgetter(*map(_PLACE, ("launch_plan", "mode", "phase", "cluster", "failure")))
 _ID = itemgetter(_PLACE("id"))
 _CREATED_AT = itemgetter(ExecutionId._fields.index("created_at"))
 _STARTED_AT = itemgetter(_PLACE("started_at"))
@@ -38,9 +38,6 @@ _ENDED_AT = itemgetter(_PLACE("updated_at"))
 _SLOT = itemgetter(_PLACE("scheduled_at"))
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 _LIKELY_KINDS = (ErrorKind.USER.name, ErrorKind.SYSTEM.name)
-
-_End = tuple[str, Mode, Phase, str, Failure | None]
-"""Launch plan, mode, phase, cluster and failure: ends that agree in them count alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +69,10 @@ def measure(
 ) -> Increments:
     """Work out what *events* of *target* add, and what was *judged* of its schedules."""
     launched = Counter(map(_HOW, events.launched))
-    ended: defaultdict[_End, list[Execution]] = defaultdict(list)
-    for row, end in zip(events.finished, map(_END, events.finished), strict=True):
-        ended[end].append(row)
     # In the order in which they came: who is the last to fit the series limit is no matter of luck.
     primed = dict.fromkeys((row.launch_plan, row.mode) for row in events.primed)
     plans = {launch_plan for launch_plan, _ in (*launched, *primed)}
-    plans.update(launch_plan for launch_plan, *_ in ended)
+    plans.update(launch_plan for launch_plan, *_ in events.ends)
     added = Increments(
         births=dict.fromkeys(_births_of_target(target)), launch_plans=frozenset(plans)
     )
@@ -89,9 +83,9 @@ def measure(
     if events.started:
         added.counts[catalog.EXECUTIONS_STARTED, target] = len(events.started)
         added.observations[catalog.EXECUTION_QUEUE_DURATION, target] = _queued(events.started)
-    for end, alike in ended.items():
+    for end, alike in events.ends.items():
         _count_ends(target, end, alike, added)
-    _count_by_cluster(ended, added)
+    _count_by_cluster(events.ends, added)
     delays = _delayed(events.launched)
     if delays:
         added.observations[catalog.SCHEDULE_DELAY, target] = delays
@@ -102,7 +96,7 @@ def measure(
     return added
 
 
-def _count_ends(target: Target, end: _End, alike: Sequence[Execution], added: Increments) -> None:
+def _count_ends(target: Target, end: End, alike: Sequence[Execution], added: Increments) -> None:
     """Add the ends of executions that are *alike* in all that is counted."""
     launch_plan, mode, phase, _, failure = end
     how = (*target, launch_plan, mode.name)
@@ -135,10 +129,10 @@ def _observe_durations(
         added.exemplars.setdefault(key, []).extend(found)
 
 
-def _count_by_cluster(ended: Mapping[_End, Sequence[Execution]], added: Increments) -> None:
+def _count_by_cluster(ends: Ends, added: Increments) -> None:
     """Add the ends of executions by the cluster that they ran on, if Admin names one."""
     counted: Counter[tuple[str, Phase]] = Counter()
-    for (_, _, phase, cluster, _), alike in ended.items():
+    for (_, _, phase, cluster, _), alike in ends.items():
         counted[cluster, phase] += len(alike)
     for (cluster, phase), count in counted.items():
         if cluster:

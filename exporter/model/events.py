@@ -1,8 +1,10 @@
 """What can happen to executions, as the tracker tells it and the measure counts it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
+from exporter.model.ends import Ends, ends_of
 from exporter.model.executions import Execution, ExecutionId, Phase
 
 
@@ -20,7 +22,7 @@ class SteppedBack(NamedTuple):
     was: Phase
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Events:
     """
     What happened, by kind. An execution is in each list at most once; in several, if it must be.
@@ -43,3 +45,8 @@ class Events:
     finished: list[Execution] = field(default_factory=list)
     vanished: list[Vanished] = field(default_factory=list)
     stepped_back: list[SteppedBack] = field(default_factory=list)
+
+    @cached_property
+    def ends(self) -> Ends:
+        """Those that finished, by how they did; to be asked for once all are told."""
+        return ends_of(self.finished)

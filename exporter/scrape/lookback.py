@@ -7,6 +7,7 @@ a later list will show must be, but goes into the state of its launch plan at on
 
 from collections.abc import Sequence
 
+from exporter.model.ends import ends_of
 from exporter.model.executions import TERMINAL, Execution, ExecutionId
 from exporter.model.launch_plans import PlanState
 from exporter.model.schedules import ScheduleState
@@ -48,6 +49,6 @@ class Lookback:
         # The end of a slice may come again as the beginning of the next.
         new = [row for key, row in over.items() if key not in self._told]
         self._told = set(over)
-        self.plans |= advance_all(self.plans, new, now)
+        self.plans |= advance_all(self.plans, ends_of(new), now)
         self.schedules |= note(self.schedules, new)
         return kept

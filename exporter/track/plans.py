@@ -9,13 +9,13 @@ Ends of executions become the state of their launch plan, and the state becomes 
 5. Every end is told once (see `track.executions`); told once, in any order, it gives one state.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, compress
 from operator import itemgetter
 from typing import TypeVar
 
+from exporter.model.ends import Ends
 from exporter.model.executions import TERMINAL, Execution, Mode, Phase
 from exporter.model.launch_plans import KEPT_FOR, SHOWN_FOR, Norms, PlanState, Run, Standing
 from exporter.model.time import Micros, micros
@@ -37,7 +37,6 @@ _NOTHING = timedelta()
 _FAILURES = frozenset({Phase.FAILED, Phase.TIMED_OUT})
 _new = tuple.__new__
 _PLACE = Execution._fields.index
-_HOW_AND_END = itemgetter(_PLACE("launch_plan"), _PLACE("mode"), _PLACE("phase"))
 _ENDED = itemgetter(_PLACE("updated_at"))
 _LASTED = itemgetter(_PLACE("duration"))
 _END_AND_DURATION = itemgetter(_PLACE("updated_at"), _PLACE("duration"))
@@ -45,26 +44,21 @@ _AT = itemgetter(0)
 _UNKNOWN = PlanState()
 
 _Ordered = TypeVar("_Ordered", Micros, Run)
-_End = tuple[Micros, int | None]
+_Ended = tuple[Micros, int | None]
 """When an execution ended, and how long it had run."""
 
 
-def advance_all(
-    states: Mapping[str, PlanState], finished: Sequence[Execution], now: Micros
-) -> dict[str, PlanState]:
+def advance_all(states: Mapping[str, PlanState], ends: Ends, now: Micros) -> dict[str, PlanState]:
     """
-    Return the states that *finished* changes, by launch plan.
+    Return the states that *ends* change, by launch plan.
 
     Args:
         states: Those known so far; a launch plan without one has never finished a root execution.
-        finished: Executions in a terminal phase, none of which was told before; in any order.
+        ends: Of executions none of which was told before; in any order.
         now: Our clock.
     """
-    groups: defaultdict[tuple[str, Mode, Phase], list[Execution]] = defaultdict(list)
-    for row in finished:
-        groups[_HOW_AND_END(row)].append(row)
     changed: dict[str, PlanState] = {}
-    for (launch_plan, mode, phase), rows in groups.items():
+    for (launch_plan, mode, phase, _, _), rows in ends.items():
         if mode is Mode.CHILD_WORKFLOW or phase not in TERMINAL:
             continue
         before = changed.get(launch_plan) or states.get(launch_plan, _UNKNOWN)
@@ -72,7 +66,7 @@ def advance_all(
     return {plan: state for plan, state in changed.items() if state != states.get(plan)}
 
 
-def _in_order(rows: list[Execution], now: Micros) -> list[_End]:
+def _in_order(rows: Sequence[Execution], now: Micros) -> list[_Ended]:
     """
     Return the ends of *rows* in their order, none of which is ahead of *now*.
 
@@ -81,11 +75,11 @@ def _in_order(rows: list[Execution], now: Micros) -> list[_End]:
     most = max(MOST_SUCCESSES, MOST_FAILURES)
     if len(rows) > 2 * most:
         # Numbers alone are sorted in a fraction of the time.
-        since = sorted(map(_ENDED, rows))[-most]
-        newest = [row for row in rows if row.updated_at >= since]
+        at = list(map(_ENDED, rows))
+        newest = list(compress(rows, map(sorted(at)[-most].__le__, at)))
         if all(map(_LASTED, newest)):
             rows = newest
-    ends: list[_End] = sorted(map(_END_AND_DURATION, rows), key=_AT)
+    ends: list[_Ended] = sorted(map(_END_AND_DURATION, rows), key=_AT)
     latest = now + _AHEAD
     if ends[-1][0] > latest:
         ends = [(now, lasted) if at > latest else (at, lasted) for at, lasted in ends]
@@ -93,7 +87,7 @@ def _in_order(rows: list[Execution], now: Micros) -> list[_End]:
     return ends
 
 
-def _advanced(state: PlanState, phase: Phase, ends: Sequence[_End]) -> PlanState:
+def _advanced(state: PlanState, phase: Phase, ends: Sequence[_Ended]) -> PlanState:
     """Return *state* with *ends* in the same *phase*, which are in order."""
     # Of a backlog's rows, all but the newest few say nothing here, and are not even looked at.
     newest = ends[-1][0]
@@ -223,7 +217,7 @@ def is_kept(state: PlanState, now: Micros, *, in_use: bool) -> bool:
     return in_use or now - state.ended_at <= micros(KEPT_FOR)
 
 
-def _newest_runs(ends: Sequence[_End], most: int) -> list[Run]:
+def _newest_runs(ends: Sequence[_Ended], most: int) -> list[Run]:
     """Return the newest of *ends*, no more than *most*, whose duration is known; in order."""
     found: list[tuple[Micros, int]] = []
     for ended_at, lasted in reversed(ends):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.model.ends import ends_of
 from exporter.model.executions import Execution, Mode, Phase
 from exporter.model.launch_plans import Norms, PlanState, Run, Standing
 from exporter.model.time import Micros
@@ -31,7 +32,7 @@ ends = st.builds(
 def told(*rows: Execution, before: PlanState | None = None) -> PlanState:
     """Return the state of the one launch plan of *rows* after them."""
     states = {"nightly": before} if before else {}
-    return {**states, **advance_all(states, rows, NOW)}.get("nightly", PlanState())
+    return {**states, **advance_all(states, ends_of(rows), NOW)}.get("nightly", PlanState())
 
 
 def end(at: float, phase: Phase = Phase.SUCCEEDED, **details: object) -> Execution:
@@ -44,12 +45,12 @@ def test_it_does_not_matter_in_which_order_ends_are_told(
     rows: list[Execution], data: st.DataObject
 ) -> None:
     """One by one, together or in any parts, the same ends give the same states."""
-    states = advance_all({}, rows, NOW)
+    states = advance_all({}, ends_of(rows), NOW)
     shuffled = data.draw(st.permutations(rows))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=6)))
     by_part: dict[str, PlanState] = {}
     for start, stop in zip([0, *cuts], [*cuts, len(rows)], strict=True):
-        by_part |= advance_all(by_part, shuffled[start:stop], NOW)
+        by_part |= advance_all(by_part, ends_of(shuffled[start:stop]), NOW)
     assert by_part == states
 
 
@@ -59,17 +60,17 @@ def test_bounds_do_not_make_the_order_matter(rows: list[Execution], data: st.Dat
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(plans, "MOST_FAILURES", 2)
         patched.setattr(plans, "MOST_SUCCESSES", 3)
-        states = advance_all({}, rows, NOW)
+        states = advance_all({}, ends_of(rows), NOW)
         one_by_one: dict[str, PlanState] = {}
         for row in data.draw(st.permutations(rows)):
-            one_by_one |= advance_all(one_by_one, [row], NOW)
+            one_by_one |= advance_all(one_by_one, ends_of([row]), NOW)
     assert one_by_one == states
 
 
 @given(st.lists(ends, max_size=30))
 def test_a_state_is_what_a_person_would_work_out(rows: list[Execution]) -> None:
     """Compared with the definition, spelled out over all rows at once."""
-    states = advance_all({}, rows, NOW)
+    states = advance_all({}, ends_of(rows), NOW)
     for name in ("nightly", "hourly"):
         own = [
             row for row in rows if row.launch_plan == name and row.mode is not Mode.CHILD_WORKFLOW
@@ -103,8 +104,8 @@ def test_states_merged_are_the_state_of_all_their_ends(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(plans, "MOST_FAILURES", 2)
         patched.setattr(plans, "MOST_SUCCESSES", 3)
-        states = advance_all({}, named, NOW)
-        together = advance_all({}, rows, NOW).get("daily")
+        states = advance_all({}, ends_of(named), NOW)
+        together = advance_all({}, ends_of(rows), NOW).get("daily")
         assert merged(states.values()) == together
         needed = {name: state for name, state in states.items() if name not in spare(states)}
         assert merged(needed.values()) == together
@@ -112,15 +113,14 @@ def test_states_merged_are_the_state_of_all_their_ends(
 
 def test_what_is_shown_as_one_stays_small() -> None:
     """Of a name that changes with every run, only as many states are kept as say something."""
-    states = advance_all(
-        {}, [end(at, launch_plan=f"daily_{at}", lasted=1) for at in range(500)], NOW
-    )
+    rows = [end(at, launch_plan=f"daily_{at}", lasted=1) for at in range(500)]
+    states = advance_all({}, ends_of(rows), NOW)
     assert len(states) - len(spare(states)) == plans.MOST_SUCCESSES
 
 
 def test_a_child_tells_nothing_of_its_launch_plan() -> None:
     """Its failure is its parent's affair: no state comes of it, so none need be written."""
-    assert advance_all({}, [end(1, Phase.FAILED, mode=Mode.CHILD_WORKFLOW)], NOW) == {}
+    assert advance_all({}, ends_of([end(1, Phase.FAILED, mode=Mode.CHILD_WORKFLOW)]), NOW) == {}
 
 
 def test_an_abort_is_neither_success_nor_failure() -> None:
@@ -143,7 +143,8 @@ def test_an_end_ahead_of_our_clock_is_taken_as_now() -> None:
     ahead = told(end(3 * DAY))
     assert (ahead.succeeded_at, ahead.ended_at) == (NOW, NOW)
     later = Micros(NOW + 60_000_000)
-    failed = advance_all({"nightly": ahead}, [end(DAY + 30, Phase.FAILED)], later)
+    new = ends_of([end(DAY + 30, Phase.FAILED)])
+    failed = advance_all({"nightly": ahead}, new, later)
     assert plans.consecutive_failures(failed["nightly"]) == 1
     # A few seconds are what clocks differ by: the order of ends is told by them.
     assert told(end(DAY + 2)).succeeded_at == after(DAY + 2)
