@@ -23,7 +23,7 @@ there is one set of rules, and this is merely the quick way to the same rows.
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import compress, repeat
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import grpc
 from flyteidl.admin import common_pb2, execution_pb2
@@ -43,28 +43,51 @@ T = TypeVar("T")
 
 _new = tuple.__new__
 
-_Fields = Mapping[str, "int | _Fields"]
-"""Fields of a message by name: the type that a value is declared with, or fields of its own."""
+
+class _Value(NamedTuple):
+    """
+    How a value is declared.
+
+    Attributes:
+        type: Of protobuf's.
+        mark: A value that Admin does not send; a page where it does is read row by row. Short,
+            because there is one in every row and column. Numbers are among those of which Python
+            has one object each: a column of marks costs none.
+    """
+
+    type: int
+    mark: Any
+
 
 _Kind = descriptor_pb2.FieldDescriptorProto
-_TIME: _Fields = {"seconds": _Kind.TYPE_INT64, "nanos": _Kind.TYPE_INT32}
+_TEXT = _Value(_Kind.TYPE_STRING, "\0")
+_MESSAGE = _Value(_Kind.TYPE_BYTES, b"\xff")  # the beginning of a number that never ends
+_NUMBER = _Value(_Kind.TYPE_INT32, 127)  # far beyond Flyte's modes and phases
+_NANOS = _Value(_Kind.TYPE_INT32, 1)  # no clock is as fine
+_INSTANT = _Value(_Kind.TYPE_INT64, 1)  # Flyte is younger
+_LENGTH = _Value(_Kind.TYPE_INT64, -5)  # any second may be how long one ran
+
+_Fields = Mapping[str, "_Value | _Fields"]
+"""Fields of a message by name: the values that they have, or fields of their own."""
+
+_TIME: _Fields = {"seconds": _INSTANT, "nanos": _NANOS}
 _ROW: _Fields = {
-    "id": {"name": _Kind.TYPE_STRING},
+    "id": {"name": _TEXT},
     "spec": {
         # As bytes it comes out whole: there are few that differ.
-        "launch_plan": _Kind.TYPE_BYTES,
+        "launch_plan": _MESSAGE,
         "metadata": {
-            "mode": _Kind.TYPE_INT32,
+            "mode": _NUMBER,
             "scheduled_at": _TIME,
-            "system_metadata": {"execution_cluster": _Kind.TYPE_STRING},
+            "system_metadata": {"execution_cluster": _TEXT},
         },
     },
     "closure": {
-        "phase": _Kind.TYPE_INT32,
+        "phase": _NUMBER,
         "created_at": _TIME,
         "updated_at": _TIME,
         "started_at": _TIME,
-        "duration": _TIME,
+        "duration": {"seconds": _LENGTH, "nanos": _NANOS},
     },
 }
 _RESULTS = [
@@ -72,16 +95,8 @@ _RESULTS = [
     for result in execution_pb2.ExecutionClosure.DESCRIPTOR.oneofs_by_name["output_result"].fields
 ]
 _ERROR = "error"
-_FAILED_ROW: _Fields = {"closure": dict.fromkeys(_RESULTS, _Kind.TYPE_BYTES)}
+_FAILED_ROW: _Fields = {"closure": dict.fromkeys(_RESULTS, _MESSAGE)}
 """What is read besides of rows that failed; they are few, and have their error in full."""
-_MARKS: Mapping[int, Any] = {
-    # From here on Python has one object for each number: a column of marks costs none.
-    _Kind.TYPE_INT32: -5,
-    _Kind.TYPE_INT64: -5,
-    _Kind.TYPE_STRING: "\0",
-    _Kind.TYPE_BYTES: b"\xff",  # the beginning of a number that never ends: no message
-}
-"""By type, the value that Admin does not send; a page where it does is read row by row."""
 
 
 class _Odd(Exception):
@@ -118,23 +133,23 @@ def _failure(encoded: bytes) -> Failure:
 def _declare(name: str, source: Any, fields: _Fields, file: Any) -> None:
     """Declare in *file* the message *name*: *fields* of *source*, merged and repeated."""
     message = file.message_type.add(name=name)
-    for field, kind in fields.items():
+    for field, value in fields.items():
         declared = message.field.add(name=field, number=source.fields_by_name[field].number)
-        if isinstance(kind, int):
-            declared.label, declared.type = _Kind.LABEL_REPEATED, kind
+        if isinstance(value, _Value):
+            declared.label, declared.type = _Kind.LABEL_REPEATED, value.type
         else:
             declared.label, declared.type = _Kind.LABEL_OPTIONAL, _Kind.TYPE_MESSAGE
             declared.type_name = f".{file.package}.{name}_{field}"
-            _declare(f"{name}_{field}", source.fields_by_name[field].message_type, kind, file)
+            _declare(f"{name}_{field}", source.fields_by_name[field].message_type, value, file)
 
 
-def _mark(message: Any) -> Any:
+def _mark(message: Any, fields: _Fields) -> Any:
     """Return *message* with a mark in every column."""
-    for field in message.DESCRIPTOR.fields:
-        if field.message_type is None:
-            getattr(message, field.name).append(_MARKS[field.type])
+    for field, value in fields.items():
+        if isinstance(value, _Value):
+            getattr(message, field).append(value.mark)
         else:
-            _mark(getattr(message, field.name))
+            _mark(getattr(message, field), value)
     return message
 
 
@@ -144,7 +159,7 @@ def _messages() -> tuple[Any, Any, Any]:
         name="exporter/columns.proto", package="exporter.columns", syntax="proto3"
     )
     listed = execution_pb2.ExecutionList.DESCRIPTOR
-    _declare("Listed", listed, {"executions": _Kind.TYPE_BYTES, "token": _Kind.TYPE_STRING}, file)
+    _declare("Listed", listed, {"executions": _MESSAGE, "token": _TEXT}, file)
     _declare("Row", execution_pb2.Execution.DESCRIPTOR, _ROW, file)
     _declare("FailedRow", execution_pb2.Execution.DESCRIPTOR, _FAILED_ROW, file)
     pool = descriptor_pool.DescriptorPool()
@@ -157,9 +172,8 @@ def _messages() -> tuple[Any, Any, Any]:
 
 
 _Listed, _Row, _FailedRow = _messages()
-_ROW_MARK, _FAILED_MARK = (_mark(kind()).SerializeToString() for kind in (_Row, _FailedRow))
-_TEXT_MARK, _BYTES_MARK = _MARKS[_Kind.TYPE_STRING], _MARKS[_Kind.TYPE_BYTES]
-_NUMBER_MARK, _LONG_MARK = _MARKS[_Kind.TYPE_INT32], _MARKS[_Kind.TYPE_INT64]
+_ROW_MARK = _mark(_Row(), _ROW).SerializeToString()
+_FAILED_MARK = _mark(_FailedRow(), _FAILED_ROW).SerializeToString()
 _PLANS = _Known(_plan, most=10_000)
 _FAILURES = _Known(_failure, most=1_000)
 
@@ -251,13 +265,13 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
     count = len(encoded)
     merged = _Row.FromString(_ROW_MARK.join([b"", *encoded]))
     spec, closure = merged.spec, merged.closure
-    names = _column(merged.id.name, _TEXT_MARK, count, "")
+    names = _column(merged.id.name, _TEXT, count, "")
     if "" in names or "\0" in "".join(names):
         raise _Odd
-    plans = _column(spec.launch_plan, _BYTES_MARK, count, b"")
-    modes = _column(spec.metadata.mode, _NUMBER_MARK, count, 0)
+    plans = _column(spec.launch_plan, _MESSAGE, count, b"")
+    modes = _column(spec.metadata.mode, _NUMBER, count, 0)
     clusters = spec.metadata.system_metadata.execution_cluster
-    phases = _column(closure.phase, _NUMBER_MARK, count, 0)
+    phases = _column(closure.phase, _NUMBER, count, 0)
     created = _instants(closure.created_at, count)
     scheduled = _known(_instants(spec.metadata.scheduled_at, count))
     if scheduled.count(None) != count:
@@ -277,7 +291,7 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
                 _instants(closure.updated_at, count),
                 _known(_durations(closure.duration, count)),
                 scheduled,
-                _column(clusters, _TEXT_MARK, count, ""),
+                _column(clusters, _TEXT, count, ""),
                 _failures(encoded, phases),
                 strict=True,
             ),
@@ -300,15 +314,19 @@ def _failures(encoded: Sequence[bytes], phases: Sequence[int]) -> Sequence[Failu
     closure = _FailedRow.FromString(_FAILED_MARK.join([b"", *rows])).closure
     if any(len(getattr(closure, result)) != len(failed) for result in _RESULTS if result != _ERROR):
         raise _Odd
-    errors = _column(closure.error, _BYTES_MARK, len(failed), None)
+    errors = _column(closure.error, _MESSAGE, len(failed), None)
     for place, error in zip(failed, errors, strict=True):
         if error is not None:
             found[place] = _FAILURES[error]
     return found
 
 
-def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> Sequence[Any | T]:
+def _column(values: Sequence[Any], value: _Value, count: int, unset: T) -> Sequence[Any | T]:
     """Return one value for each of *count* rows, *unset* where a row has none."""
+    mark = value.mark
+    if len(values) == count:
+        # Marks alone.
+        return [unset] * count
     if len(values) == 2 * count:
         # Slices, because to go over what protobuf has takes three times as long.
         found = values[1::2]
@@ -317,8 +335,6 @@ def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> Sequence[
     marked = values[:]
     if marked.count(mark) != count:
         raise _Odd
-    if len(marked) == count:
-        return [unset] * count
     # Behind the mark of a row there is its value or the next mark, and behind that value a mark.
     following = iter([*marked, mark])
     next(following)
@@ -334,12 +350,14 @@ def _odd() -> NoReturn:
 
 def _known(values: list[int]) -> Sequence[int | None]:
     """Return *values*, with None for what is 0."""
+    if not any(values):
+        return [None] * len(values)
     return [value or None for value in values] if 0 in values else values
 
 
 def _instants(times: Any, count: int) -> list[Any]:
     """Return a column of `google.protobuf.Timestamp` in microseconds, 0 where a row has none."""
-    instants = _micros(times, count)
+    instants = _micros(times, _INSTANT, count)
     if instants and not 0 <= min(instants) <= max(instants) < convert.END_OF_TIME:
         raise _Odd
     return instants
@@ -347,14 +365,16 @@ def _instants(times: Any, count: int) -> list[Any]:
 
 def _durations(times: Any, count: int) -> list[int]:
     """Return a column of `google.protobuf.Duration`, which has the fields of a timestamp."""
-    lengths = _micros(times, count)
+    lengths = _micros(times, _LENGTH, count)
     if lengths and not 0 <= min(lengths) <= max(lengths) < convert.LONGEST:
         raise _Odd
     return lengths
 
 
-def _micros(times: Any, count: int) -> list[int]:
+def _micros(times: Any, value: _Value, count: int) -> list[int]:
     """Return a column of seconds and nanoseconds in microseconds, which are cut."""
-    seconds = _column(times.seconds, _LONG_MARK, count, 0)
-    nanos = _column(times.nanos, _NUMBER_MARK, count, 0)
+    if len(times.seconds) == len(times.nanos) == count:
+        return [0] * count
+    seconds = _column(times.seconds, value, count, 0)
+    nanos = _column(times.nanos, _NANOS, count, 0)
     return [whole * 1_000_000 + part // 1000 for whole, part in zip(seconds, nanos, strict=True)]
