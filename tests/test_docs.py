@@ -61,6 +61,14 @@ def test_every_family_has_one_row(name: str) -> None:
         assert meaning == family.help
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_the_page_says_what_a_family_answers(family: Family) -> None:
+    """Under its name: the question, and an expression to copy that answers it."""
+    section = page("docs/metrics.md").partition(f"### `{family.name}`\n")[2].partition("\n#")[0]
+    question, example = re.findall(r"\A\n(.+)\n\n```promql\n([^`]+)\n```\n\Z", section)[0]
+    assert (question, example) == (family.question, family.example)
+
+
 @pytest.mark.parametrize(
     "family", [family for family in FAMILIES if family.buckets], ids=lambda family: family.name
 )
