@@ -115,7 +115,7 @@ EXECUTIONS_FINISHED = Family(
     Source.LEDGER,
     "Executions that reached a terminal phase, each counted once.",
     (*LAUNCH_PLAN, "mode", "phase"),
-    question="Which part of the runs of each launch plan failed in the last hour?",
+    question="What share of the runs of each launch plan failed in the last hour?",
     example=cleandoc("""
         sum by (project, domain, launch_plan) (
           increase(
@@ -173,7 +173,7 @@ ADMIN_UP = Family(
     Kind.GAUGE,
     Source.PROCESS,
     "Whether Flyte Admin answered the newest attempt: 1 also if it refused or its database failed.",
-    question="Is Flyte Admin there, for every exporter that asks it?",
+    question="Can every exporter reach Flyte Admin?",
     example="min(flyte_admin_up)",
 )
 ADMIN_INFO = Family(
@@ -200,7 +200,7 @@ ADMIN_RPCS = Family(
     Source.PROCESS,
     "Calls to Flyte Admin by gRPC status, each counted once, after its retries.",
     ("method", "code"),
-    question="Which part of the calls to Flyte Admin fails because of it or of the network?",
+    question="What share of the calls to Flyte Admin fails because of it or of the network?",
     example=cleandoc("""
         sum by (method) (
           rate(
@@ -255,7 +255,7 @@ ADMIN_TOKEN_REFRESHES = Family(
     Source.PROCESS,
     "Access tokens asked for, by outcome.",
     ("outcome",),
-    question="Does the exporter get its access tokens?",
+    question="Does the exporter get the access tokens that it asks for?",
     example="sum by (outcome) (increase(flyte_admin_token_refreshes_total[1h]))",
 )
 ADMIN_TOKEN_EXPIRY = Family(
@@ -264,7 +264,7 @@ ADMIN_TOKEN_EXPIRY = Family(
     Source.PROCESS,
     "When the access token expires; absent while there is none, or none that says so.",
     unit="seconds",
-    question="For how long is the access token good?",
+    question="How long is the access token still good for?",
     example="min(flyte_admin_token_expiry_timestamp_seconds) - time()",
 )
 ADMIN_BREAKER_OPEN = Family(
@@ -272,7 +272,7 @@ ADMIN_BREAKER_OPEN = Family(
     Kind.GAUGE,
     Source.PROCESS,
     "Whether calls are held off because Flyte Admin cannot be reached.",
-    question="For which part of the last hour were calls to Flyte Admin held off?",
+    question="For what share of the last hour were calls to Flyte Admin held off?",
     example="max(avg_over_time(flyte_admin_breaker_open[1h]))",
 )
 TARGET_LAST_SUCCESS = Family(
@@ -295,7 +295,7 @@ TARGET_POLL_DURATION = Family(
     "How long the target's last poll took.",
     TARGET,
     unit="seconds",
-    question="Which part of its interval does a poll of each target take?",
+    question="What share of its interval does a poll of each target take?",
     example=cleandoc("""
         max by (project, domain) (flyte_exporter_target_poll_duration_seconds)
         /
@@ -309,9 +309,7 @@ TARGET_INTERVAL = Family(
     "Configured time between two polls of the target.",
     TARGET,
     unit="seconds",
-    question=(
-        "How many intervals ago was each target polled with success (above 3: something is wrong)?"
-    ),
+    question=("How many intervals ago was each target last polled with success?"),
     example=cleandoc("""
         (
           time()
@@ -327,7 +325,7 @@ TARGET_UP = Family(
     Source.TARGET,
     "Whether the target's last poll succeeded; absent before the first.",
     TARGET,
-    question="Which part of all targets was polled with success the last time?",
+    question="What share of all targets was polled with success the last time?",
     example="avg(max by (project, domain) (flyte_exporter_target_up))",
 )
 POLLS = Family(
@@ -336,7 +334,7 @@ POLLS = Family(
     Source.PROCESS,
     "Polls by outcome: success, admin_error, timeout, ledger_error or internal_error.",
     ("outcome",),
-    question="Which part of the polls failed in the last hour, and of what?",
+    question="What share of the polls failed in the last hour, and of what?",
     example=cleandoc("""
         sum by (outcome) (increase(flyte_exporter_polls_total{outcome!="success"}[1h]))
         / on () group_left ()
@@ -349,7 +347,7 @@ POLL_ROWS = Family(
     Source.PROCESS,
     "Executions that Admin sent us, by step of the poll: new, live or reconcile.",
     ("step",),
-    question="How many executions a second does Flyte Admin have to send, and for what?",
+    question="How many executions a second does Flyte Admin have to send, and for which step of a poll?",
     example="sum by (step) (rate(flyte_exporter_poll_rows_total[10m]))",
 )
 RECONCILE_CORRECTIONS = Family(
@@ -378,7 +376,7 @@ SERIES_LIMIT = Family(
     Kind.GAUGE,
     Source.PROCESS,
     "Configured metrics.series_limit.",
-    question="Which part of metrics.series_limit is taken?",
+    question="What share of metrics.series_limit is taken?",
     example=cleandoc("""
         sum by (job, instance) (flyte_exporter_series)
         / on (job, instance)
@@ -399,7 +397,7 @@ CONFIG_RELOAD_SUCCESSFUL = Family(
     Kind.GAUGE,
     Source.PROCESS,
     "Whether the configuration as last read, at the start or on a reload, is in effect.",
-    question="Is the configuration, as it was last read, in effect everywhere?",
+    question="Is the configuration as last read in effect everywhere?",
     example="min(flyte_exporter_config_last_reload_successful)",
 )
 CONFIG_RELOAD_SUCCESS = Family(
@@ -483,7 +481,7 @@ SPANS = Family(
     Source.PROCESS,
     "Spans that ended, by outcome: exported, dropped (no room or time) or failed (collector).",
     ("outcome",),
-    question="Which part of the spans was lost in the last hour, and how?",
+    question="What share of the spans was lost in the last hour, and how?",
     example=cleandoc("""
         sum by (outcome) (increase(flyte_exporter_spans_total{outcome!="exported"}[1h]))
         / on () group_left ()

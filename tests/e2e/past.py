@@ -87,7 +87,7 @@ def settings(directory: Path, endpoint: str, port: int) -> Settings:
             "reconcile_window": "10m",
             "poll_timeout": "10m",
         },
-        tracing={"exporter": "console", "sample_ratio": 0.01},
+        tracing={"exporter": "console", "sample_ratio": 0.1},
         web={"listen": f"127.0.0.1:{port}"},
         metrics={
             "first_sample_hold": "30s",
