@@ -309,7 +309,7 @@ TARGET_INTERVAL = Family(
     "Configured time between two polls of the target.",
     TARGET,
     unit="seconds",
-    question=("How many intervals ago was each target last polled with success?"),
+    question="How many intervals ago was each target last polled with success?",
     example=cleandoc("""
         (
           time()
@@ -347,7 +347,7 @@ POLL_ROWS = Family(
     Source.PROCESS,
     "Executions that Admin sent us, by step of the poll: new, live or reconcile.",
     ("step",),
-    question="How many executions a second does Flyte Admin have to send, and for which step of a poll?",
+    question="How many executions a second does Flyte Admin have to send, by step of the poll?",
     example="sum by (step) (rate(flyte_exporter_poll_rows_total[10m]))",
 )
 RECONCILE_CORRECTIONS = Family(
