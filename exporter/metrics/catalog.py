@@ -25,6 +25,12 @@ class Source(Enum):
     """Durable totals: they survive restarts and crashes."""
     LIVE = "live set"
     """State of the executions in a non-terminal phase, as of the last poll."""
+    PLAN = "launch plan"
+    """State of launch plans: what is kept in the ledger, and what is asked of them."""
+    SCHEDULE = "schedule"
+    """State of the schedules of active launch plans, as of their target's last successful poll."""
+    INVENTORY = "inventory"
+    """What Admin has registered, as of the last complete listing."""
     TARGET = "target"
     """State of the scraping of one target."""
     PROCESS = "process"
@@ -62,6 +68,9 @@ class Family:
         """The family's name in OpenMetrics, which sets a counter's `_total` aside."""
         return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
 
+
+LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
+"""Where what counts against `metrics.series_limit` comes from."""
 
 TARGET = ("project", "domain")
 LAUNCH_PLAN = (*TARGET, "launch_plan")
@@ -165,6 +174,251 @@ EXECUTION_QUEUE_DURATION = Family(
           sum by (project, domain, le) (
             rate(flyte_execution_queue_duration_seconds_bucket[30m])
           )
+        )
+    """),
+)
+PLAN_LAST_FINISHED = Family(
+    "flyte_launch_plan_last_finished_timestamp_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "When the launch plan's newest root execution that succeeded, or failed, ended.",
+    (*LAUNCH_PLAN, "phase"),
+    unit="seconds",
+    question="How long ago did each launch plan last succeed?",
+    example=cleandoc("""
+        time()
+        - max by (project, domain, launch_plan) (
+          flyte_launch_plan_last_finished_timestamp_seconds{phase="SUCCEEDED"}
+        )
+    """),
+)
+PLAN_LAST_DURATION = Family(
+    "flyte_launch_plan_last_duration_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "How long the launch plan's newest root execution that succeeded or failed ran.",
+    LAUNCH_PLAN,
+    unit="seconds",
+    question="How many times its usual duration did the newest run of each launch plan take?",
+    example=cleandoc("""
+        max by (project, domain, launch_plan) (flyte_launch_plan_last_duration_seconds)
+        /
+        max by (project, domain, launch_plan) (flyte_launch_plan_expected_duration_seconds)
+    """),
+)
+PLAN_CONSECUTIVE_FAILURES = Family(
+    "flyte_launch_plan_consecutive_failures",
+    Kind.GAUGE,
+    Source.PLAN,
+    "Root executions that failed since one succeeded, up to 100; an abort is no failure.",
+    LAUNCH_PLAN,
+    question="Which launch plans fail, and how many times in a row by now?",
+    example="max by (project, domain, launch_plan) (flyte_launch_plan_consecutive_failures) > 0",
+)
+PLAN_EXPECTED_DURATION = Family(
+    "flyte_launch_plan_expected_duration_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "What 95 in 100 of the last 64 successes did not exceed, from 5 on; or as configured.",
+    LAUNCH_PLAN,
+    unit="seconds",
+    question=(
+        "For how many times its usual duration has the oldest run of each launch plan been running?"
+    ),
+    example=cleandoc("""
+        (
+          max by (project, domain) (flyte_exporter_target_last_success_timestamp_seconds)
+          - on (project, domain) group_right ()
+          min by (project, domain, launch_plan) (
+            flyte_executions_oldest_in_phase_timestamp_seconds{phase="RUNNING"}
+          )
+        )
+        / on (project, domain, launch_plan)
+        max by (project, domain, launch_plan) (flyte_launch_plan_expected_duration_seconds)
+    """),
+)
+PLAN_FRESHNESS_LIMIT = Family(
+    "flyte_launch_plan_freshness_limit_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "How old the newest success may be: as configured, or two periods of the schedule and a run.",
+    LAUNCH_PLAN,
+    unit="seconds",
+    question=(
+        "What share of the time that it may go without a success has each launch plan used up?"
+    ),
+    example=cleandoc("""
+        (
+          max by (project, domain) (flyte_exporter_target_last_success_timestamp_seconds)
+          - on (project, domain) group_right ()
+          (
+            max by (project, domain, launch_plan) (
+              flyte_launch_plan_last_finished_timestamp_seconds{phase="SUCCEEDED"}
+            )
+            or
+            max by (project, domain, launch_plan) (
+              flyte_launch_plan_active_since_timestamp_seconds
+            )
+          )
+        )
+        / on (project, domain, launch_plan)
+        max by (project, domain, launch_plan) (flyte_launch_plan_freshness_limit_seconds)
+    """),
+)
+SCHEDULE_MISSED = Family(
+    "flyte_launch_plan_schedule_missed_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Slots of the schedule for which nothing ran, by when a later one had run or a day was over.",
+    LAUNCH_PLAN,
+    question="How many runs that a schedule promised did not happen in the last day?",
+    example=cleandoc("""
+        sum by (project, domain, launch_plan) (
+          increase(flyte_launch_plan_schedule_missed_total[1d])
+        )
+    """),
+)
+SCHEDULE_SKIPPED = Family(
+    "flyte_launch_plan_schedule_skipped_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Slots for which nothing ran because others did and the concurrency policy is to skip.",
+    LAUNCH_PLAN,
+    question="How many slots were skipped in the last day because the run before was not over?",
+    example=cleandoc("""
+        sum by (project, domain, launch_plan) (
+          increase(flyte_launch_plan_schedule_skipped_total[1d])
+        )
+    """),
+)
+SCHEDULE_DELAY = Family(
+    "flyte_execution_schedule_delay_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from the slot of a schedule to the creation of its execution; long after a catch-up.",
+    TARGET,
+    unit="seconds",
+    buckets=(1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0),
+    question="How late are 95 in 100 scheduled executions launched at most?",
+    example=cleandoc("""
+        histogram_quantile(
+          0.95,
+          sum by (project, domain, le) (rate(flyte_execution_schedule_delay_seconds_bucket[1h]))
+        )
+    """),
+)
+SCHEDULE_LAST_DUE = Family(
+    "flyte_launch_plan_schedule_last_due_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The newest slot older than the poll by schedules.grace that should have run; none skipped.",
+    LAUNCH_PLAN,
+    unit="seconds",
+    question="How many seconds is each schedule behind?",
+    example=cleandoc("""
+        clamp_min(
+          max by (project, domain, launch_plan) (
+            flyte_launch_plan_schedule_last_due_timestamp_seconds
+          )
+          - (
+            max by (project, domain, launch_plan) (
+              flyte_launch_plan_schedule_last_run_timestamp_seconds
+            )
+            or
+            0 * max by (project, domain, launch_plan) (
+              flyte_launch_plan_schedule_last_due_timestamp_seconds
+            )
+          ),
+          0
+        )
+    """),
+)
+SCHEDULE_NEXT_DUE = Family(
+    "flyte_launch_plan_schedule_next_due_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The next slot of the schedule.",
+    LAUNCH_PLAN,
+    unit="seconds",
+    question="In how many seconds is each launch plan to run next?",
+    example=cleandoc("""
+        min by (project, domain, launch_plan) (
+          flyte_launch_plan_schedule_next_due_timestamp_seconds
+        )
+        - time()
+    """),
+)
+SCHEDULE_LAST_RUN = Family(
+    "flyte_launch_plan_schedule_last_run_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The newest slot of the schedule for which an execution was launched.",
+    LAUNCH_PLAN,
+    unit="seconds",
+    question="Which schedules have not run for the longest time?",
+    example=cleandoc("""
+        topk(
+          10,
+          time()
+          - max by (project, domain, launch_plan) (
+            flyte_launch_plan_schedule_last_run_timestamp_seconds
+          )
+        )
+    """),
+)
+LAUNCH_PLAN_INFO = Family(
+    "flyte_launch_plan_info",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Active version of a launch plan, its workflow and schedule (empty without one); always 1.",
+    (*LAUNCH_PLAN, "workflow", "version", "schedule"),
+    question="Which workflow, in which version, fails?",
+    example=cleandoc("""
+        (max by (project, domain, launch_plan) (flyte_launch_plan_consecutive_failures) > 0)
+        * on (project, domain, launch_plan) group_left (workflow, version)
+        max by (project, domain, launch_plan, workflow, version) (flyte_launch_plan_info)
+    """),
+)
+LAUNCH_PLAN_ACTIVE_SINCE = Family(
+    "flyte_launch_plan_active_since_timestamp_seconds",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "When the launch plan was first seen active, whatever its version; absent while it is not.",
+    LAUNCH_PLAN,
+    unit="seconds",
+    question="Which active launch plans never succeeded, and for how long have they been active?",
+    example=cleandoc("""
+        time()
+        - (
+          min by (project, domain, launch_plan) (
+            flyte_launch_plan_active_since_timestamp_seconds
+          )
+          unless on (project, domain, launch_plan)
+          flyte_launch_plan_last_finished_timestamp_seconds{phase="SUCCEEDED"}
+        )
+    """),
+)
+PROJECTS = Family(
+    "flyte_projects",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Projects by state, whether or not they are scraped.",
+    ("state",),
+    question="How many projects are there, and how many of them are archived?",
+    example="max by (state) (flyte_projects)",
+)
+PROJECT_INFO = Family(
+    "flyte_project_info",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Project labels that discovery.project_labels names, as label_*; absent without; always 1.",
+    ("project",),
+    question="Whose projects fail most, where projects have a label `team`?",
+    example=cleandoc("""
+        sum by (label_team) (
+          sum by (project) (increase(flyte_executions_finished_total{phase="FAILED"}[1d]))
+          * on (project) group_left (label_team)
+          max by (project, label_team) (flyte_project_info)
         )
     """),
 )
@@ -328,6 +582,21 @@ TARGET_UP = Family(
     question="What share of all targets was polled with success the last time?",
     example="avg(max by (project, domain) (flyte_exporter_target_up))",
 )
+TARGET_INVENTORY_SUCCESS = Family(
+    "flyte_exporter_target_inventory_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    Source.TARGET,
+    "When the target's active launch plans were last listed; absent before this process did.",
+    TARGET,
+    unit="seconds",
+    question="How old is what the metrics say of the active launch plans of each target?",
+    example=cleandoc("""
+        time()
+        - max by (project, domain) (
+          flyte_exporter_target_inventory_last_success_timestamp_seconds
+        )
+    """),
+)
 POLLS = Family(
     "flyte_exporter_polls_total",
     Kind.COUNTER,
@@ -345,7 +614,7 @@ POLL_ROWS = Family(
     "flyte_exporter_poll_rows_total",
     Kind.COUNTER,
     Source.PROCESS,
-    "Executions that Admin sent us, by step of the poll: new, live or reconcile.",
+    "Executions that Admin sent us, by step of the poll: new, live, reconcile or past.",
     ("step",),
     question="How many executions a second does Flyte Admin have to send, by step of the poll?",
     example="sum by (step) (rate(flyte_exporter_poll_rows_total[10m]))",

@@ -15,12 +15,16 @@ import time
 from pathlib import Path
 
 import click
+from flyteidl.admin import common_pb2, launch_plan_pb2, project_pb2, workflow_pb2
+from flyteidl.core import identifier_pb2
+from flyteidl.core import workflow_pb2 as core_workflow_pb2
 
 from exporter import app
 from exporter.config.load import load
 from exporter.config.settings import Settings
 from exporter.model.time import SECOND, Micros
 from exporter.sim import server
+from exporter.sim.api import AdminApi
 from exporter.sim.authority import Authority, OAuthClient
 from exporter.sim.incidents import parse_incident
 from exporter.sim.world import World
@@ -79,7 +83,11 @@ def settings(directory: Path, endpoint: str, port: int) -> Settings:
         directory,
         endpoint=endpoint,
         admin={"auth": auth, "rate_limit": "150/s"},
-        discovery={"include": ["*/production", "etl/*"], "interval": "5m"},
+        discovery={
+            "include": ["*/production", "etl/*"],
+            "interval": "5m",
+            "project_labels": ["team"],
+        },
         scrape={
             "interval": "30s",
             "overlap": "5s",
@@ -98,6 +106,32 @@ def settings(directory: Path, endpoint: str, port: int) -> Settings:
     return load(path, {})
 
 
+def furnish(api: AdminApi) -> None:
+    """Register what the company lacks: a label, an archived project, a plan that never ran."""
+    labels = common_pb2.Labels(values={"team": "data"})
+    api.projects.update_project(project_pb2.Project(id="etl", labels=labels))
+    retired = project_pb2.Project(id="retired", name="retired", state=project_pb2.Project.ARCHIVED)
+    api.projects.register_project(project_pb2.ProjectRegisterRequest(project=retired))
+    workflow, plan = (
+        identifier_pb2.Identifier(
+            resource_type=kind, project="etl", domain="production", name="yearly", version="v1"
+        )
+        for kind in (identifier_pb2.WORKFLOW, identifier_pb2.LAUNCH_PLAN)
+    )
+    template = core_workflow_pb2.WorkflowTemplate(id=workflow)
+    api.registry.create_workflow(
+        workflow_pb2.WorkflowCreateRequest(
+            id=workflow, spec=workflow_pb2.WorkflowSpec(template=template)
+        )
+    )
+    spec = launch_plan_pb2.LaunchPlanSpec(workflow_id=workflow)
+    spec.entity_metadata.schedule.cron_schedule.schedule = "@yearly"
+    api.launch_plans.create_launch_plan(launch_plan_pb2.LaunchPlanCreateRequest(id=plan, spec=spec))
+    api.launch_plans.update_launch_plan(
+        launch_plan_pb2.LaunchPlanUpdateRequest(id=plan, state=launch_plan_pb2.ACTIVE)
+    )
+
+
 async def run(directory: Path, port: int, incidents: list[str]) -> None:
     """Live until killed."""
     configure(level="info", media="logfmt")
@@ -108,6 +142,7 @@ async def run(directory: Path, port: int, incidents: list[str]) -> None:
         speed=_COMPANY_SPEED,
         incidents=[parse_incident(text) for text in incidents],
     )
+    furnish(world.api)
     authority = Authority([OAuthClient(id="exporter", secret=_SECRET)])
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, clock.go)
     async with (

@@ -9,7 +9,7 @@ import pytest
 from promql_parser import AggregateExpr, BinaryExpr, Call, Expr, MatrixSelector, VectorSelector
 
 from exporter.admin.client import CODES, METHODS
-from exporter.metrics.catalog import FAMILIES, Family, Kind, Source
+from exporter.metrics.catalog import FAMILIES, PROJECT_INFO, Family, Kind, Source
 from exporter.model.executions import Mode, Phase
 
 _SUFFIXES = {
@@ -21,6 +21,8 @@ _SERIES = {family.name + suffix: family for family in FAMILIES for suffix in _SU
 """The family of each name that a sample has."""
 
 _GIVEN_BY_PROMETHEUS = {"job", "instance"}
+_CONFIGURED = {PROJECT_INFO: {"label_team"}}
+"""Labels that a family has where a setting names them."""
 _VALUES: Mapping[str, set[str]] = {
     "phase": {phase.name for phase in Phase},
     "mode": {mode.name for mode in Mode},
@@ -80,7 +82,8 @@ def test_an_example_names_only_labels_that_there_are(family: Family) -> None:
     """Of the families in it, or of those that Prometheus gives to what it scrapes."""
     known = {*_GIVEN_BY_PROMETHEUS}
     for selector in selectors(family):
-        labels = {*_SERIES[selector.name or ""].labels, "le"}
+        selected = _SERIES[selector.name or ""]
+        labels = {*selected.labels, *_CONFIGURED.get(selected, ()), "le"}
         assert {matcher.name for matcher in selector.matchers.matchers} <= labels
         known |= labels
     used = {label for node in nodes(family.example) for label in grouped_by(node)}
