@@ -625,10 +625,7 @@ RECONCILE_CORRECTIONS = Family(
     Source.PROCESS,
     "Executions that only the reconcile found (missed, late) or that Admin lost (vanished).",
     ("reason",),
-    question=(
-        "How many executions were not counted as they happened (if not 0, scrape.overlap "
-        "is too short)?"
-    ),
+    question="How many executions did only the reconcile find (above 0: see scrape.overlap)?",
     example="sum by (reason) (increase(flyte_exporter_reconcile_corrections_total[1d]))",
 )
 SERIES = Family(
