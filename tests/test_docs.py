@@ -29,7 +29,7 @@ def rows(text: str) -> dict[str, list[str]]:
     """Return the table rows of *text* that begin with a name in backticks, by that name."""
     found = {}
     for line in text.splitlines():
-        if match := re.match(r"\| `([^`]+)` \|(.*)\|$", line):
+        if match := re.match(r"\| \[?`([^`]+)`(?:\]\(#\1\))? \|(.*)\|$", line):
             cells = re.split(r"(?<!\\)\|", match[2])
             assert match[1] not in found
             found[match[1]] = [cell.strip().replace("\\", "") for cell in cells]

@@ -136,7 +136,7 @@ def _of(source: Source) -> list[Family]:
 
 def _section(source: Source) -> str:
     title, introduction = _SECTIONS[source]
-    rows = _table((_name(f), _type(f), _labels(f), f.help) for f in _of(source))
+    rows = _table((f"[{_name(f)}](#{f.name})", _type(f), _labels(f), f.help) for f in _of(source))
     answers = "\n".join(map(_answer, _of(source)))
     return f"## {title}\n\n{introduction}\n\n{rows}\n{answers}"
 
