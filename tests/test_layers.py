@@ -51,6 +51,7 @@ _HARMLESS = {
     "operator",
     "re",
     "re2",
+    "textwrap",
     "types",
     "typing",
     "zoneinfo",  # the same rules for the same name, whoever asks

@@ -7,7 +7,11 @@ generated from here. Label values are Flyte's own: phases and modes in upper cas
 
 from dataclasses import dataclass, field
 from enum import Enum
-from inspect import cleandoc
+from textwrap import dedent
+
+
+def _promql(text: str) -> str:
+    return dedent(text).strip()
 
 
 class Kind(Enum):
@@ -92,7 +96,7 @@ EXECUTIONS_OLDEST = Family(
     (*LAUNCH_PLAN, "phase"),
     unit="seconds",
     question="For how long has the longest running execution of each launch plan been running?",
-    example=cleandoc("""
+    example=_promql("""
         max by (project, domain) (flyte_exporter_target_last_success_timestamp_seconds)
         - on (project, domain) group_right ()
         min by (project, domain, launch_plan) (
@@ -125,7 +129,7 @@ EXECUTIONS_FINISHED = Family(
     "Executions that reached a terminal phase, each counted once.",
     (*LAUNCH_PLAN, "mode", "phase"),
     question="What share of the runs of each launch plan failed in the last hour?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (project, domain, launch_plan) (
           increase(
             flyte_executions_finished_total{
@@ -151,7 +155,7 @@ EXECUTION_DURATION = Family(
     LAUNCH_PLAN,
     unit="seconds",
     question="How long do 95 in 100 successful runs of each launch plan take at most?",
-    example=cleandoc("""
+    example=_promql("""
         histogram_quantile(
           0.95,
           sum by (project, domain, launch_plan, le) (
@@ -168,7 +172,7 @@ EXECUTION_QUEUE_DURATION = Family(
     TARGET,
     unit="seconds",
     question="How long do 9 in 10 executions wait at most until propeller starts them?",
-    example=cleandoc("""
+    example=_promql("""
         histogram_quantile(
           0.9,
           sum by (project, domain, le) (
@@ -185,7 +189,7 @@ PLAN_LAST_FINISHED = Family(
     (*LAUNCH_PLAN, "phase"),
     unit="seconds",
     question="How long ago did each launch plan last succeed?",
-    example=cleandoc("""
+    example=_promql("""
         time()
         - max by (project, domain, launch_plan) (
           flyte_launch_plan_last_finished_timestamp_seconds{phase="SUCCEEDED"}
@@ -200,7 +204,7 @@ PLAN_LAST_DURATION = Family(
     LAUNCH_PLAN,
     unit="seconds",
     question="How many times its usual duration did the newest run of each launch plan take?",
-    example=cleandoc("""
+    example=_promql("""
         max by (project, domain, launch_plan) (flyte_launch_plan_last_duration_seconds)
         /
         max by (project, domain, launch_plan) (flyte_launch_plan_expected_duration_seconds)
@@ -225,7 +229,7 @@ PLAN_EXPECTED_DURATION = Family(
     question=(
         "For how many times its usual duration has the oldest run of each launch plan been running?"
     ),
-    example=cleandoc("""
+    example=_promql("""
         (
           max by (project, domain) (flyte_exporter_target_last_success_timestamp_seconds)
           - on (project, domain) group_right ()
@@ -247,7 +251,7 @@ PLAN_FRESHNESS_LIMIT = Family(
     question=(
         "What share of the time that it may go without a success has each launch plan used up?"
     ),
-    example=cleandoc("""
+    example=_promql("""
         (
           max by (project, domain) (flyte_exporter_target_last_success_timestamp_seconds)
           - on (project, domain) group_right ()
@@ -272,7 +276,7 @@ SCHEDULE_MISSED = Family(
     "Slots of the schedule for which nothing ran, by when a later one had run or a day was over.",
     LAUNCH_PLAN,
     question="How many runs that a schedule promised did not happen in the last day?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (project, domain, launch_plan) (
           increase(flyte_launch_plan_schedule_missed_total[1d])
         )
@@ -285,7 +289,7 @@ SCHEDULE_SKIPPED = Family(
     "Slots for which nothing ran because others did and the concurrency policy is to skip.",
     LAUNCH_PLAN,
     question="How many slots were skipped in the last day because the run before was not over?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (project, domain, launch_plan) (
           increase(flyte_launch_plan_schedule_skipped_total[1d])
         )
@@ -300,7 +304,7 @@ SCHEDULE_DELAY = Family(
     unit="seconds",
     buckets=(1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0),
     question="How late are 95 in 100 scheduled executions launched at most?",
-    example=cleandoc("""
+    example=_promql("""
         histogram_quantile(
           0.95,
           sum by (project, domain, le) (rate(flyte_execution_schedule_delay_seconds_bucket[1h]))
@@ -315,7 +319,7 @@ SCHEDULE_LAST_DUE = Family(
     LAUNCH_PLAN,
     unit="seconds",
     question="How many seconds is each schedule behind?",
-    example=cleandoc("""
+    example=_promql("""
         clamp_min(
           max by (project, domain, launch_plan) (
             flyte_launch_plan_schedule_last_due_timestamp_seconds
@@ -341,7 +345,7 @@ SCHEDULE_NEXT_DUE = Family(
     LAUNCH_PLAN,
     unit="seconds",
     question="In how many seconds is each launch plan to run next?",
-    example=cleandoc("""
+    example=_promql("""
         min by (project, domain, launch_plan) (
           flyte_launch_plan_schedule_next_due_timestamp_seconds
         )
@@ -356,7 +360,7 @@ SCHEDULE_LAST_RUN = Family(
     LAUNCH_PLAN,
     unit="seconds",
     question="Which schedules have not run for the longest time?",
-    example=cleandoc("""
+    example=_promql("""
         topk(
           10,
           time()
@@ -373,7 +377,7 @@ LAUNCH_PLAN_INFO = Family(
     "Active version of a launch plan, its workflow and schedule (empty without one); always 1.",
     (*LAUNCH_PLAN, "workflow", "version", "schedule"),
     question="Which workflow, in which version, fails?",
-    example=cleandoc("""
+    example=_promql("""
         (max by (project, domain, launch_plan) (flyte_launch_plan_consecutive_failures) > 0)
         * on (project, domain, launch_plan) group_left (workflow, version)
         max by (project, domain, launch_plan, workflow, version) (flyte_launch_plan_info)
@@ -387,7 +391,7 @@ LAUNCH_PLAN_ACTIVE_SINCE = Family(
     LAUNCH_PLAN,
     unit="seconds",
     question="Which active launch plans never succeeded, and for how long have they been active?",
-    example=cleandoc("""
+    example=_promql("""
         time()
         - (
           min by (project, domain, launch_plan) (
@@ -414,7 +418,7 @@ PROJECT_INFO = Family(
     "Project labels that discovery.project_labels names, as label_*; absent without; always 1.",
     ("project",),
     question="Whose projects fail most, where projects have a label `team`?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (label_team) (
           sum by (project) (increase(flyte_executions_finished_total{phase="FAILED"}[1d]))
           * on (project) group_left (label_team)
@@ -437,7 +441,7 @@ ADMIN_INFO = Family(
     "Version of Flyte Admin; always 1.",
     ("version", "build"),
     question="Is a new version of Flyte Admin slower than the one before?",
-    example=cleandoc("""
+    example=_promql("""
         histogram_quantile(
           0.95,
           sum by (version, le) (
@@ -455,7 +459,7 @@ ADMIN_RPCS = Family(
     "Calls to Flyte Admin by gRPC status, each counted once, after its retries.",
     ("method", "code"),
     question="What share of the calls to Flyte Admin fails because of it or of the network?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (method) (
           rate(
             flyte_admin_rpcs_total{code=~"UNAVAILABLE|DEADLINE_EXCEEDED|INTERNAL|UNKNOWN"}[10m]
@@ -474,7 +478,7 @@ ADMIN_RPC_DURATION = Family(
     unit="seconds",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
     question="Within what time does Flyte Admin answer 99 in 100 calls?",
-    example=cleandoc("""
+    example=_promql("""
         histogram_quantile(
           0.99,
           sum by (method, le) (rate(flyte_admin_rpc_duration_seconds_bucket[10m]))
@@ -497,7 +501,7 @@ ADMIN_RATE_LIMIT_WAIT = Family(
     "Time that calls waited because of admin.rate_limit.",
     unit="seconds",
     question="How long does a call wait because of admin.rate_limit, on average?",
-    example=cleandoc("""
+    example=_promql("""
         sum(rate(flyte_admin_rate_limit_wait_seconds_total[10m]))
         /
         sum(rate(flyte_admin_rpcs_total[10m]))
@@ -537,7 +541,7 @@ TARGET_LAST_SUCCESS = Family(
     TARGET,
     unit="seconds",
     question="How old is what the metrics of each target say?",
-    example=cleandoc("""
+    example=_promql("""
         time()
         - max by (project, domain) (flyte_exporter_target_last_success_timestamp_seconds)
     """),
@@ -550,7 +554,7 @@ TARGET_POLL_DURATION = Family(
     TARGET,
     unit="seconds",
     question="What share of its interval does a poll of each target take?",
-    example=cleandoc("""
+    example=_promql("""
         max by (project, domain) (flyte_exporter_target_poll_duration_seconds)
         /
         max by (project, domain) (flyte_exporter_target_interval_seconds)
@@ -564,7 +568,7 @@ TARGET_INTERVAL = Family(
     TARGET,
     unit="seconds",
     question="How many intervals ago was each target last polled with success?",
-    example=cleandoc("""
+    example=_promql("""
         (
           time()
           - max by (project, domain) (flyte_exporter_target_last_success_timestamp_seconds)
@@ -590,7 +594,7 @@ TARGET_INVENTORY_SUCCESS = Family(
     TARGET,
     unit="seconds",
     question="How old is what the metrics say of the active launch plans of each target?",
-    example=cleandoc("""
+    example=_promql("""
         time()
         - max by (project, domain) (
           flyte_exporter_target_inventory_last_success_timestamp_seconds
@@ -604,7 +608,7 @@ POLLS = Family(
     "Polls by outcome: success, admin_error, timeout, ledger_error or internal_error.",
     ("outcome",),
     question="What share of the polls failed in the last hour, and of what?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (outcome) (increase(flyte_exporter_polls_total{outcome!="success"}[1h]))
         / on () group_left ()
         sum(increase(flyte_exporter_polls_total[1h]))
@@ -643,7 +647,7 @@ SERIES_LIMIT = Family(
     Source.PROCESS,
     "Configured metrics.series_limit.",
     question="What share of metrics.series_limit is taken?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (job, instance) (flyte_exporter_series)
         / on (job, instance)
         flyte_exporter_series_limit
@@ -673,7 +677,7 @@ CONFIG_RELOAD_SUCCESS = Family(
     "When the configuration in effect was last read.",
     unit="seconds",
     question="How long ago was the configuration in effect read?",
-    example=cleandoc("""
+    example=_promql("""
         time()
         - max by (job, instance) (
           flyte_exporter_config_last_reload_success_timestamp_seconds
@@ -705,7 +709,7 @@ LEDGER_LAST_COMMIT = Family(
     "When the ledger was last written; absent until this process wrote it.",
     unit="seconds",
     question="How long ago did the exporter last record anything?",
-    example=cleandoc("""
+    example=_promql("""
         time()
         - max by (job, instance) (flyte_exporter_ledger_last_commit_timestamp_seconds)
     """),
@@ -718,7 +722,7 @@ LEDGER_COMMIT_DURATION = Family(
     unit="seconds",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
     question="Is the disk under the ledger fast: how long do 99 in 100 commits take at most?",
-    example=cleandoc("""
+    example=_promql("""
         histogram_quantile(
           0.99,
           sum by (job, instance, le) (
@@ -735,7 +739,7 @@ RENDER_DURATION = Family(
     unit="seconds",
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     question="How long does rendering the series of one commit take on average?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (job, instance) (rate(flyte_exporter_render_duration_seconds_sum[10m]))
         /
         sum by (job, instance) (rate(flyte_exporter_render_duration_seconds_count[10m]))
@@ -748,7 +752,7 @@ SPANS = Family(
     "Spans that ended, by outcome: exported, dropped (no room or time) or failed (collector).",
     ("outcome",),
     question="What share of the spans was lost in the last hour, and how?",
-    example=cleandoc("""
+    example=_promql("""
         sum by (outcome) (increase(flyte_exporter_spans_total{outcome!="exported"}[1h]))
         / on () group_left ()
         sum(increase(flyte_exporter_spans_total[1h]))
