@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
 from exporter.admin.auth.errors import CredentialsError, TokenUnavailable
+from exporter.admin.auth.secret_file import Origin, Unseen
 from exporter.model.clock import Clock
 from exporter.model.time import SECOND, Micros
 
@@ -69,7 +70,7 @@ class Cache(Generic[V]):
 
     Args:
         fetch: Gets one; raises `CredentialsError`.
-        fingerprint: What the value is made from, as far as can be seen without getting it.
+        origin: What the value is made from, as far as can be seen without getting it.
         longest_wait: Seconds without a request after many failures.
         jitter: Random numbers from 0 to 1, so that many of us do not ask in step.
     """
@@ -80,14 +81,14 @@ class Cache(Generic[V]):
         *,
         clock: Clock,
         listener: Listener[V],
-        fingerprint: Callable[[], object] = lambda: None,
+        origin: Origin | None = None,
         longest_wait: float = _LONGEST_WAIT,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._listener = listener
-        self._fingerprint = fingerprint
+        self._origin = origin or Unseen()
         self._longest_wait = longest_wait
         self._jitter = jitter
         self._value: V | None = None
@@ -107,7 +108,7 @@ class Cache(Generic[V]):
 
     async def get(self) -> V:
         """Return a value that is valid; raises the `CredentialsError` for which there is none."""
-        changed = self.has_changed()
+        changed = self.has_changed(await self.seen())
         request = self._requested() if changed or self._is_due() else self._request
         if request is not None and (changed or not self._is_usable()):
             await asyncio.shield(request)
@@ -122,9 +123,10 @@ class Cache(Generic[V]):
 
         In a pause after a failure nobody is asked: the failure is raised again.
         """
+        changed = self.has_changed(await self.seen())
         if self._value is not None and self._value != refused:
             return
-        if self._request is None and self._is_pausing() and not self.has_changed():
+        if self._request is None and self._is_pausing() and not changed:
             raise self._reason()
         await asyncio.shield(self._requested())
         if self._failure is not None:
@@ -141,10 +143,19 @@ class Cache(Generic[V]):
             self._request.cancel()
             await asyncio.wait([self._request])
 
-    def has_changed(self) -> bool:
-        """Tell whether what the last answer was made from is not there any more as it was."""
+    @property
+    def made_from(self) -> object:
+        """What was seen of the origin when a value was asked for the last time."""
+        return self._made_from
+
+    async def seen(self) -> object:
+        """Return what is seen of the origin."""
+        return await self._origin.seen()
+
+    def has_changed(self, seen: object) -> bool:
+        """Tell whether what the last answer was made from is not there any more, now *seen*."""
         asked = self._value is not None or self._failure is not None
-        return asked and self._request is None and self._made_from != self._fingerprint()
+        return asked and self._request is None and self._made_from != seen
 
     def _is_due(self) -> bool:
         """Tell whether another one should be asked for."""
@@ -185,7 +196,7 @@ class Cache(Generic[V]):
     async def _ask(self) -> None:
         try:
             # Before the request: what changes while it is under way is asked for again.
-            self._made_from = self._fingerprint()
+            self._made_from = await self._origin.look()
             value = await self._fetch()
         except CredentialsError as error:
             self._take_failure(error)

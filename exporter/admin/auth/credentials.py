@@ -21,6 +21,7 @@ from exporter.admin.auth.external_command import ExternalCommand
 from exporter.admin.auth.proof import Proof
 from exporter.admin.auth.proxy import PROXY_HEADER, ProxyAuthorization
 from exporter.admin.auth.reports import AuthObserver, DiscoveryReport, TokenReport
+from exporter.admin.auth.secret_file import Origin
 from exporter.admin.auth.token import Token, secrets_in, without
 from exporter.admin.auth.token_endpoint import TokenEndpoint
 from exporter.admin.auth.token_file import TokenFile
@@ -40,8 +41,9 @@ class TokenSource(Protocol):
     def description(self) -> str:
         """Who gives them, for a person."""
 
-    def fingerprint(self) -> object:
-        """Return what changes when what the tokens are made from does."""
+    @property
+    def origin(self) -> Origin:
+        """What the tokens are made from."""
 
     async def fetch(self) -> Token:
         """Give one; raises `CredentialsError`."""
@@ -219,12 +221,11 @@ def credentials_from(
         observer, source=lambda: source.description, clock=clock, tells_expiry=True
     )
     proof = Proof(
-        Cache(source.fetch, clock=clock, listener=report, fingerprint=source.fingerprint),
+        Cache(source.fetch, clock=clock, listener=report, origin=source.origin),
         refuser="Admin",
         source=lambda: source.description,
         report=report,
         clock=clock,
-        fingerprint=source.fingerprint,
         judge=verdict,
     )
     return Credentials(
@@ -254,6 +255,7 @@ def _source(
                 endpoint,
                 announced=announced,
                 proxy_headers=proxy.metadata,
+                clock=clock,
                 environ=environ,
             )
         case AuthSettings(type="external_command", command=command) if command:

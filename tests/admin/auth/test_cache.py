@@ -23,7 +23,7 @@ class Source:
     clock: ManualClock
     life: float | None = 1000.0
     error: Exception | None = None
-    seen: object = "as it was"
+    state: object = "as it was"
     asked: int = 0
     open: asyncio.Event = field(default_factory=asyncio.Event)
     renewed_with: list[Token] = field(default_factory=list)
@@ -41,6 +41,14 @@ class Source:
         if self.life is None:
             return token(f"t{self.asked}")
         return token(f"t{self.asked}", expires_at=self.clock.now() + round(self.life * SECOND))
+
+    async def seen(self) -> object:
+        """Return what it is made from."""
+        return self.state
+
+    async def look(self) -> object:
+        """Return what it is made from."""
+        return self.state
 
     def renewed(self, value: Token) -> None:
         """Take note."""
@@ -63,7 +71,7 @@ def cache_of(source: Source, jitter: Callable[[], float] = lambda: 1.0) -> Cache
         source.fetch,
         clock=source.clock,
         listener=source,
-        fingerprint=lambda: source.seen,
+        origin=source,
         jitter=jitter,
     )
 
@@ -254,7 +262,7 @@ async def test_a_repair_is_seen_at_once(source: Source) -> None:
     source.error = SourceRejected("wrong secret")
     with pytest.raises(SourceRejected):
         await name(cache)
-    source.error, source.seen = None, "repaired"
+    source.error, source.state = None, "repaired"
     assert await name(cache) == "t2"
 
 
@@ -263,7 +271,7 @@ async def test_a_repair_that_does_not_help_is_told(source: Source) -> None:
     cache = cache_of(source)
     source.error = SourceRejected("wrong secret")
     for seen in ("as it was", "repaired badly", "repaired badly"):
-        source.seen = seen
+        source.state = seen
         with pytest.raises(SourceRejected):
             await name(cache)
         source.clock.advance(LASTING_WAIT)
@@ -278,7 +286,7 @@ async def test_a_change_of_what_it_was_made_from_is_followed(source: Source) -> 
     """A token whose file was replaced is replaced, though it has not expired."""
     cache = cache_of(source)
     await name(cache)
-    source.seen = "rotated"
+    source.state = "rotated"
     assert await name(cache) == "t2"
     assert await name(cache) == "t2"
 
@@ -287,9 +295,9 @@ async def test_a_change_that_spoils_it_keeps_what_is_still_valid(source: Source)
     """A file that is empty for a moment while it is rewritten costs nothing."""
     cache = cache_of(source)
     await name(cache)
-    source.seen, source.error = "empty", SourceRejected("empty")
+    source.state, source.error = "empty", SourceRejected("empty")
     assert await name(cache) == "t1"
-    source.seen, source.error = "rewritten", None
+    source.state, source.error = "rewritten", None
     assert await name(cache) == "t3"
 
 

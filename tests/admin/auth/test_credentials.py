@@ -316,6 +316,7 @@ async def test_a_corrected_secret_heals_at_once(
             assert error.lasting
         assert len(provider.asked) == 2
         path.write_text(f"{SECRET}\n")
+        bench.clock.advance(1)
         assert len(await credentials.metadata()) == 1
     assert bench.told.outcomes == ["rejected", "success"]
     events = [line["event"] for line in logged if line["event"].startswith("token")]
@@ -482,6 +483,7 @@ async def test_tokens_of_a_file(bench: Bench, tmp_path: Path) -> None:
             " have it give tokens that are accepted."
         )
         path.write_text("another")
+        bench.clock.advance(1)
         await credentials.refused(sent, _EXPIRED)
         assert tuple(await credentials.metadata()) == (("flyte-authorization", "Bearer another"),)
 
@@ -496,6 +498,7 @@ async def test_a_file_with_a_token_that_can_never_work(bench: Bench, tmp_path: P
         assert 'its claim aud is "elsewhere", and Admin wants "here".' in str(error)
         assert error.lasting
         path.write_text("replaced")
+        bench.clock.advance(1)
         assert tuple(await credentials.metadata()) == (("flyte-authorization", "Bearer replaced"),)
 
 
