@@ -213,10 +213,10 @@ class _Call:
         self._hangs += error.code == _HUNG
         if not retry.is_worth_retrying(error, hangs=self._hangs):
             return False
-        budget = self._transport.budget
+        budget, now = self._transport.budget, time.monotonic()
         if not isinstance(error, NotSent):
-            budget.failed()
-        return budget.allows_retry
+            budget.failed(now)
+        return budget.allows_retry(now)
 
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -285,7 +285,7 @@ class _Call:
         transport.observer.attempt_finished(code=code, seconds=now - began)
         transport.line.ended(answered=code != _HUNG)
         if code == "OK":
-            transport.budget.succeeded()
+            transport.budget.succeeded(now)
         why = one_line(why, most=_MOST_OF_WHY) or code
         if code == _HUNG:
             change = transport.breaker.hung(leave, now=now)
