@@ -13,7 +13,9 @@ once, whatever pause there was: somebody has just repaired it.
 
 import asyncio
 import random
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from exporter.admin.auth.errors import CredentialsError, TokenUnavailable
@@ -30,6 +32,9 @@ How long before its end a value is not relied on any more: part of its life, and
 
 The call that carries it takes time, and the clock that judges it is not ours.
 """
+
+_SHORTEST_LIFE = 1.0
+"""Seconds that a value must be good for: every call would ask for one that ends sooner."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 """Seconds without a request after the first failure, and after many."""
@@ -183,7 +188,7 @@ class Cache(Generic[V]):
         return max(expires_at - self._got_at, 0) / SECOND
 
     def _reason(self) -> CredentialsError:
-        failure = self._failure or TokenUnavailable("The token had expired when it came.")
+        failure = self._failure or TokenUnavailable(_EXPIRED)
         # One error is raised for many calls: each would add to its traceback for ever.
         return failure.with_traceback(None)
 
@@ -191,6 +196,8 @@ class Cache(Generic[V]):
         """Return the request that is under way, or begin it."""
         if self._request is None:
             self._request = asyncio.create_task(self._ask(), name="credentials")
+            # Behind a value that is still good nobody waits, and the listener has heard of it.
+            self._request.add_done_callback(_note_outcome)
         return self._request
 
     async def _ask(self) -> None:
@@ -200,8 +207,15 @@ class Cache(Generic[V]):
             value = await self._fetch()
         except CredentialsError as error:
             self._take_failure(error)
+        except Exception as bug:
+            # Whoever waits hears of it; whoever comes next finds a pause, as after any failure.
+            self._take_failure(_failure_of(bug))
+            raise
         else:
-            self._take(value)
+            if _has_expired(value, Micros(self._clock.now() + round(_SHORTEST_LIFE * SECOND) - 1)):
+                self._take_failure(TokenUnavailable(_EXPIRED))
+            else:
+                self._take(value)
         finally:
             self._request = None
 
@@ -233,6 +247,27 @@ class Cache(Generic[V]):
         wait *= 0.5 + 0.5 * self._jitter()
         told = error.wait if isinstance(error, TokenUnavailable) else None
         return max(wait, told or 0.0)
+
+
+_EXPIRED = (
+    "The token had expired when it came, or was about to; have its giver make tokens that last for"
+    " minutes, and compare the clocks."
+)
+
+
+def _failure_of(bug: Exception) -> CredentialsError:
+    """Return what is told of *bug*: without its text, which may repeat a secret."""
+    frame = traceback.extract_tb(bug.__traceback__)[-1]
+    return TokenUnavailable(
+        f"Asking for it ended in a bug of ours: {type(bug).__name__} at"
+        f" {Path(frame.filename).name}:{frame.lineno}; please report it.",
+        code="INTERNAL",
+    )
+
+
+def _note_outcome(request: "asyncio.Task[None]") -> None:
+    if not request.cancelled():
+        request.exception()
 
 
 def _has_expired(value: Expiring, now: Micros) -> bool:

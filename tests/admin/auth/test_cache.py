@@ -1,6 +1,7 @@
 """One request for all who wait, early, and not too often."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -213,6 +214,57 @@ async def test_an_outage_is_not_hammered(source: Source) -> None:
     assert source.failures == [("TokenUnavailable", i == 0) for i in range(10)]
 
 
+@pytest.mark.parametrize("life", [-5.0, 0.0, 0.5])
+async def test_tokens_that_come_expired_do_not_have_the_provider_hammered(
+    source: Source, life: float
+) -> None:
+    """They are a failure like others: told, and asked for again after a pause that grows."""
+    cache = cache_of(source)
+    source.life = life
+    for _ in range(120):
+        with pytest.raises(TokenUnavailable, match="expired when it came"):
+            await name(cache)
+        source.clock.advance(0.5)
+    assert source.asked == 6  # at 0, 1, 3, 7, 15 and 31 s
+    assert source.renewed_with == []
+    source.life = 1000.0
+    source.clock.advance(60)
+    assert await name(cache) == "t7"
+
+
+async def test_a_bug_does_not_have_the_provider_hammered(source: Source) -> None:
+    """The next calls are told without its text, which may repeat a secret; pauses are as ever."""
+    cache = cache_of(source)
+    source.error = KeyError("hunter2")
+    told = set()
+    for _ in range(120):
+        with pytest.raises((KeyError, TokenUnavailable)) as failed:
+            await name(cache)
+        if isinstance(failed.value, TokenUnavailable):
+            assert failed.value.code == "INTERNAL"
+            told.add(re.sub(r"\d+", "N", str(failed.value)))
+        source.clock.advance(0.5)
+    assert source.asked == 6
+    assert told == {
+        "Asking for it ended in a bug of ours: KeyError at test_cache.py:N; please report it."
+    }
+    source.error = None
+    source.clock.advance(60)
+    assert await name(cache) == "t7"
+
+
+async def test_a_bug_keeps_what_is_still_valid(source: Source) -> None:
+    """As long as there is a token, calls go on."""
+    cache = cache_of(source)
+    await name(cache)
+    source.clock.advance(900)
+    source.error = KeyError("hunter2")
+    for _ in range(10):
+        assert await name(cache) == "t1"
+        await idle()
+    assert source.asked == 2
+
+
 async def test_after_an_outage_everything_is_as_before(source: Source) -> None:
     """The first answer ends the pauses, and the next failure counts from one again."""
     cache = cache_of(source)
@@ -339,12 +391,13 @@ async def test_a_renewal_that_fails_is_raised_and_paused(source: Source) -> None
 
 
 async def test_what_is_not_ours_goes_through_to_who_waits(source: Source) -> None:
-    """An unforeseen exception is neither swallowed nor kept."""
+    """An unforeseen exception is neither swallowed nor kept for longer than a pause."""
     cache = cache_of(source)
     source.error = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         await name(cache)
     source.error = None
+    source.clock.advance(1)
     assert await name(cache) == "t2"
 
 
