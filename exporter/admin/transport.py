@@ -94,8 +94,8 @@ class Line(Protocol):
     async def stub(self) -> Any:
         """Return AdminService's stub for the next attempt; raises `ConnectionSettingsError`."""
 
-    def ended(self, *, answered: bool) -> None:
-        """Take note of an attempt that was *answered*, by whomever, or that hung."""
+    def ended(self, stub: Any, *, answered: bool) -> None:
+        """Take note of an attempt by *stub* that was *answered*, by whomever, or that hung."""
 
 
 class Tokens(Protocol):
@@ -271,19 +271,19 @@ class _Call:
             code, why = error.code().name, without(error.details() or "", *secrets_in(metadata))
             raise refusal(question.method, code, why, question.subject) from error
         finally:
-            self._note(leave, code, why, began)
+            self._note(stub, leave, code, why, began)
         if answer is None:
             # How grpc.aio passes on an answer that it could not decode.
             raise nonsense(question.method, question.subject, "bytes that are no answer to it")
         return answer
 
-    def _note(self, leave: Leave, code: str, why: str, began: float) -> None:
+    def _note(self, stub: Any, leave: Leave, code: str, why: str, began: float) -> None:
         transport, now = self._transport, time.monotonic()
         if not code:
             transport.breaker.abandoned(leave)
             return
         transport.observer.attempt_finished(code=code, seconds=now - began)
-        transport.line.ended(answered=code != _HUNG)
+        transport.line.ended(stub, answered=code != _HUNG)
         if code == "OK":
             transport.budget.succeeded(now)
         why = one_line(why, most=_MOST_OF_WHY) or code
