@@ -55,10 +55,11 @@ class ClientSecret:
             self._file = SecretFile(path, setting=setting, clock=clock)
 
     @property
-    def description(self) -> str:
+    def giver(self) -> str:
         """Who gives the tokens, for a person."""
-        where = address_of(self._url) if self._url else "the token endpoint that Flyte Admin names"
-        return f"client credentials from {where}"
+        if not self._url:
+            return "the identity provider that Flyte Admin names"
+        return f"the identity provider at {address_of(self._url)}"
 
     @property
     def origin(self) -> Origin:

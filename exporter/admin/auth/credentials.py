@@ -38,7 +38,7 @@ class TokenSource(Protocol):
     """Gives tokens."""
 
     @property
-    def description(self) -> str:
+    def giver(self) -> str:
         """Who gives them, for a person."""
 
     @property
@@ -87,12 +87,14 @@ class Credentials:
     @property
     def description(self) -> str:
         """Where the tokens come from, for a person."""
-        what = self._admins.source.description if self._admins is not None else "no token"
-        announced = self._announced
-        if announced is not None and not announced.needed:
+        if self._admins is None:
+            what = "no token"
+        elif (announced := self._admins.announced.current) is not None and not announced.needed:
             what = "no token: this Admin does not ask for one"
-        also = self._proxy.description
-        return f"{what}; for the proxy {also}" if also else what
+        else:
+            what = f"a token from {self._admins.source.giver}"
+        also = self._proxy.giver
+        return f"{what}; for the proxy before Admin, a token from {also}" if also else what
 
     @property
     def expires_at(self) -> Micros | None:
@@ -174,10 +176,6 @@ class Credentials:
             raise
 
     @property
-    def _announced(self) -> Announced | None:
-        return None if self._admins is None else self._admins.announced.current
-
-    @property
     def _token(self) -> Token | None:
         return None if self._admins is None else self._admins.proof.token
 
@@ -217,13 +215,11 @@ def credentials_from(
         discovery.fetch, clock=clock, listener=DiscoveryReport(), longest_wait=_DISCOVERY_WAIT
     )
     source = _source(admin, announced, proxy, clock=clock, environ=environ)
-    report = TokenReport(
-        observer, source=lambda: source.description, clock=clock, tells_expiry=True
-    )
+    report = TokenReport(observer, source=lambda: source.giver, clock=clock, tells_expiry=True)
     proof = Proof(
         Cache(source.fetch, clock=clock, listener=report, origin=source.origin),
         refuser="Admin",
-        source=lambda: source.description,
+        source=lambda: source.giver,
         report=report,
         clock=clock,
         judge=verdict,

@@ -48,7 +48,7 @@ class ExternalCommand:
         self.origin = Unseen()
 
     @property
-    def description(self) -> str:
+    def giver(self) -> str:
         """Who gives the tokens, for a person."""
         return f"the program {fit_to_show(self._command[0])}"
 

@@ -26,7 +26,7 @@ class TokenFile:
         self.origin = SecretFile(path, setting=_SETTING, clock=clock)
 
     @property
-    def description(self) -> str:
+    def giver(self) -> str:
         """Who gives the tokens, for a person."""
         return f"the file {self._path}"
 

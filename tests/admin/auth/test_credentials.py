@@ -81,7 +81,7 @@ async def test_everything_is_discovered(
         sent = await credentials.metadata()
         assert tuple(sent) == (("x-flyte-token", "Bearer token-1"),)
         assert tuple(await credentials.metadata()) == tuple(sent)
-        assert credentials.description == f"client credentials from {provider.url}"
+        assert credentials.description == f"a token from the identity provider at {provider.url}"
         assert seconds_from(bench.clock, credentials.expires_at) == 3600
     [asked] = provider.asked
     assert asked.client == (CLIENT, SECRET)
@@ -263,7 +263,9 @@ async def test_a_token_endpoint_with_a_password(bench: Bench) -> None:
     """It would take the place of the client's proof; it is not shown either."""
     settings = _CLIENT_SECRET | {"token_url": "http://me:hunter2@127.0.0.1/token"}
     async with bench.credentials(**settings) as credentials:
-        assert credentials.description == "client credentials from http://127.0.0.1/token"
+        assert credentials.description == (
+            "a token from the identity provider at http://127.0.0.1/token"
+        )
         error = await failure(credentials)
     assert "hunter2" not in str(error)
     assert "has a user in its URL" in str(error)
@@ -383,7 +385,7 @@ async def test_a_token_that_can_never_work_is_told_as_such(
         assert {(error.code, error.lasting) for error in errors} == {("UNAUTHENTICATED", True)}
         [said] = set(map(str, errors))
         assert said == (
-            f"Admin refuses the token from client credentials from {provider.url}, and would"
+            f"Admin refuses the token from the identity provider at {provider.url}, and would"
             ' refuse every other of its kind: its claim scp is the text "all offline". Have the'
             ' identity provider write scp as a list that holds "all", such as ["all"]; Admin does'
             " not split a text."
@@ -464,7 +466,7 @@ async def test_tokens_of_a_program(
     async with bench.credentials(type="external_command", command=[command]) as credentials:
         sent = await credentials.metadata()
         assert tuple(sent) == (("flyte-authorization", "Bearer token-1"),)
-        assert credentials.description == f"the program {command}"
+        assert credentials.description == f"a token from the program {command}"
         await credentials.refused(sent, _EXPIRED)
         assert tuple(await credentials.metadata()) == (("flyte-authorization", "Bearer token-2"),)
     assert methods(admin) == ["GetPublicClientConfig"]
@@ -512,7 +514,9 @@ async def test_a_proxy_sees_its_token_on_every_request(
             ("proxy-authorization", "Bearer for-the-proxy"),
             ("flyte-authorization", "Bearer token-1"),
         )
-        assert credentials.description.endswith(f"; for the proxy the program {proxied}")
+        assert credentials.description.endswith(
+            f"; for the proxy before Admin, a token from the program {proxied}"
+        )
     assert {headers["proxy-authorization"] for _, headers in admin.asked} == {
         "Bearer for-the-proxy"
     }
