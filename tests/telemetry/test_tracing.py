@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import structlog
 from opentelemetry.trace import (
     INVALID_SPAN,
     SpanKind,
@@ -277,16 +276,12 @@ async def test_the_current_span_is_known_to_others(tally: Tally) -> None:
 
 async def test_a_log_line_says_its_trace(tally: Tally, capsys: pytest.CaptureFixture[str]) -> None:
     """As the program writes it."""
-    defaults = structlog.get_config()
     configure(level="info", media="logfmt")
-    try:
-        async with tracing_of(tally, exporter="console") as tracing:
-            with tracing.tracer("x").start_as_current_span("poll"):
-                ids = trace_ids()
-                get_logger("exporter.x").info("within")
-            get_logger("exporter.x").info("after")
-    finally:
-        structlog.configure(**defaults)
+    async with tracing_of(tally, exporter="console") as tracing:
+        with tracing.tracer("x").start_as_current_span("poll"):
+            ids = trace_ids()
+            get_logger("exporter.x").info("within")
+        get_logger("exporter.x").info("after")
     _, within, after = capsys.readouterr().err.splitlines()
     assert "event=within" in within
     assert f"trace_id={ids['trace_id']}" in within
