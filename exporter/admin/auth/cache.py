@@ -7,6 +7,9 @@ What takes a while to get is got once for all who wait, early, and not too often
     failing     what is still valid is given on; else everybody hears the failure, and nobody asks
                 before a pause is over, which grows with every failure
 
+Nothing happens by a timer: all of it begins when somebody asks for the value. Where nobody does, it
+expires.
+
 What it was made from may change at any time, such as a file with a secret. Then it is got anew at
 once, whatever pause there was: somebody has just repaired it.
 """

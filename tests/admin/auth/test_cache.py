@@ -137,6 +137,17 @@ async def test_what_ages_is_given_at_once_and_got_anew_behind(source: Source) ->
     assert await name(cache) == "t2"
 
 
+async def test_nothing_is_got_by_a_timer(source: Source) -> None:
+    """Where nobody asks for it, a value runs out; whoever comes next waits for another."""
+    cache = cache_of(source)
+    await name(cache)
+    for _ in range(20):
+        source.clock.advance(100)
+        await idle()
+    assert source.asked == 1
+    assert await name(cache) == "t2"
+
+
 @pytest.mark.parametrize(("jitter", "at"), [(0.0, 900), (0.5, 850), (1.0, 800)])
 async def test_jitter_spreads_the_moment_of_asking(source: Source, jitter: float, at: int) -> None:
     """Exporters that were started together do not ask in step."""
