@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
+from opentelemetry.trace import Span
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -155,7 +156,7 @@ class Transport:
                     method=question.method,
                     code=code,
                     seconds=time.monotonic() - began,
-                    trace_id=sampled_trace_id(),
+                    trace_id=sampled_trace_id(span),
                 )
 
 
@@ -250,12 +251,12 @@ class _Call:
                         subject=question.subject,
                         wait=transport.breaker.wait(now),
                     )
-                with transport.spans.attempt(question, number=number):
-                    return await self._sent(stub, metadata, leave)
+                with transport.spans.attempt(question, number=number) as span:
+                    return await self._sent(stub, metadata, leave, span)
         except TimeoutError as error:
             raise self._not_sent(HeldBack, _HUNG, _NO_ROOM) from error
 
-    async def _sent(self, stub: Any, metadata: Metadata, leave: Leave) -> Any:
+    async def _sent(self, stub: Any, metadata: Metadata, leave: Leave, span: Span) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""
         transport, question = self._transport, self._question
         timeout = min(transport.attempt_timeout, self._remaining())
@@ -263,7 +264,7 @@ class _Call:
         code, why = "", ""
         try:
             answer = await getattr(stub, question.method)(
-                question.request, timeout=timeout, metadata=(*metadata, *trace_metadata())
+                question.request, timeout=timeout, metadata=(*metadata, *trace_metadata(span))
             )
             code = "OK"
         except grpc.aio.AioRpcError as error:
