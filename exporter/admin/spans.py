@@ -27,7 +27,6 @@ from opentelemetry.trace import (
 from exporter.admin.errors import AdminError
 from exporter.admin.question import Question
 
-_SERVICE = "flyteidl.service.AdminService"
 _SYSTEM = "grpc"
 
 
@@ -52,7 +51,7 @@ class Spans:
         """Have a span around attempt *number*, from 1, of a call."""
         if self._off:
             return _NOTHING
-        name = _full_name(question.method)
+        name = _full_name(question.service, question.method)
         about = {
             "rpc.system.name": _SYSTEM,
             "rpc.method": name,
@@ -97,5 +96,5 @@ class _Recorded:
 
 
 @cache
-def _full_name(method: str) -> str:
-    return f"{_SERVICE}/{method}"
+def _full_name(service: str, method: str) -> str:
+    return f"{service}/{method}"

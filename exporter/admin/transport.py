@@ -48,7 +48,7 @@ from exporter.admin.errors import (
     nonsense,
     refusal,
 )
-from exporter.admin.limits import Limits
+from exporter.admin.limits import NO_ROOM, Limits
 from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
@@ -254,7 +254,7 @@ class _Call:
                 with transport.spans.attempt(question, number=number) as span:
                     return await self._sent(stub, metadata, leave, span)
         except TimeoutError as error:
-            raise self._not_sent(HeldBack, _HUNG, _NO_ROOM) from error
+            raise self._not_sent(HeldBack, _HUNG, NO_ROOM) from error
 
     async def _sent(self, stub: Any, metadata: Metadata, leave: Leave, span: Span) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""
@@ -370,4 +370,3 @@ _NO_FILES = (
     "the files of certificates were not read within its time; look at the disk or mount that holds"
     " them"
 )
-_NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"

@@ -26,6 +26,8 @@ from exporter.admin.auth.token import Token, secrets_in, without
 from exporter.admin.auth.token_endpoint import TokenEndpoint
 from exporter.admin.auth.token_file import TokenFile
 from exporter.admin.auth.verdict import is_admins, verdict
+from exporter.admin.limits import Limits
+from exporter.admin.spans import Spans
 from exporter.config.settings import AdminSettings, AuthSettings
 from exporter.model.clock import Clock
 from exporter.model.time import Micros
@@ -184,6 +186,8 @@ def credentials_from(
     admin: AdminSettings,
     connection: Connection,
     *,
+    limits: Limits,
+    spans: Spans,
     clock: Clock,
     observer: AuthObserver,
     environ: Mapping[str, str] = os.environ,
@@ -194,6 +198,8 @@ def credentials_from(
     Args:
         admin: How Admin is reached, and how we authenticate.
         connection: How Admin is asked which tokens it wants.
+        limits: Of all calls to Admin, that one included.
+        spans: Of those calls.
         clock: Says when tokens expire and pauses are over.
         observer: Is told of every token.
         environ: Where the variable with a client's secret is looked up.
@@ -205,6 +211,8 @@ def credentials_from(
     by_client = auth.type == "client_secret"
     discovery = Discovery(
         connection,
+        limits=limits,
+        spans=spans,
         header=auth.header,
         with_endpoint=by_client and not auth.token_url,
         is_complete=bool(auth.header and (not by_client or (auth.token_url and auth.scopes))),
