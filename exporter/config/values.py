@@ -21,16 +21,10 @@ from exporter.model.time import format_duration, parse_duration
 
 LONGEST = timedelta(weeks=52)
 """No length of time in a configuration means more; far longer ones leave the calendar."""
-
 HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 """The name of a host, as far as its characters tell."""
-
 LIST = Strict(strict=False)
-"""
-Of a list of values: it may become a tuple, because YAML knows no tuples.
-
-Its items stay strict.
-"""
+"""Of a list: it may become a tuple, because YAML knows no tuples. Its items stay strict."""
 
 _BEHIND_SCHEME = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(.*)")
 _PATTERN = re.compile(r"[^\s/]+/[^\s/]+")
