@@ -10,7 +10,7 @@ import exporter
 
 _PACKAGE = Path(exporter.__file__).parent
 _LAYERS = (
-    {"model"},
+    {"model", "threads"},
     {"config"},
     {"telemetry"},
     {"ledger", "admin"},
