@@ -29,7 +29,7 @@ from opentelemetry.sdk.trace import Event
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import DEFAULT_TRACE_STATE, SpanKind, StatusCode
 
-from exporter.telemetry.spans import LightSpan
+from exporter.telemetry.spans import UNSET, LightSpan
 
 _REMEMBERED = 4096
 """Pairs: names of methods and targets, for which this is plenty, beside numbers of rows."""
@@ -86,37 +86,29 @@ class Encoded(NamedTuple):
 
 def encoded(span: LightSpan) -> Encoded:
     """Return *span*, which has ended."""
-    context, parent, status = span.context, span.parent, span.status
+    # Unpacked, for its properties take long.
+    trace_id, span_id, _, flags, state, _ = span.context
     parts = [
         _named(span.name),
         _KINDS[id(span.kind)],
         _FIXED.pack(
-            _TRACE_ID,
-            context.trace_id.to_bytes(16),
-            _SPAN_ID,
-            context.span_id.to_bytes(8),
-            _START,
-            span.start_nanos,
-            _END,
-            span.end_nanos,
-            _FLAGS,
-            context.trace_flags | _LOCAL_PARENT,
+            *(_TRACE_ID, trace_id.to_bytes(16)),
+            *(_SPAN_ID, span_id.to_bytes(8)),
+            *(_START, span.start_nanos),
+            *(_END, span.end_nanos),
+            *(_FLAGS, flags | _LOCAL_PARENT),
         ),
+        *[
+            _PAIRS[(key, value) if type(value) is str else _number(key, value)]
+            for key, value in span.attributes.items()
+        ],
     ]
-    if parent is not None:
-        parts += (_PARENT_ID, parent.span_id.to_bytes(8))
-    parts += [
-        _PAIRS[(key, value) if type(value) is str else _number(key, value)]
-        for key, value in span.attributes.items()
-    ]
-    if (
-        span.events
-        or status.status_code is not StatusCode.UNSET
-        or context.trace_state is not DEFAULT_TRACE_STATE
-    ):
+    if span.parent is not None:
+        parts += (_PARENT_ID, span.parent[1].to_bytes(8))
+    if span.status is not UNSET or span.events or state is not DEFAULT_TRACE_STATE:
         parts.append(_seldom(span))
     body = b"".join(parts)
-    return Encoded(span.resource, span.scope, _SPANS_TAG + _length(len(body)) + body)
+    return Encoded(span.resource, span.scope, _heading(len(body)) + body)
 
 
 def request_for(spans: Sequence[Encoded]) -> bytes:
@@ -195,6 +187,11 @@ def _named(name: str) -> bytes:
 
 
 @lru_cache(_REMEMBERED)
+def _heading(length: int) -> bytes:
+    """Return what stands before a span of *length* bytes in a list of them."""
+    return _SPANS_TAG + _length(length)
+
+
 def _length(length: int) -> bytes:
     """Return a length as it stands before what is so long."""
     found = bytearray()

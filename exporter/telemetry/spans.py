@@ -35,7 +35,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import AnyValue, Attributes
 
-_UNSET = Status()
+UNSET = Status()
+"""Of spans of which nobody said how they went."""
 _NO_EVENTS: tuple[Event, ...] = ()
 _DROPPED = TraceFlags(TraceFlags.DEFAULT)
 # Not the flag for a random trace id as well: OpenTelemetry for Go, and so Admin, took a traceparent
@@ -101,21 +102,21 @@ class _LightTracer(Tracer):
     ) -> Span:
         """Begin a span, of the trace of *context* or else of a new one. It ignores *links*."""
         del links, record_exception, set_status_on_exception
-        parent: SpanContext | None = get_current_span(context).get_span_context()
+        outer = get_current_span(context).get_span_context()
+        # Unpacked, for its properties take long.
+        trace_id, _, _, flags, state, valid = outer
         # None may be 0, which one in 2^64 would be.
         span_id = getrandbits(64) or 1
-        if parent is not None and parent.is_valid:
-            flags = parent.trace_flags
-            own = SpanContext(parent.trace_id, span_id, False, flags, parent.trace_state)
+        if valid:
+            own = SpanContext(trace_id, span_id, False, flags, state)
         else:
-            parent = None
             trace_id = getrandbits(128) or 1
             decision = self._sampler.should_sample(None, trace_id, name).decision
             flags = _SAMPLED if decision is Decision.RECORD_AND_SAMPLE else _DROPPED
             own = SpanContext(trace_id, span_id, False, flags)
         if not flags & _SAMPLED:
             return NonRecordingSpan(own)
-        return LightSpan(self, name, own, parent, kind, attributes, start_time)
+        return LightSpan(self, name, own, outer if valid else None, kind, attributes, start_time)
 
     def start_as_current_span(  # type: ignore[override]  # noqa: PLR0917  # the API's own type
         self,
@@ -213,7 +214,7 @@ class LightSpan(Span):
         self.kind = kind
         self.attributes: dict[str, AnyValue] = dict(attributes) if attributes else {}
         self.events: Sequence[Event] = _NO_EVENTS
-        self.status = _UNSET
+        self.status = UNSET
         self.end_nanos = 0
         self.start_nanos = time.time_ns() if start_nanos is None else start_nanos
 
