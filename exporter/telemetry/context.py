@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from opentelemetry.trace import (
     INVALID_SPAN,
     Span,
+    TraceFlags,
     format_span_id,
     format_trace_id,
     get_current_span,
@@ -28,8 +29,8 @@ def sampled_trace_id(span: Span) -> str | None:
     """Return the trace id of *span* in hexadecimal, if the trace is one that is kept."""
     if span is INVALID_SPAN:
         return None
-    context = span.get_span_context()
-    return format_trace_id(context.trace_id) if context.trace_flags.sampled else None
+    trace_id, _, _, flags, _, _ = span.get_span_context()
+    return f"{trace_id:032x}" if flags & TraceFlags.SAMPLED else None
 
 
 def trace_metadata(span: Span) -> tuple[tuple[str, str], ...]:
@@ -40,8 +41,7 @@ def trace_metadata(span: Span) -> tuple[tuple[str, str], ...]:
     `opentelemetry.propagate`, which cannot be imported where `OTEL_PROPAGATORS` names a propagator
     that is not installed; and there is no `tracestate` to pass on, for our traces begin here.
     """
-    context = span.get_span_context()
-    if not context.is_valid:
+    if span is INVALID_SPAN:
         return ()
-    traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
-    return (("traceparent", traceparent),)
+    trace_id, span_id, _, flags, _, valid = span.get_span_context()
+    return (("traceparent", f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"),) if valid else ()

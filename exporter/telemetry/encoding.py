@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1 import common_pb2
@@ -29,7 +29,7 @@ from opentelemetry.sdk.trace import Event
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import DEFAULT_TRACE_STATE, SpanKind, StatusCode
 
-from exporter.telemetry.spans import LightSpan
+from exporter.telemetry.spans import UNSET, LightSpan
 
 _REMEMBERED = 4096
 """Pairs: names of methods and targets, for which this is plenty, beside numbers of rows."""
@@ -69,69 +69,56 @@ _TRACE_ID, _, _SPAN_ID, _, _START, _, _END, _, _FLAGS, _ = _FIXED.unpack(
 _PARENT_ID = Span(parent_span_id=bytes(8)).SerializeToString()[:2]
 
 
-class Encoded(NamedTuple):
-    """
-    A span that has ended, as bytes.
-
-    Attributes:
-        resource: Of which process it is.
-        scope: Of which tracer it is.
-        body: Itself, as it stands in a list of spans.
-    """
-
-    resource: Resource
-    scope: InstrumentationScope
-    body: bytes
+Encoded = tuple[Resource, InstrumentationScope, bytes]
+"""Of which process a span is, of which tracer, and itself as it stands in a list of spans."""
 
 
 def encoded(span: LightSpan) -> Encoded:
     """Return *span*, which has ended."""
-    context, parent, status = span.context, span.parent, span.status
+    # Unpacked, for its properties take long.
+    trace_id, span_id, _, flags, state, _ = span.context
     parts = [
         _named(span.name),
         _KINDS[id(span.kind)],
         _FIXED.pack(
-            _TRACE_ID,
-            context.trace_id.to_bytes(16),
-            _SPAN_ID,
-            context.span_id.to_bytes(8),
-            _START,
-            span.start_nanos,
-            _END,
-            span.end_nanos,
-            _FLAGS,
-            context.trace_flags | _LOCAL_PARENT,
+            *(_TRACE_ID, trace_id.to_bytes(16)),
+            *(_SPAN_ID, span_id.to_bytes(8)),
+            *(_START, span.start_nanos),
+            *(_END, span.end_nanos),
+            *(_FLAGS, flags | _LOCAL_PARENT),
         ),
+        *[
+            _PAIRS[
+                (key, value)
+                if (kind := type(value)) is str
+                else (key, value, kind)
+                if kind in _NUMBERS
+                else (key, str(value))
+            ]
+            for key, value in span.attributes.items()
+        ],
     ]
-    if parent is not None:
-        parts += (_PARENT_ID, parent.span_id.to_bytes(8))
-    parts += [
-        _PAIRS[(key, value) if type(value) is str else _number(key, value)]
-        for key, value in span.attributes.items()
-    ]
-    if (
-        span.events
-        or status.status_code is not StatusCode.UNSET
-        or context.trace_state is not DEFAULT_TRACE_STATE
-    ):
+    if span.parent is not None:
+        parts += (_PARENT_ID, span.parent[1].to_bytes(8))
+    if span.status is not UNSET or span.events or state is not DEFAULT_TRACE_STATE:
         parts.append(_seldom(span))
     body = b"".join(parts)
-    return Encoded(span.resource, span.scope, _SPANS_TAG + _length(len(body)) + body)
+    return span.resource, span.scope, _heading(len(body)) + body
 
 
 def request_for(spans: Sequence[Encoded]) -> bytes:
     """Return what takes *spans*, all of them of one resource, to a collector: its request."""
     # By identity: each tracer has one, and to compare them takes long.
-    by_scope: dict[int, list[Encoded]] = defaultdict(list)
-    for span in spans:
-        by_scope[id(span.scope)].append(span)
-    about = resource_pb2.Resource(attributes=_attributes(spans[0].resource.attributes))
-    parts = [ResourceSpans(resource=about).SerializeToString()]
-    for members in by_scope.values():
-        scope = members[0].scope
+    scopes = {id(scope): scope for _, scope, _ in spans}
+    bodies = defaultdict(list)
+    for _, scope, body in spans:
+        bodies[id(scope)].append(body)
+    resource = resource_pb2.Resource(attributes=_attributes(spans[0][0].attributes))
+    parts = [ResourceSpans(resource=resource).SerializeToString()]
+    for key, scope in scopes.items():
         own = common_pb2.InstrumentationScope(name=scope.name, version=scope.version or "")
-        bodies = [ScopeSpans(scope=own).SerializeToString(), *(each.body for each in members)]
-        parts += (_SCOPES_TAG, _length(sum(map(len, bodies))), *bodies)
+        members = [ScopeSpans(scope=own).SerializeToString(), *bodies[key]]
+        parts += (_SCOPES_TAG, _length(sum(map(len, members))), *members)
     return b"".join((_RESOURCES_TAG, _length(sum(map(len, parts))), *parts))
 
 
@@ -170,12 +157,6 @@ class _Pairs(dict[tuple[Any, ...], bytes]):
 _PAIRS = _Pairs()
 
 
-def _number(key: str, value: object) -> tuple[Any, ...]:
-    """Return by what a pair is known whose value is no text, but may have to become one."""
-    kind = type(value)
-    return (key, value, kind) if kind in _NUMBERS else (key, str(value))
-
-
 def _key_value(key: str, value: object) -> KeyValue:
     match value:
         case bool():
@@ -195,6 +176,11 @@ def _named(name: str) -> bytes:
 
 
 @lru_cache(_REMEMBERED)
+def _heading(length: int) -> bytes:
+    """Return what stands before a span of *length* bytes in a list of them."""
+    return _SPANS_TAG + _length(length)
+
+
 def _length(length: int) -> bytes:
     """Return a length as it stands before what is so long."""
     found = bytearray()

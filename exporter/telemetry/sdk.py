@@ -17,7 +17,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
-from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
 from exporter.telemetry.delivery import Delivery, Target
 from exporter.telemetry.encoding import Encoded, encoded, request_for
@@ -50,7 +49,7 @@ def assemble(plan: Plan, observer: SpanObserver) -> tuple[LightProvider, Deliver
     )
     provider = LightProvider(
         resource=_OneResource(Resource.create(dict(plan.resource)).attributes),
-        sampler=TraceIdRatioBased(plan.sample_ratio),
+        sample_ratio=plan.sample_ratio,
         sink=delivery,
     )
     return provider, delivery

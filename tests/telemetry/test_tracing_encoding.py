@@ -10,7 +10,6 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -51,7 +50,7 @@ class Kept:
 def provider(kept: Kept) -> LightProvider:
     """Return what makes spans for *kept*."""
     return LightProvider(
-        resource=Resource({"service.name": "x", "n": 1}), sampler=ALWAYS_ON, sink=kept
+        resource=Resource({"service.name": "x", "n": 1}), sample_ratio=1.0, sink=kept
     )
 
 
