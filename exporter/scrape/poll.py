@@ -19,7 +19,7 @@ from datetime import timedelta
 from functools import partial
 from operator import attrgetter
 
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import Tracer, get_current_span
 
 from exporter import pipeline
 from exporter.admin import query
@@ -588,7 +588,7 @@ class Poller:
             schedules=memory.schedules,
         )
         posting = services.book.post(
-            self.target, digest.increments, now, trace_id=sampled_trace_id()
+            self.target, digest.increments, now, trace_id=sampled_trace_id(get_current_span())
         )
         self._active_at = services.clock.monotonic()
         states = digest.plans or digest.schedules
