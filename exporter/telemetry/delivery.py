@@ -27,8 +27,8 @@ _SDK = "opentelemetry"
 _REASON_LENGTH = 500
 """Characters of the reason that the log shows."""
 
-_AT_ONCE = 64
-"""Spans that get their form in a row: a quarter of a millisecond's work."""
+_AT_ONCE = 256
+"""Spans that get their form in a row: a millisecond's work."""
 
 
 class Target(Protocol):
