@@ -219,16 +219,9 @@ def is_kept(state: PlanState, now: Micros, *, in_use: bool) -> bool:
 
 def _newest_runs(ends: Sequence[_Ended], most: int) -> list[Run]:
     """Return the newest of *ends*, no more than *most*, whose duration is known; in order."""
-    found: list[tuple[Micros, int]] = []
-    for ended_at, lasted in reversed(ends):
-        if len(found) >= most and ended_at != found[-1][0]:
-            break
-        # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
-        if lasted is not None and lasted > 0:
-            found.append((ended_at, lasted))
     # Plain pairs are compared faster than named ones.
-    found.sort()
-    return [_new(Run, pair) for pair in found[-most:]]
+    found = sorted([end for end in ends if end[1]])
+    return [_new(Run, end) for end in found[-most:]]
 
 
 def _merged(successes: tuple[Run, ...], runs: list[Run]) -> tuple[Run, ...]:
