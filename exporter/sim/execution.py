@@ -28,6 +28,11 @@ class ExecutionKey(NamedTuple):
         )
 
 
+def key_of(identifier: Any) -> ExecutionKey:
+    """Return which execution a `WorkflowExecutionIdentifier` names."""
+    return ExecutionKey(identifier.project, identifier.domain, identifier.name)
+
+
 class ErrorSeen(NamedTuple):
     """An execution error as propeller reports it."""
 
@@ -95,9 +100,14 @@ class Stored:
     def listed(self) -> bytes:
         """Return it serialized as lists answer: the error message cut, inputs left out."""
         message = self.message()
-        if message.closure.HasField("error"):
-            error = message.closure.error
-            error.message = error.message.encode()[:LISTED_MESSAGE_BYTES].decode(errors="ignore")
+        trim_error(message.closure)
         message.spec.ClearField("inputs")
         message.closure.ClearField("computed_inputs")
         return bytes(message.SerializeToString())
+
+
+def trim_error(closure: Any) -> None:
+    """Cut the error message of *closure*, if it has one, as lists do."""
+    if closure.HasField("error"):
+        error = closure.error
+        error.message = error.message.encode()[:LISTED_MESSAGE_BYTES].decode(errors="ignore")
