@@ -1,5 +1,6 @@
 """One execution, out of its row: what it holds, and how Get and lists show it."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -111,3 +112,9 @@ def trim_error(closure: Any) -> None:
     if closure.HasField("error"):
         error = closure.error
         error.message = error.message.encode()[:LISTED_MESSAGE_BYTES].decode(errors="ignore")
+
+
+def digest(*parts: object) -> str:
+    """Return *parts* as a name has them that must differ from all others: a hash."""
+    text = "/".join(map(str, parts))
+    return hashlib.sha256(text.encode()).hexdigest()
