@@ -114,7 +114,7 @@ class Unfolding:
         if hit and outcome is _SUCCESS:
             yield self._node(
                 node_id, NODE.SUCCEEDED, at, **about,
-                task_node_metadata=_cached(catalog_pb2.CACHE_HIT),
+                task_node_metadata=_cached(part, catalog_pb2.CACHE_HIT),
             )  # fmt: skip
             return
         runs_at = at + (until - at) * _WAITING
@@ -145,7 +145,7 @@ class Unfolding:
                 yield self._node(node_id, NODE.RUNNING, runs_at, **about, **launched)
         noted = {}
         if part.cached and part.form is Form.TASK and outcome is _SUCCESS:
-            noted["task_node_metadata"] = _cached(catalog_pb2.CACHE_POPULATED)
+            noted["task_node_metadata"] = _cached(part, catalog_pb2.CACHE_POPULATED)
         yield self._node(node_id, outcome.node, until, outcome.error, **about, **noted)
 
     def _attempts(
@@ -169,17 +169,19 @@ class Unfolding:
         """Yield the one attempt of a map task, whose sub-tasks are repeated by themselves."""
         begun, ended = [], []
         for index in range(part.size):
-            resource = {"index": index, "external_id": f"{node_id}-{index}"}
+            resource: dict[str, Any] = {"index": index, "external_id": f"{node_id}-{index}"}
+            if part.cached and self.chance.random() < _HIT_SHARE:
+                hit = {"phase": TASK.SUCCEEDED, "cache_status": catalog_pb2.CACHE_HIT}
+                ended.append({**resource, **hit})
+                continue
             begun.append({**resource, "phase": TASK.RUNNING})
-            status = catalog_pb2.CACHE_DISABLED
-            if part.cached:
-                hit = self.chance.random() < _HIT_SHARE
-                status = catalog_pb2.CACHE_HIT if hit else catalog_pb2.CACHE_POPULATED
             if self.chance.random() < part.flaky:
                 ended.append({**resource, "phase": TASK.FAILED})
                 resource |= {"retry_attempt": 1, "external_id": f"{node_id}-{index}-1"}
             phase = outcome.task if index == part.size - 1 else TASK.SUCCEEDED
-            ended.append({**resource, "phase": phase, "cache_status": status})
+            if part.cached and phase == TASK.SUCCEEDED:
+                resource["cache_status"] = catalog_pb2.CACHE_POPULATED
+            ended.append({**resource, "phase": phase})
         yield self._task(part, node_id, 0, TASK.QUEUED, times.queued)
         yield self._task(part, node_id, 0, TASK.RUNNING, times.runs, resources=begun)
         yield self._task(
@@ -240,8 +242,8 @@ class Unfolding:
         )
 
 
-def _cached(status: int) -> event_pb2.TaskNodeMetadata:
-    key = {"dataset_id": {"name": "flyte_task"}}
+def _cached(part: Part, status: int) -> event_pb2.TaskNodeMetadata:
+    key = {"dataset_id": {"name": f"flyte_task-{part.task}"}}
     return event_pb2.TaskNodeMetadata(cache_status=status, catalog_key=key)
 
 
