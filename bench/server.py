@@ -82,6 +82,10 @@ class Answers:
         encoded: bytes = listed.SerializeToString()
         return encoded
 
+    async def list_launch_plans(self, _request: bytes, _: Any) -> bytes:
+        """Answer `ListLaunchPlans`: none is active."""
+        return b""
+
     async def get_version(self, _request: bytes, _: Any) -> bytes:
         """Answer `GetVersion`."""
         encoded: bytes = version_pb2.GetVersionResponse(
@@ -135,6 +139,7 @@ def _handlers(answers: Answers) -> tuple[grpc.GenericRpcHandler, ...]:
             {
                 "ListExecutions": answers.list_executions,
                 "GetExecution": answers.get_execution,
+                "ListLaunchPlans": answers.list_launch_plans,
                 "ListProjects": answers.list_projects,
                 "GetVersion": answers.get_version,
             },

@@ -22,8 +22,10 @@ from exporter.config.settings import Settings
 from exporter.ledger.journal import Journal
 from exporter.ledger.opening import open_ledger
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.opening import open_book
 from exporter.metrics.process import Process
+from exporter.metrics.projects import ProjectGauges
 from exporter.model.clock import Clock
 from exporter.model.reload import Reload
 from exporter.model.status import TargetStatus
@@ -31,7 +33,9 @@ from exporter.pipeline import Correction
 from exporter.reload.services import Lasting
 from exporter.reload.shifts import Reread, Shifts, open_shifts
 from exporter.scrape.fleet import Fleet
+from exporter.scrape.inventory import Register
 from exporter.scrape.poll import STEPS
+from exporter.scrape.scheduler import Handover
 from exporter.scrape.worker import Outcome
 from exporter.telemetry.clock import SystemClock
 from exporter.telemetry.log import get_logger
@@ -152,6 +156,13 @@ async def start(
         lasting = Lasting(
             journal=journal,
             book=book,
+            gauges=PlanGauges(budget=book.budget, exposition=book.exposition, observer=process),
+            projects=ProjectGauges(
+                exposition=book.exposition,
+                budget=book.budget,
+                observer=process,
+                labels=settings.discovery.project_labels,
+            ),
             fleet=Fleet(ledger.newest_cursor()),
             exposition=book.exposition,
             process=process,
@@ -161,7 +172,9 @@ async def start(
             open_shifts(
                 settings,
                 lasting,
-                before=ledger.discovery(),
+                before=Handover(
+                    discovery=ledger.discovery(), register=Register(ledger.active_plans())
+                ),
                 reread=reread or _unchanged,
                 asked=hangup or asyncio.Event(),
             )

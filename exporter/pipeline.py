@@ -8,6 +8,7 @@ against what is known:
 2. `metrics.measure` works out what that adds to which series, by the true names of launch plans;
    `metrics.labelling` has them go to the series that are configured.
 3. Rows that only the reconcile found are noted as corrections.
+4. `track.plans` takes the ends over into the state of their launch plans.
 
 The `Digest` that comes out is committed to the ledger as one transaction (`ledger`), and only then
 shown: `metrics.book` adds the increments to the series and renders them, and a scrape writes bytes
@@ -17,16 +18,20 @@ Everything here is pure: no clock, no I/O, and the same batch digested twice add
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
 from exporter.metrics.measure import Increments, measure
 from exporter.model.events import Events, SteppedBack
-from exporter.model.executions import Execution, ExecutionId, Tracked
+from exporter.model.executions import TERMINAL, Execution, ExecutionId, Tracked
+from exporter.model.launch_plans import PlanState
+from exporter.model.schedules import Judgement, ScheduleState
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros
-from exporter.track.executions import Known, miss, observe, prime
+from exporter.track.executions import Known, Observed, miss, observe, prime
+from exporter.track.plans import advance_all
+from exporter.track.schedules import Agenda, judge_all, note
 
 
 class Step(Enum):
@@ -40,6 +45,8 @@ class Step(Enum):
     """The reconcile's list of live executions."""
     LATE = "late"
     """The reconcile's second look at the window of creation times."""
+    PAST = "past"
+    """How a launch plan fared before we looked: only its state is told, nothing is counted."""
 
 
 class Correction(Enum):
@@ -62,8 +69,12 @@ class Batch:
         rows: As Admin answered them; any order, duplicates allowed.
         step: What was asked.
         settled_before: Rows created before this should have been seen by an earlier poll, so a
-            reconcile that finds one new there has put something right.
+            reconcile that finds one new there has put something right; and rows of the past that
+            no list will show again were.
         absent: Live executions that Admin answered NOT_FOUND for, in a reconcile.
+        plans: States of launch plans, told by rows that were too many to be kept.
+        schedules: States of their schedules, likewise.
+        agenda: Launch plans whose slots are judged with it, after all that Admin has was committed.
     """
 
     target: Target
@@ -71,6 +82,9 @@ class Batch:
     step: Step = Step.POLL
     settled_before: Micros = EPOCH
     absent: Collection[ExecutionId] = ()
+    plans: Mapping[str, PlanState] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
+    agenda: Agenda | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +97,9 @@ class Digest:
         increments: What it adds to which series.
         corrections: What the reconcile put right.
         stepped_back: Executions seen unfinished after their end.
+        plans: States of the launch plans that it changed.
+        schedules: How launch plans keep their schedules, where it changed that.
+        judged: What became of the slots of the launch plans on its agenda.
     """
 
     target: Target
@@ -90,9 +107,25 @@ class Digest:
     increments: Increments
     corrections: Mapping[Correction, int]
     stepped_back: Sequence[SteppedBack]
+    plans: Mapping[str, PlanState] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
+    judged: Mapping[str, Judgement] = field(default_factory=dict)
 
 
-def digest(known: Known, batch: Batch, now: Micros, labelling: Labelling = AS_THEY_ARE) -> Digest:
+_NO_PLANS: Mapping[str, PlanState] = {}
+_NO_SCHEDULES: Mapping[str, ScheduleState] = {}
+_UNKNOWN = ScheduleState()
+
+
+def digest(
+    known: Known,
+    batch: Batch,
+    now: Micros,
+    labelling: Labelling = AS_THEY_ARE,
+    *,
+    plans: Mapping[str, PlanState] = _NO_PLANS,
+    schedules: Mapping[str, ScheduleState] = _NO_SCHEDULES,
+) -> Digest:
     """
     Turn *batch* into what is to be committed.
 
@@ -101,19 +134,51 @@ def digest(known: Known, batch: Batch, now: Micros, labelling: Labelling = AS_TH
         batch: What Admin answered.
         now: Our clock at the start of the poll.
         labelling: Which series there are.
+        plans: States of the target's launch plans, likewise.
+        schedules: How they keep their schedules, likewise.
     """
-    if batch.step is Step.PRIME:
-        observed = prime(batch.rows, now)
-    else:
-        observed = observe(known, batch.rows, now)
-        miss(known, batch.absent, observed)
+    ended: Sequence[Execution]
+    match batch.step:
+        case Step.PRIME:
+            observed = prime(batch.rows, now)
+            ended = [row for row in observed.events.primed if row.phase in TERMINAL]
+        case Step.PAST:
+            observed = Observed()
+            ended = _past(known, batch)
+        case _:
+            observed = observe(known, batch.rows, now)
+            miss(known, batch.absent, observed)
+            ended = observed.events.finished
+    before = {**plans, **batch.plans} if batch.plans else plans
+    kept = {**schedules, **batch.schedules} if batch.schedules else schedules
+    events = observed.events
+    launched = batch.rows if batch.step is Step.PAST else events.primed or events.launched
+    changed = {**batch.schedules, **note(kept, launched, events.finished)}
+    judged = judge_all({**kept, **changed}, batch.agenda) if batch.agenda else {}
+    for launch_plan, judgement in judged.items():
+        if judgement.state != changed.get(launch_plan, kept.get(launch_plan, _UNKNOWN)):
+            changed[launch_plan] = judgement.state
     return Digest(
         target=batch.target,
         rows=observed.rows,
-        increments=labelled(measure(batch.target, observed.events), labelling),
-        corrections=_corrections(batch, observed.events),
-        stepped_back=observed.events.stepped_back,
+        increments=labelled(measure(batch.target, events, judged), labelling),
+        corrections=_corrections(batch, events),
+        stepped_back=events.stepped_back,
+        plans={**batch.plans, **advance_all(before, ended, now)},
+        schedules=changed,
+        judged=judged,
     )
+
+
+def _past(known: Known, batch: Batch) -> list[Execution]:
+    """Return, once each, the ends in *batch* that will never be told by another one."""
+    ended: list[Execution] = []
+    for key, row in {row.id: row for row in batch.rows}.items():
+        before = known.get(key)
+        told = key.created_at < batch.settled_before if before is None else not before.is_live
+        if told and row.phase in TERMINAL:
+            ended.append(row)
+    return ended
 
 
 def _corrections(batch: Batch, events: Events) -> Mapping[Correction, int]:

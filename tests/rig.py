@@ -35,12 +35,14 @@ from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Correction
 from exporter.scrape.fleet import Fleet
+from exporter.scrape.norms import NormsOf
 from exporter.scrape.poll import STEPS, Poller, Services
 from exporter.scrape.upkeep import Upkeep
 from exporter.sim.api import AdminApi
@@ -183,13 +185,15 @@ class Rig:
     settings: ScrapeSettings = field(default_factory=ScrapeSettings)
     limit: int = 10_000
     hold: timedelta = HOLD
+    norms: NormsOf = field(default_factory=NormsOf)
     labelling: Labelling = AS_THEY_ARE
     family_limits: Mapping[Family, int] = field(default_factory=dict)
     clock: ManualClock = field(default_factory=ManualClock)
     calls: list[tuple[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.admin = AdminApi(Store(seed=1), now=self.clock.now)
+        self.store = Store(seed=1)
+        self.admin = AdminApi(self.store, now=self.clock.now)
         self.at_await: Callable[[str], Any] = self.nothing_happens
         self.pollers: dict[Target, Poller] = {}
         self._life = ExitStack()
@@ -223,6 +227,9 @@ class Rig:
         rows = self.ledger.series(), self.ledger.activity()
         stated = self.ledger.labelling()
         self.ledger.commit([self.book.load(*rows, self.clock.now(), labelled=stated)])
+        self.gauges = PlanGauges(
+            exposition=self.exposition, budget=self.book.budget, observer=self.process
+        )
         journal: Any = InlineJournal(self, self.ledger)
 
         transport = Transport(
@@ -242,11 +249,13 @@ class Rig:
             admin=AdminClient(transport),
             journal=journal,
             book=self.book,
+            gauges=self.gauges,
             fleet=Fleet(self.ledger.newest_cursor()),
             clock=self.clock,
             process=self.process,
             tracer=NoOpTracer(),
             settings=self.settings,
+            norms=self.norms,
         )
         self.relieve()
 

@@ -4,6 +4,7 @@ import re
 import runpy
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ def test_the_page_is_up_to_date() -> None:
 def test_every_setting_has_one_row() -> None:
     """No setting is left out, and each row names its environment variable."""
     rows = re.findall(r"^\| `([\w.]+)` \|.*\| `(\w+)` \|$", reference(), re.MULTILINE)
-    shown = [documented(path) for section in SECTIONS for path in SETTINGS if path[:-1] == section]
+    shown = [
+        documented(path) for section in (*SECTIONS, ()) for path in SETTINGS if path[:-1] == section
+    ]
     assert rows == [(dotted(path), variable_for(path)) for path in dict.fromkeys(shown)]
 
 
@@ -47,8 +50,10 @@ def test_every_family_is_named() -> None:
 
 def test_the_example_is_valid() -> None:
     """What the page shows can be copied into a file and used."""
-    (example,) = re.findall(r"```yaml\n(.*?)```", reference(), re.DOTALL)
-    assert decode(example.encode(), file=Path("example"), environ={}).admin.insecure
+    examples = re.findall(r"```yaml\n(.*?)```", reference(), re.DOTALL)
+    settings = decode("".join(examples).encode(), file=Path("example"), environ={})
+    assert settings.admin.insecure
+    assert settings.freshness[0].limit == timedelta(hours=26)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,7 @@ def test_a_default_can_be_written_as_it_is_shown(path: str, text: str) -> None:
     nested = f"{key}: {text.strip('`')}"
     for section in reversed(sections):
         nested = f"{section}: {{{nested}}}"
-    head = f"{base}" if sections[0] != "admin" else ""
+    head = "" if path.startswith("admin.") else base
     nested = nested.replace("admin: {", "admin: {endpoint: flyteadmin:81, ", 1)
     shown = decode(f"{head}{nested}\n".encode(), file=Path("page"), environ={})
     unset = decode(base.encode(), file=Path("page"), environ={})

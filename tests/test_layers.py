@@ -53,6 +53,7 @@ _HARMLESS = {
     "re2",
     "types",
     "typing",
+    "zoneinfo",  # the same rules for the same name, whoever asks
 }
 """All that we use from elsewhere that can neither wait, nor ask the time, nor touch the world."""
 _ASKS_THE_WORLD = {"now", "today", "utcnow", "open", "print", "input"}

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics.measure import Increments, SeriesKey
-from exporter.model.executions import Execution, ExecutionId, Mode, Phase, Tracked
+from exporter.model.executions import OVER, Execution, ExecutionId, Mode, Phase, Tracked
+from exporter.model.launch_plans import PlanState
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Batch, Correction, Digest, Step, digest
@@ -81,6 +82,49 @@ def test_priming_counts_nothing_and_knows_everything(rows: list[Execution]) -> N
     assert primed.rows.keys() == {row.id for row in rows}
     plans = {key[1][2] for key in primed.increments.births if len(key[1]) > 2}
     assert plans == {row.launch_plan for row in rows}
+
+
+@given(histories(), st.data())
+def test_ends_are_told_to_launch_plans_once(rows: list[Execution], data: st.DataObject) -> None:
+    """However rows are cut up and repeated, each end advances the state of its plan one time."""
+    together = digest({}, Batch(target=T, rows=rows), NOW).plans
+    known: dict[ExecutionId, Tracked] = {}
+    plans: dict[str, PlanState] = {}
+    shuffled = data.draw(st.permutations(rows + rows))
+    for start in range(0, len(shuffled), 3):
+        part = digest(known, Batch(target=T, rows=shuffled[start : start + 3]), NOW, plans=plans)
+        known.update(part.rows)
+        plans.update(part.plans)
+    assert plans == together
+    again = digest(known, Batch(target=T, rows=rows), NOW, plans=plans)
+    assert again.plans == {}
+
+
+@given(histories())
+def test_priming_tells_what_is_over(rows: list[Execution]) -> None:
+    """Nothing of it is counted, and all of it is known of the launch plans; beside what was."""
+    primed = digest({}, Batch(target=T, rows=rows, step=Step.PRIME), NOW)
+    counted = digest({}, Batch(target=T, rows=rows), NOW)
+    assert primed.plans == counted.plans
+    before = {"c": PlanState(ended_at=NOW)}
+    batch = Batch(target=T, rows=rows, step=Step.PRIME, plans=before)
+    assert digest({}, batch, NOW).plans == {**before, **primed.plans}
+
+
+def test_the_past_tells_only_what_no_list_will() -> None:
+    """Neither the end of an execution that is live for us, nor one that is yet to be listed."""
+
+    def ended(name: str, created: int) -> Execution:
+        key, end = ExecutionId(name, Micros(created)), Micros(created + 1)
+        return Execution(key, Phase.FAILED, Mode.MANUAL, "a", None, end, None)
+
+    old, over, live, new = ended("old", 1), ended("over", 12), ended("live", 3), ended("new", 14)
+    known = {over.id: OVER[Phase.FAILED], live.id: Tracked(Phase.RUNNING)}
+    rows = [old, over, live, new, old]
+    batch = Batch(target=T, rows=rows, step=Step.PAST, settled_before=Micros(10))
+    told = digest(known, batch, NOW)
+    assert told.plans["a"].failures == (Micros(2), Micros(13))
+    assert (told.rows, added(told.increments)) == ({}, Counter())
 
 
 def test_only_what_was_settled_is_a_correction() -> None:

@@ -9,15 +9,15 @@ patience ends.
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
 from flyteidl.core import identifier_pb2
 
-from exporter.admin import convert, nodes
+from exporter.admin import convert, nodes, query
 from exporter.admin.columns import Page
-from exporter.admin.errors import AdminError, nonsense
+from exporter.admin.errors import AdminError, MessageTooLarge, nonsense
 from exporter.admin.limits import Limits
 from exporter.admin.nodes import NodeClient
 from exporter.admin.query import Query
@@ -25,6 +25,8 @@ from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
 from exporter.admin.transport import Transport
 from exporter.model.executions import Execution
+from exporter.model.launch_plans import ActivePlan
+from exporter.model.projects import Project, targets_of
 from exporter.model.targets import Target
 from exporter.telemetry.log import get_logger
 
@@ -35,6 +37,7 @@ METHODS = (
     "GetExecution",
     "GetVersion",
     "ListExecutions",
+    "ListLaunchPlans",
     "ListProjects",
     *nodes.METHODS,
 )
@@ -44,6 +47,8 @@ CODES = tuple(code.name for code in grpc.StatusCode)
 """Every gRPC status, as it stands in a label."""
 
 _PROJECTS_PER_PAGE = 500
+_PLANS_PER_PAGE = 200
+"""One may be 50 KiB, with its default inputs: 200 of those are 10 MiB, half of what we receive."""
 
 
 class Version(NamedTuple):
@@ -87,7 +92,7 @@ class AdminClient:
         page: int | None = None,
     ) -> Page:
         """
-        List up to *limit* executions of *target*, in ascending order of the query's sort key.
+        List up to *limit* executions of *target*, in the query's order.
 
         *page* is the number of the page for whoever reads the trace.
         """
@@ -102,7 +107,10 @@ class AdminClient:
                     token=token,
                     filters=query.filters,
                     sort_by=common_pb2.Sort(
-                        key=query.sort_key, direction=common_pb2.Sort.ASCENDING
+                        key=query.sort_key,
+                        direction=common_pb2.Sort.DESCENDING
+                        if query.descending
+                        else common_pb2.Sort.ASCENDING,
                     ),
                 ),
                 timeout=timeout,
@@ -133,9 +141,77 @@ class AdminClient:
         except ValueError as error:
             raise nonsense("GetExecution", f"{target}/{name}", str(error)) from error
 
-    async def list_targets(self, *, timeout: float) -> Sequence[Target]:
-        """List every domain of every project that is not archived; *timeout* is for each page."""
-        found: dict[Target, None] = {}
+    async def list_active_launch_plans(
+        self, target: Target, *, timeout: float
+    ) -> Sequence[ActivePlan]:
+        """
+        List the active launch plans of *target*, all of them or none; *timeout* is for each page.
+
+        Those that flyteadmin makes around single tasks are left out.
+
+        ListActiveLaunchPlans would answer the same, but knows no filters: its pages are told apart
+        by row offsets, and a plan that is deactivated between two of them hides another. Here the
+        next page begins after the last name.
+        """
+        found: dict[str, ActivePlan] = {}
+        limit, after, token = _PLANS_PER_PAGE, "", ""
+        seen: set[str] = set()
+        for number in count(1):
+            try:
+                answer = await self._active_plans(
+                    target, after, token, limit=limit, timeout=timeout, page=number
+                )
+            except MessageTooLarge:
+                if limit == 1:
+                    raise
+                limit //= 2
+                continue
+            names = [message.id.name for message in answer.launch_plans]
+            try:
+                plans = [convert.active_plan(message) for message in answer.launch_plans]
+            except ValueError as error:
+                raise nonsense("ListLaunchPlans", str(target), str(error)) from error
+            found.update((plan.name, plan) for plan in plans if plan is not None)
+            # A page that brings nothing new is the end, whatever its token says.
+            if not answer.token or seen.issuperset(names):
+                break
+            seen.update(names)
+            if query.is_speakable(names[-1]):
+                after, token = names[-1], ""
+            else:
+                token = answer.token
+        return list(found.values())
+
+    async def _active_plans(
+        self, target: Target, after: str, token: str, *, limit: int, timeout: float, page: int
+    ) -> Any:
+        """Ask for one page of the active launch plans whose names come *after* one."""
+        asked = query.active_plans(after)
+        return await self._ask(
+            Question(
+                method="ListLaunchPlans",
+                request=common_pb2.ResourceListRequest(
+                    id=common_pb2.NamedEntityIdentifier(
+                        project=target.project, domain=target.domain
+                    ),
+                    limit=limit,
+                    token=token,
+                    filters=asked.filters,
+                    sort_by=common_pb2.Sort(
+                        key=asked.sort_key, direction=common_pb2.Sort.ASCENDING
+                    ),
+                ),
+                timeout=timeout,
+                target=target,
+                page=page,
+                rows=lambda answer: len(answer.launch_plans),
+            )
+        )
+
+    async def list_projects(self, *, timeout: float) -> Sequence[Project]:
+        """List every project, archived ones included; *timeout* is for each page."""
+        found: dict[str, Project] = {}
+        asked = query.projects()
         token = ""
         for number in count(1):
             answer = await self._ask(
@@ -144,8 +220,9 @@ class AdminClient:
                     request=project_pb2.ProjectListRequest(
                         limit=_PROJECTS_PER_PAGE,
                         token=token,
+                        filters=asked.filters,
                         sort_by=common_pb2.Sort(
-                            key="identifier", direction=common_pb2.Sort.ASCENDING
+                            key=asked.sort_key, direction=common_pb2.Sort.ASCENDING
                         ),
                     ),
                     timeout=timeout,
@@ -154,13 +231,20 @@ class AdminClient:
                 )
             )
             known = len(found)
-            for project in answer.projects:
-                found.update(dict.fromkeys(convert.targets(project)))
+            try:
+                projects = [convert.project(message) for message in answer.projects]
+            except ValueError as error:
+                raise nonsense("ListProjects", "", str(error)) from error
+            found.update((project.id, project) for project in projects)
             token = answer.token
             # A page that brings nothing new is the end, whatever its token says.
             if not token or len(found) == known:
                 break
-        return list(found)
+        return list(found.values())
+
+    async def list_targets(self, *, timeout: float) -> Sequence[Target]:
+        """List every domain of every project that is not archived; *timeout* is for each page."""
+        return targets_of(await self.list_projects(timeout=timeout))
 
     async def list_domains(self, *, timeout: float) -> Sequence[str]:
         """

@@ -57,7 +57,10 @@ _TIME: _Fields = {"seconds": _Kind.TYPE_INT64, "nanos": _Kind.TYPE_INT32}
 # or where there are few that differ.
 _ROW: _Fields = {
     "id": {"name": _Kind.TYPE_STRING},
-    "spec": {"launch_plan": _Kind.TYPE_BYTES, "metadata": {"mode": _Kind.TYPE_INT32}},
+    "spec": {
+        "launch_plan": _Kind.TYPE_BYTES,
+        "metadata": {"mode": _Kind.TYPE_INT32, "scheduled_at": _Kind.TYPE_BYTES},
+    },
     "closure": {
         "phase": _Kind.TYPE_INT32,
         "created_at": _TIME,
@@ -240,6 +243,11 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
     updated = _instants(closure.updated_at, count)
     started = _column(closure.started_at, _BYTES_MARK, count, None)
     lasted = _column(closure.duration, _BYTES_MARK, count, None)
+    scheduled = _column(spec.metadata.scheduled_at, _BYTES_MARK, count, None)
+    if scheduled.count(None) != count:
+        # A relaunch says for which slot the execution was that it repeats.
+        pairs = zip(modes, scheduled, strict=True)
+        scheduled = [slot if mode == Mode.SCHEDULED else None for mode, slot in pairs]
     return list(
         map(
             _new,
@@ -252,6 +260,7 @@ def _rows(encoded: list[bytes]) -> list[Execution]:
                 _where_set(started, _instants),
                 updated,
                 _where_set(lasted, _durations),
+                _where_set(scheduled, _instants),
                 strict=True,
             ),
         )
@@ -268,6 +277,8 @@ def _column(values: Sequence[Any], mark: Any, count: int, unset: T) -> Sequence[
     marked = values[:]
     if marked.count(mark) != count:
         raise _Odd
+    if len(marked) == count:
+        return [unset] * count
     found, place = [unset] * count, -1
     for value in marked:
         if value == mark:
@@ -284,6 +295,8 @@ def _where_set(
 ) -> Sequence[T | None]:
     """Return *column* with what is set decoded and *read*, all of it at once."""
     encoded = [value for value in column if value is not None]
+    if not encoded:
+        return [None] * len(column)
     found = read(_Time.FromString(_TIME_MARK.join([b"", *encoded])), len(encoded))
     if len(found) == len(column):
         return found

@@ -1,11 +1,15 @@
 """Protobuf in, `exporter.model` out; the only place that touches the fields of a message."""
 
+from datetime import timedelta
 from typing import Any
 
+from flyteidl.admin import launch_plan_pb2, schedule_pb2
 from flyteidl.core import identifier_pb2
 
-from exporter.model.executions import Execution, ExecutionId, Mode, Phase
-from exporter.model.targets import Target
+from exporter.model.executions import GENERATED, Execution, ExecutionId, Mode, Phase
+from exporter.model.launch_plans import ActivePlan
+from exporter.model.projects import Project, ProjectState
+from exporter.model.schedules import Cron, Rate, Schedule
 from exporter.model.time import SECOND
 
 PHASES = {phase.value: phase for phase in Phase}
@@ -18,8 +22,12 @@ END_OF_TIME = 253_402_300_800 * SECOND
 """The year 10000, where RFC 3339 ends."""
 LONGEST = 10_000 * 366 * 24 * 3600
 """Seconds; a protobuf duration may be a little longer than all of time."""
-_GENERATED = ".flytegen."
-"""How flyteadmin names the workflow it makes around a single task."""
+_PERIODS = {
+    schedule_pb2.MINUTE: timedelta(minutes=1),
+    schedule_pb2.HOUR: timedelta(hours=1),
+    schedule_pb2.DAY: timedelta(days=1),
+}
+_STATES = {state.value: state for state in ProjectState}
 
 
 def execution(message: Any) -> Execution:
@@ -51,17 +59,24 @@ def execution(message: Any) -> Execution:
         started_at = started.seconds * SECOND + started.nanos // 1000
         if not 0 <= started_at < END_OF_TIME:
             started_at = None
+    mode, scheduled_at = MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED), None
+    if mode is Mode.SCHEDULED and spec.metadata.HasField("scheduled_at"):
+        scheduled = spec.metadata.scheduled_at
+        scheduled_at = scheduled.seconds * SECOND + scheduled.nanos // 1000
+        if not 0 <= scheduled_at < END_OF_TIME:
+            scheduled_at = None
     # The plain constructors of named tuples would take a tenth of a poll's time.
     return _new(
         Execution,
         (
             _new(ExecutionId, (name, created_at)),
             PHASES.get(closure.phase, Phase.UNRECOGNIZED),
-            MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED),
+            mode,
             launch_plan(plan),
             started_at,
             updated_at,
             duration_of(closure.duration) if closure.HasField("duration") else None,
+            scheduled_at,
         ),
     )
 
@@ -69,7 +84,7 @@ def execution(message: Any) -> Execution:
 def launch_plan(identifier: Any) -> str:
     """Return the name of a launch plan; for a single task's, the one that flyteadmin gives it."""
     name: str = identifier.name
-    return _GENERATED + name if identifier.resource_type == _TASK else name
+    return GENERATED + name if identifier.resource_type == _TASK else name
 
 
 def duration_of(duration: Any) -> int | None:
@@ -80,6 +95,60 @@ def duration_of(duration: Any) -> int | None:
     return whole * SECOND + nanos // 1000
 
 
-def targets(project: Any) -> list[Target]:
-    """Return the targets of one `flyteidl.admin.Project`: one for each of its domains."""
-    return [Target(project.id, domain.id) for domain in project.domains]
+def project(message: Any) -> Project:
+    """
+    Return one `flyteidl.admin.Project`.
+
+    Raises:
+        ValueError: It has no id.
+    """
+    if not message.id:
+        raise ValueError("a project without an id")
+    return Project(
+        message.id,
+        _STATES.get(message.state, ProjectState.UNRECOGNIZED),
+        dict(message.labels.values),
+        tuple(domain.id for domain in message.domains),
+    )
+
+
+def active_plan(message: Any) -> ActivePlan | None:
+    """
+    Return one `flyteidl.admin.LaunchPlan`; None for one that flyteadmin made around a single task.
+
+    Raises:
+        ValueError: It has no name.
+    """
+    name = message.id.name
+    if not name or "\0" in name:
+        raise ValueError(f"a launch plan called {name!r}")
+    if name.startswith(GENERATED):
+        return None
+    spec = message.spec
+    return ActivePlan(
+        name,
+        message.id.version,
+        spec.workflow_id.name,
+        schedule_of(spec.entity_metadata.schedule),
+        spec.concurrency_policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP,
+    )
+
+
+def schedule_of(message: Any) -> Schedule | None:
+    """
+    Return what a `flyteidl.admin.Schedule` declares; None when it declares nothing.
+
+    A rate that no calendar has, such as every 0 minutes, is none: Flyte's scheduler cannot run it.
+    """
+    match message.WhichOneof("ScheduleExpression"):
+        case "rate":
+            unit = _PERIODS.get(message.rate.unit)
+            whole = message.rate.value
+            if unit is None or not 0 < whole * unit.total_seconds() < LONGEST:
+                return None
+            return Rate(whole * unit)
+        case "cron_schedule":
+            expression = message.cron_schedule.schedule
+        case _:
+            expression = message.cron_expression
+    return Cron(expression) if expression else None

@@ -182,7 +182,7 @@ _SIZES = ("metadata", "too large", "size exceeds")
 """Words of texts about a size; everything else that is exhausted is a number of calls."""
 
 _ADVICE = {
-    "PERMISSION_DENIED": "; allow this client to list executions there, or add the target to"
+    "PERMISSION_DENIED": "; allow this client to make this call there, or add the target to"
     " discovery.exclude",
     "UNAUTHENTICATED": "; set admin.auth to a client that Admin accepts",
     "UNAVAILABLE": "; check admin.endpoint and that Admin is running, or have `flyte-exporter"

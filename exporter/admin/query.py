@@ -11,28 +11,33 @@ Source: flyteadmin `pkg/manager/impl/util/filters.go`: expressions joined by `+`
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exporter.model.executions import NON_TERMINAL
+from exporter.model.executions import GENERATED, NON_TERMINAL, Mode, Phase
+from exporter.model.projects import ProjectState
 from exporter.model.time import Micros, rfc3339
 
 _ANY_STATE = "value_in(state,0;1)"
+_ACTIVE = "eq(state,1)"
 _BY_CREATION = "execution_created_at"
 # Unique and in order of insertion: within one instant it is the only total order Admin offers.
 _BY_INSERTION = "id"
+_OUTCOMES = (Phase.SUCCEEDED, Phase.FAILED, Phase.TIMED_OUT)
 _UNSPEAKABLE = frozenset("+;,() \t\n\r\f\v")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """
-    What to list, and in which order (always ascending).
+    What to list, and in which order.
 
     Attributes:
         filters: Text for the request's `filters` field.
-        sort_key: Column of the executions table.
+        sort_key: Column of the table that is listed.
+        descending: Whether to begin at the end.
     """
 
     filters: str
     sort_key: str = _BY_CREATION
+    descending: bool = False
 
 
 def created_from(instant: Micros, *, live_only: bool = False) -> Query:
@@ -62,6 +67,50 @@ def named(names: Iterable[str]) -> Query:
         if not is_speakable(name):
             raise ValueError(f"execution name {name!r} cannot stand in a filter of Admin's")
     return _query(f"value_in(execution_name,{';'.join(listed)})", live_only=False)
+
+
+def ended_of(launch_plan: str) -> Query:
+    """
+    Ask for root executions of *launch_plan* that succeeded or failed, the newest first.
+
+    Raises:
+        ValueError: The name holds a character that Admin's grammar cannot carry.
+
+    Source: flyteadmin `pkg/repositories/gormimpl/execution_repo.go`: a filter on the launch plan
+        joins its table, in which the executions of single tasks have no row; they have a task's.
+    """
+    if not has_past(launch_plan):
+        raise ValueError(f"launch plan {launch_plan!r} cannot stand in a filter of Admin's")
+    task = launch_plan.removeprefix(GENERATED)
+    field = "launch_plan.name" if task == launch_plan else "task.name"
+    phases = ";".join(phase.name for phase in _OUTCOMES)
+    asked = f"eq({field},{task})+value_in(phase,{phases})+ne(mode,{Mode.CHILD_WORKFLOW.value})"
+    return Query(filters=f"{asked}+{_ANY_STATE}", descending=True)
+
+
+def has_past(launch_plan: str) -> bool:
+    """Whether Admin can be asked for the executions of *launch_plan* alone."""
+    return is_speakable(launch_plan.removeprefix(GENERATED))
+
+
+def active_plans(after: str = "") -> Query:
+    """
+    Ask for the active launch plans, by name; for those only whose name comes *after* one.
+
+    Raises:
+        ValueError: *after* cannot stand in a filter; see `is_speakable`.
+    """
+    if not after:
+        return Query(filters=_ACTIVE, sort_key="name")
+    if not is_speakable(after):
+        raise ValueError(f"launch plan name {after!r} cannot stand in a filter of Admin's")
+    return Query(filters=f"{_ACTIVE}+gt(name,{after})", sort_key="name")
+
+
+def projects() -> Query:
+    """Ask for projects in every state: without a filter, Admin hides those that are archived."""
+    states = ";".join(str(state.value) for state in ProjectState if state >= 0)
+    return Query(filters=f"value_in(state,{states})", sort_key="identifier")
 
 
 def is_speakable(name: str) -> bool:

@@ -69,6 +69,8 @@ def _plain(value: object) -> object:
             return format_duration(value)
         case ListenAddress() | Path():
             return str(value)
+        case Section():
+            return _plain_section(value)
         case tuple():
             return list(map(_plain, value))
         case Section():

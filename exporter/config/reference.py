@@ -42,6 +42,16 @@ Flyte Admin.
   begins with `*`, `[`, `&` or `!`: `"*/*"`, `"[::]:9942"`.
 """
 
+_LISTS = """\
+Lists of entries for launch plans. `match` is a pattern PROJECT/DOMAIN/LAUNCH_PLAN, in which `*` and
+`?` stand for any characters; the first entry that matches holds.
+
+```yaml
+freshness:
+  - match: "*/production/etl.*"
+    limit: 26h
+```
+"""
 FAMILIES = ("metrics", "families")
 """The section whose own sections are alike: they are described once, by the name"""
 NAME = "NAME"
@@ -55,7 +65,13 @@ _HEAD = """\
 def reference() -> str:
     """Return the page as Markdown: one table for each section, and one for all families."""
     sections = [_section(path) for path in SECTIONS if path[:-1] != FAMILIES]
-    return "\n".join([_INTRODUCTION, *sections])
+    return "\n".join([_INTRODUCTION, *sections, _lists()])
+
+
+def _lists() -> str:
+    """Return the settings that stand beside the sections."""
+    rows = "".join(_row(path, field) for path, field in SETTINGS.items() if len(path) == 1)
+    return f"## Beside the sections\n\n{_LISTS}\n{_HEAD}{rows}"
 
 
 def _section(path: KeyPath) -> str:

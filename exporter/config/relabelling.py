@@ -95,6 +95,21 @@ class FamiliesSettings(Section):
     flyte_executions_finished_total: PlanFamilySettings = PlanFamilySettings()
     flyte_execution_duration_seconds: PlanFamilySettings = PlanFamilySettings()
     flyte_execution_queue_duration_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_last_finished_timestamp_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_last_duration_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_consecutive_failures: FamilySettings = FamilySettings()
+    flyte_launch_plan_expected_duration_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_freshness_limit_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_schedule_missed_total: PlanFamilySettings = PlanFamilySettings()
+    flyte_launch_plan_schedule_skipped_total: PlanFamilySettings = PlanFamilySettings()
+    flyte_execution_schedule_delay_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_schedule_last_due_timestamp_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_schedule_next_due_timestamp_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_schedule_last_run_timestamp_seconds: FamilySettings = FamilySettings()
+    flyte_launch_plan_info: FamilySettings = FamilySettings()
+    flyte_launch_plan_active_since_timestamp_seconds: FamilySettings = FamilySettings()
+    flyte_projects: FamilySettings = FamilySettings()
+    flyte_project_info: FamilySettings = FamilySettings()
 
     def items(self) -> Iterator[tuple[str, FamilySettings]]:
         """Yield the name of each family and what is set for it."""

@@ -22,7 +22,9 @@ from exporter.config.values import (
     Listen,
     ListenAddress,
     Patterns,
+    PlanPattern,
     PositiveDuration,
+    ProjectLabels,
     SomePatterns,
     conflict,
 )
@@ -35,6 +37,8 @@ __all__ = [
     "LedgerSettings",
     "LogSettings",
     "MetricsSettings",
+    "PlanDuration",
+    "SchedulesSettings",
     "ScrapeSettings",
     "Settings",
     "TracingSettings",
@@ -101,10 +105,17 @@ class DiscoverySettings(Section):
     """Patterns PROJECT/DOMAIN of targets to leave out although `include` names them."""
     interval: PositiveDuration = timedelta(minutes=5)
     """
-    How often projects and domains are listed.
+    How often projects and domains are listed, and each target's active launch plans.
 
     They rarely change. A target is dropped once two listings in a row miss it, so this is also
-    how long a removed one lingers.
+    how long a removed one lingers; a launch plan that was deactivated is gone with the next one.
+    """
+    project_labels: ProjectLabels = ()
+    """
+    Labels of projects that `flyte_project_info` shows, such as `["team", "tier"]`.
+
+    None by default, because their values are anybody's. `data-owner` becomes `label_data_owner`,
+    as kube-state-metrics would call it, to be joined to the other metrics by `project`.
     """
 
 
@@ -149,6 +160,13 @@ class ScrapeSettings(Section):
     How far back that wider listing reaches behind the cursor.
 
     The latest that a row may appear and still be counted. No shorter than `overlap`.
+    """
+    lookback: Duration = timedelta(hours=24)
+    """
+    How far back a cold start looks for how each launch plan fared; none of it is counted.
+
+    A day shows all that runs at least daily. Of launch plans with nothing in it, the newest
+    executions are asked for one by one.
     """
     poll_timeout: PositiveDuration = timedelta(minutes=1)
     """
@@ -255,14 +273,58 @@ class LogSettings(Section):
     """`logfmt` for people and Loki; `json` for systems that index fields."""
 
 
+class PlanDuration(Section):
+    """A length of time for the launch plans that a pattern names."""
+
+    match: PlanPattern
+    """
+    The launch plans, as PROJECT/DOMAIN/LAUNCH_PLAN; `*` and `?` stand for any characters.
+    """
+    limit: PositiveDuration
+    """The length of time."""
+
+
+PlanDurations = Annotated[
+    tuple[PlanDuration, ...],
+    Strict(strict=False),
+    Expected('a list such as [{match: "*/production/etl.*", limit: 2h}]'),
+]
+
+
+class SchedulesSettings(Section):
+    """How the schedules of launch plans are watched."""
+
+    grace: PositiveDuration = timedelta(minutes=2)
+    """
+    How long after a slot of its schedule a launch plan may still be seen to run in time.
+
+    Flyte's scheduler is punctual to some milliseconds, but rows may appear late: the same time as
+    `scrape.overlap` by default, and no less than 30 s is advised.
+    """
+
+
 class Settings(Section):
     """The whole configuration."""
 
     admin: AdminSettings
     discovery: DiscoverySettings = DiscoverySettings()
     scrape: ScrapeSettings = ScrapeSettings()
+    schedules: SchedulesSettings = SchedulesSettings()
     metrics: MetricsSettings = MetricsSettings()
     ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     tracing: TracingSettings = TracingSettings()
+    freshness: PlanDurations = ()
+    """
+    How old the newest success of a launch plan may be; of entries that match, the first holds.
+
+    Where none does, a scheduled launch plan may miss one run: two periods and its expected
+    duration.
+    """
+    expected_duration: PlanDurations = ()
+    """
+    How long an execution of a launch plan may usually take; of entries that match, the first holds.
+
+    Where none does, it is the 95th percentile of the launch plan's last 64 successes.
+    """

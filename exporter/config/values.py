@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator, Strict
 from pydantic_core import PydanticCustomError
 
 from exporter.config.problems import shown
+from exporter.model.projects import label_name
 from exporter.model.time import format_duration, parse_duration
 
 LONGEST = timedelta(weeks=52)
@@ -25,7 +26,9 @@ LONGEST = timedelta(weeks=52)
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 _BEHIND_SCHEME = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(.*)")
 _PATTERN = re.compile(r"[^\s/]+/[^\s/]+")
+_PLAN_PATTERN = re.compile(r"[^\s/]+/[^\s/]+/\S+")
 _HIGHEST_PORT = 65_535
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,316}")
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)/([sm])")
 _UNITS_OF_RATE = {"s": 1, "m": 60}
 _LEAST_OFTEN, _MOST_OFTEN = 1 / 60, 10_000
@@ -150,6 +153,20 @@ def read_pattern(value: str) -> str:
     return value
 
 
+def read_plan_pattern(value: str) -> str:
+    """Read a pattern for launch plans: for the project, the domain and the launch plan."""
+    if not _PLAN_PATTERN.fullmatch(value):
+        raise unfit()
+    return value
+
+
+def read_label(value: str) -> str:
+    """Read the key of a label, such as Kubernetes has them: `team`, `example.com/cost-center`."""
+    if not _LABEL.fullmatch(value):
+        raise unfit()
+    return value
+
+
 def read_path(value: object) -> Path:
     """Read the path of a file; a leading `~` is the home directory."""
     match value:
@@ -213,6 +230,16 @@ def increasing(most: int) -> Callable[[tuple[timedelta, ...]], tuple[timedelta, 
         return bounds
 
     return check
+
+
+def _told_apart(labels: tuple[str, ...]) -> tuple[str, ...]:
+    names: dict[str, str] = {}
+    for index, label in enumerate(labels):
+        other = names.setdefault(label_name(label), label)
+        if index >= len(names):
+            words = f'a label that is not called "{label_name(label)}", as "{other}" is'
+            raise unfit(expected=words, advice="leave one of the two out", item=index)
+    return labels
 
 
 def _positive(length: timedelta) -> timedelta:
@@ -281,6 +308,11 @@ LedgerPath = Annotated[Path, BeforeValidator(read_ledger_path), Expected("the pa
 Pattern = Annotated[
     str, AfterValidator(read_pattern), Expected('a pattern PROJECT/DOMAIN, such as "*/production"')
 ]
+PlanPattern = Annotated[
+    str,
+    AfterValidator(read_plan_pattern),
+    Expected('a pattern PROJECT/DOMAIN/LAUNCH_PLAN, such as "*/production/etl.*"'),
+]
 # Items stay strict; only the list itself may become a tuple, because YAML knows no tuples.
 Patterns = Annotated[
     tuple[Pattern, ...],
@@ -288,6 +320,15 @@ Patterns = Annotated[
     Expected('a list of patterns PROJECT/DOMAIN, such as ["*/production"]'),
 ]
 SomePatterns = Annotated[Patterns, AfterValidator(_not_empty)]
+ProjectLabel = Annotated[
+    str, AfterValidator(read_label), Expected('the key of a label, such as "team"')
+]
+ProjectLabels = Annotated[
+    tuple[ProjectLabel, ...],
+    Strict(strict=False),
+    AfterValidator(_told_apart),
+    Expected('a list of label keys, such as ["team", "tier"]'),
+]
 Buckets = Annotated[
     tuple[Duration, ...],
     Strict(strict=False),

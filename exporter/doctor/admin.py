@@ -127,13 +127,13 @@ class AdminChecks:
 
     async def demand(self) -> Finding:
         """Check that the timetable fits the limit on calls."""
-        targets, scrape, admin = len(self._included), self._settings.scrape, self._settings.admin
-        if problem := demand.warning(targets, scrape, admin):
-            return Finding.warn(
-                f"{problem}: polls will be late", fix=demand.remedy(targets, scrape, admin)
-            )
+        settings, targets = self._settings, len(self._included)
+        scrape, discovery, admin = settings.scrape, settings.discovery, settings.admin
+        if problem := demand.warning(targets, scrape, discovery, admin):
+            fix = demand.remedy(targets, scrape, discovery, admin)
+            return Finding.warn(f"{problem}: polls will be late", fix=fix)
         return Finding.ok(
-            f"{demand.demand(targets, scrape):.3g} calls/s while nothing happens, of"
+            f"{demand.demand(targets, scrape, discovery):.3g} calls/s while nothing happens, of"
             f" {admin.rate_limit:.3g} that admin.rate_limit allows"
         )
 

@@ -14,10 +14,8 @@ from importlib import resources
 from pathlib import Path
 
 from exporter.ledger.errors import LedgerError, corrupt, explained
+from exporter.ledger.migrations import MIGRATIONS, VERSION
 from exporter.ledger.store import Ledger
-
-VERSION = 1
-"""Of the schema; kept in the file as `user_version`."""
 
 _APPLICATION_ID = 0x466C7945
 """`FlyE`: tells a ledger from any other SQLite file."""
@@ -57,6 +55,7 @@ def open_ledger(path: Path, *, endpoint: str, adopt: bool = False) -> Iterator[L
                 refuse_damaged(connection, path)
                 refuse_strange(connection, path)
                 refuse_another_admins(connection, path, endpoint, adopt=adopt)
+                _upgrade(connection)
             yield Ledger(connection, path)
 
 
@@ -126,6 +125,22 @@ def _create(path: Path, endpoint: str) -> None:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring the file of an earlier release to our schema: all of the way, or none of it."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == VERSION:
+        return
+    steps = "".join(MIGRATIONS[version - 1 :])
+    try:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:

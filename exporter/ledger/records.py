@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter.model.executions import ExecutionId, Tracked
+from exporter.model.launch_plans import Activation, PlanState
 from exporter.model.progress import Progress
+from exporter.model.schedules import ScheduleState
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 
@@ -82,17 +84,23 @@ class Commit:
     All that one transaction makes true; parts left out stay as they are.
 
     Attributes:
-        target: Whose executions *rows* are; None when there are none.
+        target: Whose executions and launch plans these are; None when there are none.
         rows: What is now known of these executions.
         progress: How far the target has come. Where it raises `retained_from`, finished executions
             created before are forgotten in the same transaction.
+        plans: What is now known of these launch plans of the target.
+        schedules: How these launch plans of the target keep their schedules.
+        forgotten: Launch plans of the target of which nothing is known any more.
         deltas: Additions to series.
         activity: What happened when.
         released: Series that show their true value from now on.
         removed: Series that are over.
         inactive: Launch plans whose series are over.
+        activations: Launch plans of the target that are active, where that is news.
+        deactivated: Launch plans of the target that are not active any more.
         labelling: By which rules series are named from now on.
-        discovery: The discovery that was just completed.
+        discovery: The discovery that was just completed. Targets that are not scraped any more
+            lose their active launch plans with it.
         begun: Targets that it brought in, and where they count from; None has them primed. One
             that the ledger already counts goes on instead.
     """
@@ -100,11 +108,16 @@ class Commit:
     target: Target | None = None
     rows: Mapping[ExecutionId, Tracked] = field(default_factory=dict)
     progress: Progress | None = None
+    plans: Mapping[str, PlanState] = field(default_factory=dict)
+    schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
+    forgotten: Sequence[str] = ()
     deltas: Sequence[SeriesDelta] = ()
     activity: Sequence[Activity] = ()
     released: Sequence[int] = ()
     removed: Sequence[int] = ()
     inactive: Sequence[tuple[Target, str]] = ()
+    activations: Sequence[Activation] = ()
+    deactivated: Sequence[str] = ()
     labelling: str | None = None
     discovery: Discovery | None = None
     begun: Mapping[Target, Progress | None] = field(default_factory=dict)
@@ -115,3 +128,5 @@ class TargetRecord(NamedTuple):
 
     progress: Progress | None
     rows: dict[ExecutionId, Tracked]
+    plans: dict[str, PlanState]
+    schedules: dict[str, ScheduleState]

@@ -43,6 +43,24 @@ CREATE TABLE execution (
     PRIMARY KEY (project, domain, created_at, name)
 ) WITHOUT ROWID;
 
+-- How the last executions of each launch plan went, as a JSON object; see `ledger.plans`.
+CREATE TABLE plan (
+    project     TEXT NOT NULL,
+    domain      TEXT NOT NULL,
+    launch_plan TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    PRIMARY KEY (project, domain, launch_plan)
+) WITHOUT ROWID;
+
+-- How each launch plan keeps its schedule, as a JSON object; see `ledger.schedules`.
+CREATE TABLE schedule (
+    project     TEXT NOT NULL,
+    domain      TEXT NOT NULL,
+    launch_plan TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    PRIMARY KEY (project, domain, launch_plan)
+) WITHOUT ROWID;
+
 -- Counters and histograms. `total` is a counter's value or a histogram's sum; `layout` names the
 -- bounds that a histogram was counted in. While `shown` is set, that is what /metrics shows.
 CREATE TABLE series (
@@ -70,5 +88,20 @@ CREATE TABLE activity (
     domain      TEXT    NOT NULL,
     launch_plan TEXT    NOT NULL,
     last_at     INTEGER NOT NULL,
+    PRIMARY KEY (project, domain, launch_plan)
+) WITHOUT ROWID;
+
+-- The active launch plans of every target, as the last complete listing had them. `schedule` is
+-- empty where there is none; `exclusive` is whether it skips a slot while others run;
+-- `active_since` is when the launch plan was first seen active.
+CREATE TABLE active_plan (
+    project      TEXT    NOT NULL,
+    domain       TEXT    NOT NULL,
+    launch_plan  TEXT    NOT NULL,
+    version      TEXT    NOT NULL,
+    workflow     TEXT    NOT NULL,
+    schedule     TEXT    NOT NULL,
+    exclusive    INTEGER NOT NULL,
+    active_since INTEGER NOT NULL,
     PRIMARY KEY (project, domain, launch_plan)
 ) WITHOUT ROWID;

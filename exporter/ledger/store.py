@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from exporter.ledger import plans, schedules
 from exporter.ledger.errors import explained
 from exporter.ledger.records import (
     Activity,
@@ -32,7 +33,9 @@ from exporter.model.executions import (
     Phase,
     Tracked,
 )
+from exporter.model.launch_plans import Activation, ActivePlan
 from exporter.model.progress import Progress
+from exporter.model.schedules import parse_schedule
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 
@@ -78,12 +81,51 @@ INSERT INTO activity (project, domain, launch_plan, last_at)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:rows) WHERE TRUE
 ON CONFLICT DO UPDATE SET last_at = max(last_at, excluded.last_at)
 """
+_UPSERT_PLANS = """
+INSERT INTO plan (project, domain, launch_plan, state)
+SELECT :project, :domain, value ->> 0, value -> 1 FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET state = excluded.state
+"""
+_UPSERT_SCHEDULES = """
+INSERT INTO schedule (project, domain, launch_plan, state)
+SELECT :project, :domain, value ->> 0, value -> 1 FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET state = excluded.state
+"""
+# What was there a long time ago is over; but a yearly report may well be scheduled.
+_FORGET_SCHEDULE = """
+DELETE FROM schedule
+WHERE project = ? AND domain = ? AND launch_plan = ? AND state ->> 'schedule' = ''
+"""
+_FORGET_PLANS = """
+DELETE FROM plan
+WHERE project = :project AND domain = :domain
+  AND launch_plan IN (SELECT value FROM json_each(:names))
+"""
 _UPSERT_PROGRESS = """
 INSERT INTO target (project, domain, cursor, reconciled, retained_from)
 VALUES (:project, :domain, :cursor, :reconciled, :retained_from)
 ON CONFLICT DO UPDATE SET
     cursor = excluded.cursor, reconciled = excluded.reconciled,
     retained_from = excluded.retained_from
+"""
+_UPSERT_ACTIVE = """
+INSERT INTO active_plan
+    (project, domain, launch_plan, version, workflow, schedule, exclusive, active_since)
+SELECT :project, :domain, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+    value ->> 5
+FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO UPDATE SET
+    version = excluded.version, workflow = excluded.workflow, schedule = excluded.schedule,
+    exclusive = excluded.exclusive, active_since = excluded.active_since
+"""
+_DELETE_ACTIVE = """
+DELETE FROM active_plan
+WHERE project = :project AND domain = :domain
+  AND launch_plan IN (SELECT value FROM json_each(:rows))
+"""
+_FORGET_ACTIVE = """
+DELETE FROM active_plan
+WHERE (project, domain) NOT IN (SELECT project, domain FROM discovered WHERE included)
 """
 
 
@@ -124,7 +166,20 @@ class Ledger:
                 target,
             )
             rows = dict(_tracked(execution) for execution in executions)
-        return TargetRecord(Progress(*map(Micros, row)) if row else None, rows)
+            states = {
+                launch_plan: plans.read(json.loads(state))
+                for launch_plan, state in self._connection.execute(
+                    "SELECT launch_plan, state FROM plan WHERE project = ? AND domain = ?", target
+                )
+            }
+            kept = {
+                launch_plan: schedules.read(json.loads(state))
+                for launch_plan, state in self._connection.execute(
+                    "SELECT launch_plan, state FROM schedule WHERE project = ? AND domain = ?",
+                    target,
+                )
+            }
+        return TargetRecord(Progress(*map(Micros, row)) if row else None, rows, states, kept)
 
     def series(self) -> list[SeriesRow]:
         """Read every series."""
@@ -187,6 +242,30 @@ class Ledger:
             }
         return Discovery(Micros(int(at)), rows)
 
+    def active_plans(self) -> dict[Target, dict[str, Activation]]:
+        """Read which launch plans were active when last listed, by target and name."""
+        found: dict[Target, dict[str, Activation]] = {}
+        with explained(self.path):
+            for (
+                project,
+                domain,
+                name,
+                version,
+                workflow,
+                schedule,
+                exclusive,
+                since,
+            ) in self._connection.execute(
+                "SELECT project, domain, launch_plan, version, workflow, schedule,"
+                " exclusive, active_since FROM active_plan"
+            ):
+                plan = ActivePlan(
+                    name, version, workflow, parse_schedule(schedule), bool(exclusive)
+                )
+                plans = found.setdefault(Target(project, domain), {})
+                plans[name] = Activation(plan, Micros(since))
+        return found
+
     def _write(self, commit: Commit) -> None:
         self._remove(commit)
         if commit.target is not None:
@@ -222,6 +301,7 @@ class Ledger:
                 "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
                 (*target, launch_plan),
             )
+            self._connection.execute(_FORGET_SCHEDULE, (*target, launch_plan))
             if not launch_plan and commit.target is None:
                 # Nothing was heard of the whole target for so long: it begins anew if it returns.
                 # Where the commit is a poll's, it has returned.
@@ -234,7 +314,7 @@ class Ledger:
                 (*target, *progress),
             )
             return
-        for table in ("target", "execution"):
+        for table in ("target", "execution", "plan", "schedule"):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE project = ? AND domain = ?",  # noqa: S608  # ours
                 target,
@@ -246,6 +326,24 @@ class Ledger:
             self._write_executions(named, commit.rows)
         if commit.progress is not None:
             self._write_progress(named, commit.progress)
+        if commit.plans:
+            states = [(plan, plans.written(state)) for plan, state in commit.plans.items()]
+            self._connection.execute(_UPSERT_PLANS, {**named, "rows": json.dumps(states)})
+        if commit.schedules:
+            kept = [(plan, schedules.written(state)) for plan, state in commit.schedules.items()]
+            self._connection.execute(_UPSERT_SCHEDULES, {**named, "rows": json.dumps(kept)})
+        if commit.forgotten:
+            names = json.dumps(list(commit.forgotten))
+            self._connection.execute(_FORGET_PLANS, {**named, "names": names})
+        if commit.deactivated:
+            rows = json.dumps(list(commit.deactivated))
+            self._connection.execute(_DELETE_ACTIVE, {**named, "rows": rows})
+        if commit.activations:
+            activations = [
+                (name, version, workflow, str(schedule or ""), exclusive, since)
+                for (name, version, workflow, schedule, exclusive), since in commit.activations
+            ]
+            self._connection.execute(_UPSERT_ACTIVE, {**named, "rows": json.dumps(activations)})
 
     def _write_progress(self, target: dict[str, str], progress: Progress) -> None:
         before = self._connection.execute(
@@ -305,6 +403,7 @@ class Ledger:
             "INSERT INTO discovered (project, domain, included, misses) VALUES (?, ?, ?, ?)",
             [(*target, row.included, row.misses) for target, row in discovery.rows.items()],
         )
+        self._connection.execute(_FORGET_ACTIVE)
         self._set_meta("discovered_at", str(discovery.at))
 
     def _meta(self, key: str) -> str | None:

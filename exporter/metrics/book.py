@@ -37,6 +37,12 @@ RETENTION = timedelta(days=35)
 _ALWAYS_SHOWN = frozenset({Phase.UNDEFINED, Phase.RUNNING})
 _LEVELS = (catalog.EXECUTIONS_ACTIVE, catalog.EXECUTIONS_OLDEST)
 _OVERFLOW_TARGET = Target(OVERFLOW, OVERFLOW)
+_FIXED: Mapping[Family, Sequence[float]] = {
+    family: family.buckets
+    for family in catalog.FAMILIES
+    if family.buckets and family.source is catalog.Source.LEDGER
+}
+"""Upper bounds of the histogram families that nobody configures."""
 
 
 class BookObserver(Protocol):
@@ -133,7 +139,8 @@ class Book:
     The series.
 
     Args:
-        bounds: Upper bounds of each histogram family of the ledger, in its unit.
+        bounds: Upper bounds of each histogram family of the ledger that has none of its own, in
+            its unit.
         limit: `metrics.series_limit`.
         family_limits: Those of single families.
         hold: `metrics.first_sample_hold`.
@@ -279,7 +286,7 @@ class Book:
         """
         layouts = _layouts_of(bounds)
         pairs = []
-        for family in self._bounds:
+        for family in bounds:
             if layouts[family] == self._layouts[family]:
                 continue
             zero = _zero(len(bounds[family]))
@@ -499,9 +506,9 @@ class Book:
     # Inside
 
     def _set_bounds(self, bounds: Mapping[Family, Sequence[float]]) -> None:
-        self._bounds = bounds
-        self._edges = {family: [text.bound(b) for b in own] for family, own in bounds.items()}
-        self._layouts = _layouts_of(bounds)
+        self._bounds = {**_FIXED, **bounds}
+        self._edges = {f: [text.bound(bound) for bound in own] for f, own in self._bounds.items()}
+        self._layouts = _layouts_of(self._bounds)
         self._cost_of_plan = self._costs_of_plan()
 
     def _resolve(self, key: SeriesKey, now: Micros) -> Series:

@@ -24,6 +24,12 @@ class Source(Enum):
     """Durable totals: they survive restarts and crashes."""
     LIVE = "live set"
     """State of the executions in a non-terminal phase, as of the last poll."""
+    PLAN = "launch plan"
+    """State of launch plans: what is kept in the ledger, and what is asked of them."""
+    SCHEDULE = "schedule"
+    """State of the schedules of active launch plans, as of their target's last successful poll."""
+    INVENTORY = "inventory"
+    """What Admin has registered, as of the last complete listing."""
     TARGET = "target"
     """State of the scraping of one target."""
     PROCESS = "process"
@@ -56,6 +62,9 @@ class Family:
         """The family's name in OpenMetrics, which sets a counter's `_total` aside."""
         return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
 
+
+LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
+"""Where what counts against `metrics.series_limit` comes from."""
 
 TARGET = ("project", "domain")
 LAUNCH_PLAN = (*TARGET, "launch_plan")
@@ -111,6 +120,121 @@ EXECUTION_QUEUE_DURATION = Family(
     "Time from creation to start; 0 where propeller's clock is behind Admin's.",
     TARGET,
     unit="seconds",
+)
+PLAN_LAST_FINISHED = Family(
+    "flyte_launch_plan_last_finished_timestamp_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "When the launch plan's newest root execution that succeeded, or failed, ended.",
+    (*LAUNCH_PLAN, "phase"),
+    unit="seconds",
+)
+PLAN_LAST_DURATION = Family(
+    "flyte_launch_plan_last_duration_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "How long the launch plan's newest root execution that succeeded or failed ran.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+PLAN_CONSECUTIVE_FAILURES = Family(
+    "flyte_launch_plan_consecutive_failures",
+    Kind.GAUGE,
+    Source.PLAN,
+    "Root executions that failed since one succeeded, up to 100; an abort is no failure.",
+    LAUNCH_PLAN,
+)
+PLAN_EXPECTED_DURATION = Family(
+    "flyte_launch_plan_expected_duration_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "What 95 in 100 of the last 64 successes did not exceed, from 5 on; or as configured.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+PLAN_FRESHNESS_LIMIT = Family(
+    "flyte_launch_plan_freshness_limit_seconds",
+    Kind.GAUGE,
+    Source.PLAN,
+    "How old the newest success may be: as configured, or two periods of the schedule and a run.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+SCHEDULE_MISSED = Family(
+    "flyte_launch_plan_schedule_missed_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Slots of the schedule for which nothing ran, by when a later one had run or a day was over.",
+    LAUNCH_PLAN,
+)
+SCHEDULE_SKIPPED = Family(
+    "flyte_launch_plan_schedule_skipped_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Slots for which nothing ran because others did and the concurrency policy is to skip.",
+    LAUNCH_PLAN,
+)
+SCHEDULE_DELAY = Family(
+    "flyte_execution_schedule_delay_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from the slot of a schedule to the creation of its execution; long after a catch-up.",
+    TARGET,
+    unit="seconds",
+    buckets=(1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21600.0, 86400.0),
+)
+SCHEDULE_LAST_DUE = Family(
+    "flyte_launch_plan_schedule_last_due_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The newest slot older than the poll by schedules.grace that should have run; none skipped.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+SCHEDULE_NEXT_DUE = Family(
+    "flyte_launch_plan_schedule_next_due_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The next slot of the schedule.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+SCHEDULE_LAST_RUN = Family(
+    "flyte_launch_plan_schedule_last_run_timestamp_seconds",
+    Kind.GAUGE,
+    Source.SCHEDULE,
+    "The newest slot of the schedule for which an execution was launched.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+LAUNCH_PLAN_INFO = Family(
+    "flyte_launch_plan_info",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Active version of a launch plan, its workflow and schedule (empty without one); always 1.",
+    (*LAUNCH_PLAN, "workflow", "version", "schedule"),
+)
+LAUNCH_PLAN_ACTIVE_SINCE = Family(
+    "flyte_launch_plan_active_since_timestamp_seconds",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "When the launch plan was first seen active, whatever its version; absent while it is not.",
+    LAUNCH_PLAN,
+    unit="seconds",
+)
+PROJECTS = Family(
+    "flyte_projects",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Projects by state, whether or not they are scraped.",
+    ("state",),
+)
+PROJECT_INFO = Family(
+    "flyte_project_info",
+    Kind.GAUGE,
+    Source.INVENTORY,
+    "Project labels that discovery.project_labels names, as label_*; absent without; always 1.",
+    ("project",),
 )
 ADMIN_UP = Family(
     "flyte_admin_up",
@@ -206,6 +330,14 @@ TARGET_UP = Family(
     "Whether the target's last poll succeeded; absent before the first.",
     TARGET,
 )
+TARGET_INVENTORY_SUCCESS = Family(
+    "flyte_exporter_target_inventory_last_success_timestamp_seconds",
+    Kind.GAUGE,
+    Source.TARGET,
+    "When the target's active launch plans were last listed; absent before this process did.",
+    TARGET,
+    unit="seconds",
+)
 POLLS = Family(
     "flyte_exporter_polls_total",
     Kind.COUNTER,
@@ -217,7 +349,7 @@ POLL_ROWS = Family(
     "flyte_exporter_poll_rows_total",
     Kind.COUNTER,
     Source.PROCESS,
-    "Executions that Admin sent us, by step of the poll: new, live or reconcile.",
+    "Executions that Admin sent us, by step of the poll: new, live, reconcile or past.",
     ("step",),
 )
 RECONCILE_CORRECTIONS = Family(

@@ -41,6 +41,10 @@ class Exposition:
             family: {} for family in _PIECEWISE if family not in hidden
         }
 
+    def shows(self, family: Family) -> bool:
+        """Whether there is *family* at all."""
+        return family in self._pieces
+
     def put(self, family: Family, key: Hashable, piece: bytes) -> None:
         """Show *piece*, in place of what was shown under the same *key*."""
         self._pieces[family][key] = piece

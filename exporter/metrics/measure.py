@@ -2,19 +2,22 @@
 What the events of one target add to which series. Pure: nothing is counted here, only worked out.
 
 A series is born at 0 before it can be needed, because Prometheus never sees the increment that a
-series appears with: a launch gives birth to the launch plan's counters of success and failure, and
-to its histogram. Outcomes that are not near certain (ABORTED) are born when they first happen.
+series appears with: an activation or a launch gives birth to the launch plan's counters of success
+and failure, and to its histogram. Outcomes that are not near certain (ABORTED) are born when they
+first happen.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
 from exporter.model.events import Events
-from exporter.model.executions import Execution, Phase
+from exporter.model.executions import Execution, Mode, Phase
+from exporter.model.launch_plans import ActivePlan
+from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 
@@ -25,6 +28,7 @@ SeriesKey = tuple[Family, tuple[str, ...]]
 _PLACE = Execution._fields.index
 _HOW = itemgetter(_PLACE("launch_plan"), _PLACE("mode"))
 _HOW_AND_END = itemgetter(_PLACE("launch_plan"), _PLACE("mode"), _PLACE("phase"))
+_SLOT = itemgetter(_PLACE("scheduled_at"))
 _LIKELY = (Phase.SUCCEEDED.name, Phase.FAILED.name)
 
 
@@ -46,8 +50,13 @@ class Increments:
     launch_plans: frozenset[str] = frozenset()
 
 
-def measure(target: Target, events: Events) -> Increments:
-    """Work out what *events* of *target* add."""
+_NO_JUDGEMENTS: Mapping[str, Judgement] = {}
+
+
+def measure(
+    target: Target, events: Events, judged: Mapping[str, Judgement] = _NO_JUDGEMENTS
+) -> Increments:
+    """Work out what *events* of *target* add, and what was *judged* of its schedules."""
     launched = Counter(map(_HOW, events.launched))
     finished = Counter(map(_HOW_AND_END, events.finished))
     births: dict[SeriesKey, None] = dict.fromkeys(_births_of_target(target))
@@ -67,10 +76,28 @@ def measure(target: Target, events: Events) -> Increments:
         observations[catalog.EXECUTION_QUEUE_DURATION, target] = _queued(events.started)
     for launch_plan, seconds in _durations(events.finished).items():
         observations[catalog.EXECUTION_DURATION, (*target, launch_plan)] = seconds
+    delays = _delayed(events.launched)
+    if delays:
+        observations[catalog.SCHEDULE_DELAY, target] = delays
+    if judged:
+        verdicts = _verdicts(target, judged)
+        births.update(dict.fromkeys([(catalog.SCHEDULE_DELAY, target), *verdicts]))
+        counts.update((series, count) for series, count in verdicts.items() if count)
     plans = {launch_plan for launch_plan, _ in launched}
     plans.update(launch_plan for launch_plan, _, _ in finished)
     plans.update(row.launch_plan for row in events.primed)
     return Increments(births, counts, observations, frozenset(plans))
+
+
+def introduce(target: Target, plans: Iterable[ActivePlan]) -> Increments:
+    """Work out which series *plans* have because they are active: in the mode they will run in."""
+    births: dict[SeriesKey, None] = {}
+    names = []
+    for plan in plans:
+        mode = Mode.MANUAL if plan.schedule is None else Mode.SCHEDULED
+        births.update(dict.fromkeys(_births(target, plan.name, mode.name)))
+        names.append(plan.name)
+    return Increments(births=births, launch_plans=frozenset(names))
 
 
 def _births_of_target(target: Target) -> tuple[SeriesKey, ...]:
@@ -88,10 +115,30 @@ def _births(target: Target, launch_plan: str, mode: str) -> Iterable[SeriesKey]:
     yield catalog.EXECUTION_DURATION, (*target, launch_plan)
 
 
+def _verdicts(target: Target, judged: Mapping[str, Judgement]) -> dict[SeriesKey, int]:
+    """Return what is to be added to the counters of slots, 0 included."""
+    found: dict[SeriesKey, int] = {}
+    for launch_plan, judgement in judged.items():
+        if judgement.state.schedule:
+            labels = (*target, launch_plan)
+            found[catalog.SCHEDULE_MISSED, labels] = judgement.missed
+            found[catalog.SCHEDULE_SKIPPED, labels] = judgement.skipped
+    return found
+
+
+def _delayed(launched: Iterable[Execution]) -> list[float]:
+    """Return how long after their slots the scheduler launched executions."""
+    return [
+        max(0, created_at - scheduled_at) / SECOND
+        for (_, created_at), _, _, _, _, _, _, scheduled_at in filter(_SLOT, launched)
+        if scheduled_at is not None
+    ]
+
+
 def _durations(finished: Iterable[Execution]) -> dict[str, list[float]]:
     """Return how long the successes ran, by launch plan."""
     lasted: defaultdict[str, list[float]] = defaultdict(list)
-    for _, phase, _, launch_plan, _, _, duration in finished:
+    for _, phase, _, launch_plan, _, _, duration, _ in finished:
         # Admin's duration is 0 or absent when the execution never ran: unknown, which is not 0 s.
         if phase is Phase.SUCCEEDED and duration is not None and duration > 0:
             lasted[launch_plan].append(duration / SECOND)
@@ -103,5 +150,5 @@ def _queued(started: Iterable[Execution]) -> list[float]:
     # Each row is taken apart at once: to ask it for one field after the other is twice as slow.
     return [
         (started_at - created_at) / SECOND if started_at and started_at > created_at else 0.0
-        for (_, created_at), _, _, _, started_at, _, _ in started
+        for (_, created_at), _, _, _, started_at, _, _, _ in started
     ]

@@ -266,8 +266,6 @@ class _Instant(Collector):
 
 
 _DIVERTIBLE: Mapping[str, Family] = {
-    family.name: family
-    for family in catalog.FAMILIES
-    if family.source in (catalog.Source.LEDGER, catalog.Source.LIVE)
+    family.name: family for family in catalog.FAMILIES if family.source in catalog.LIMITED
 }
 """The families that the series limit can divert, by name."""

@@ -12,6 +12,7 @@ from exporter.metrics.catalog import (
     Kind,
     Source,
 )
+from exporter.model.launch_plans import SHOWN_FOR
 
 BEGIN = "<!-- metrics:begin -->\n"
 """Where a page that embeds the table has it begin, and"""
@@ -32,7 +33,8 @@ header. What holds for all families:
   that one failure need not count twice.
 - **Timestamps, not ages**: `time() - <metric>` is the age. What is unknown is absent, and not 0.
 - **Each execution is counted once**, across restarts and crashes. Counters and histograms of
-  executions never step back, and live for {RETENTION.days} days after their launch plan's last one.
+  executions never step back, and live for {RETENTION.days} days after their launch plan's last one,
+  and while it is active.
 - **A series shows 0 first**, for `metrics.first_sample_hold`, and after a restart shows for as long
   what it stood at before: otherwise `increase()` would miss what was counted meanwhile. Gauges are
   never held back.
@@ -53,6 +55,30 @@ Durable totals, kept in the ledger. The bounds of `{EXECUTION_DURATION.name}` ar
         "Live executions",
         """\
 State of the executions that are not over, as of their target's last successful poll.""",
+    ),
+    Source.PLAN: (
+        "Launch plans",
+        f"""\
+How the last root executions of each launch plan went, kept in the ledger; `TIMED_OUT` is a failure
+here. A cold start learns it from `scrape.lookback`. Shown until {SHOWN_FOR.days} days after the
+last run; as long as it is active, where it has a schedule.""",
+    ),
+    Source.SCHEDULE: (
+        "Schedules",
+        """\
+How active launch plans keep their schedules, in the dialect and with the clocks of Flyte's own
+scheduler. A slot is judged once: it ran if an execution says so, however late it was launched. It
+was missed, or under a concurrency policy skipped, once an execution for a later slot has been there
+for `schedules.grace`, or after a day. Slots are judged from a minute after the launch plan was
+first seen with the schedule.""",
+    ),
+    Source.INVENTORY: (
+        "Inventory",
+        """\
+What is registered, listed every `discovery.interval`. A launch plan that is deactivated loses its
+gauges with the next complete listing; its counters live on. `flyte_project_info` has a label for
+each of `discovery.project_labels`, called as kube-state-metrics would call it: `data-owner` becomes
+`label_data_owner`.""",
     ),
     Source.TARGET: (
         "Targets",

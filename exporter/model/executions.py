@@ -63,6 +63,10 @@ class Mode(IntEnum):
     TRIGGER = 6
 
 
+GENERATED = ".flytegen."
+"""How flyteadmin begins the name of what it makes around a single task."""
+
+
 class ExecutionId(NamedTuple):
     """
     What makes an execution the same one within its target.
@@ -91,6 +95,12 @@ class Execution(NamedTuple):
     Microseconds from `started_at` to the end; None while it runs, or when it never ran.
 
     No `timedelta`, because of a million rows, making and reading those would take 0.3 s more.
+    """
+    scheduled_at: Micros | None = None
+    """
+    The slot of the schedule that it was launched for; None where nothing scheduled launched it.
+
+    A relaunch repeats the slot of the execution that it repeats: that one alone filled it.
     """
 
 

@@ -20,3 +20,7 @@ class TargetStatus(NamedTuple):
     """Executions in a non-terminal phase."""
     problem: str
     """What its last poll failed with, in one sentence; empty when it did not fail."""
+    active_plans: int | None = None
+    """Launch plans that are active; None while nobody knows."""
+    inventory_problem: str = ""
+    """What the last listing of its launch plans failed with; empty when it did not fail."""

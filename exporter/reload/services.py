@@ -10,9 +10,12 @@ from exporter.config.settings import Settings
 from exporter.ledger.journal import Journal
 from exporter.metrics.book import Book
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
+from exporter.metrics.projects import ProjectGauges
 from exporter.model.clock import Clock
 from exporter.scrape.fleet import Fleet
+from exporter.scrape.norms import NormsOf
 from exporter.scrape.poll import Services
 from exporter.telemetry.tracing import start_tracing
 
@@ -23,6 +26,8 @@ class Lasting:
 
     journal: Journal
     book: Book
+    gauges: PlanGauges
+    projects: ProjectGauges
     fleet: Fleet
     exposition: Exposition
     process: Process
@@ -45,9 +50,14 @@ async def open_services(settings: Settings, lasting: Lasting) -> AsyncIterator[S
             admin=admin,
             journal=lasting.journal,
             book=lasting.book,
+            gauges=lasting.gauges,
             fleet=lasting.fleet,
             clock=lasting.clock,
             process=lasting.process,
             tracer=tracer,
             settings=settings.scrape,
+            grace=settings.schedules.grace,
+            norms=NormsOf(
+                freshness=settings.freshness, expected_duration=settings.expected_duration
+            ),
         )

@@ -19,10 +19,10 @@ from exporter.config import changes
 from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
 from exporter.ledger.errors import LedgerError
-from exporter.ledger.records import Discovery
 from exporter.metrics.opening import bounds_of
 from exporter.model.reload import Reload, ReloadOutcome
 from exporter.reload.services import Lasting, open_services
+from exporter.scrape.inventory import Inventory
 from exporter.scrape.poll import Services
 from exporter.scrape.scheduler import Handover, Scheduler
 from exporter.scrape.upkeep import Upkeep
@@ -207,15 +207,26 @@ class Shifts:
         book.set_limits(
             limit=settings.metrics.series_limit, hold=settings.metrics.first_sample_hold
         )
+        self._lasting.projects.set_labels(settings.discovery.project_labels)
         logging.configure(level=settings.log.level, media=settings.log.format)
 
     def _begin(self, handover: Handover) -> None:
         """Prepare the work of a shift, which `run` then has done."""
         settings, services, _ = self._means
         lasting = self._lasting
+        inventory = Inventory(
+            services,
+            lasting.exposition,
+            lasting.gauges,
+            settings=settings.discovery,
+            admin=settings.admin,
+            register=handover.register,
+        )
         self._scheduler = Scheduler(
             services,
             lasting.exposition,
+            inventory=inventory,
+            projects=lasting.projects,
             settings=settings.discovery,
             admin=settings.admin,
             handover=handover,
@@ -248,7 +259,7 @@ async def open_shifts(
     settings: Settings,
     lasting: Lasting,
     *,
-    before: Discovery | None,
+    before: Handover,
     reread: Reread,
     asked: asyncio.Event,
 ) -> AsyncIterator[Shifts]:
@@ -258,7 +269,7 @@ async def open_shifts(
     Args:
         settings: The configuration of the first shift.
         lasting: What all shifts share.
-        before: The last complete discovery that the ledger knows of.
+        before: What the ledger knows of discoveries and listings.
         reread: Where the next configuration comes from.
         asked: Is set where somebody wants it read and waits for no answer.
     """
@@ -267,7 +278,7 @@ async def open_shifts(
         shifts = Shifts(
             _Means(settings, services, stack.pop_all()),
             lasting,
-            handover=Handover(discovery=before),
+            handover=before,
             reread=reread,
             asked=asked,
         )

@@ -1,10 +1,12 @@
 """What is known of one target, in memory: the ledger's rows, and an index of the live set."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from exporter.ledger.records import TargetRecord
 from exporter.model.executions import TERMINAL, ExecutionId, Tracked
+from exporter.model.launch_plans import PlanState
 from exporter.model.progress import Progress
+from exporter.model.schedules import ScheduleState
 
 
 class Memory:
@@ -14,6 +16,11 @@ class Memory:
         """Take over *record*; launch plans that have one *label* are one in the index."""
         self._label = label
         self.progress = record.progress
+        self._plans = record.plans
+        self._named: dict[str, set[str]] = {}
+        for name in record.plans:
+            self._named.setdefault(label(name), set()).add(name)
+        self._schedules = record.schedules
         self._rows = record.rows
         self.get: Callable[[ExecutionId], Tracked | None] = record.rows.get
         """Returns what is known of one execution. The dict's own, as it is asked for every row."""
@@ -21,6 +28,24 @@ class Memory:
         for key, row in record.rows.items():
             if row.is_live:
                 self._live.setdefault(label(row.launch_plan), {})[key] = row
+
+    @property
+    def plans(self) -> Mapping[str, PlanState]:
+        """The states of the target's launch plans, by their true names."""
+        return self._plans
+
+    def plans_of(self, label: str) -> Mapping[str, PlanState]:
+        """Return the states of the launch plans that have *label*, by their true names."""
+        return {name: self._plans[name] for name in self._named.get(label, ())}
+
+    def plan_labels(self) -> list[str]:
+        """Return the labels of the launch plans that have a state."""
+        return list(self._named)
+
+    @property
+    def schedules(self) -> Mapping[str, ScheduleState]:
+        """How the target's launch plans keep their schedules."""
+        return self._schedules
 
     def live(self) -> Iterator[ExecutionId]:
         """Yield the live set."""
@@ -35,6 +60,11 @@ class Memory:
         """Yield what is known of all live executions."""
         for rows in self._live.values():
             yield from rows.values()
+
+    def live_ids(self, launch_plan: str) -> Collection[ExecutionId]:
+        """Return which executions of *launch_plan*, by its true name, are live."""
+        live = self._live.get(self._label(launch_plan), {})
+        return [key for key, row in live.items() if row.launch_plan == launch_plan]
 
     def live_of(self, label: str) -> Iterable[Tracked]:
         """Return what is known of the live executions whose launch plan has *label*."""
@@ -71,6 +101,22 @@ class Memory:
         if progress is not None:
             self._forget_before(progress)
         return touched
+
+    def remember_schedules(self, changed: Mapping[str, ScheduleState]) -> None:
+        """Take over what was committed of schedules."""
+        self._schedules.update(changed)
+
+    def remember_plans(self, changed: Mapping[str, PlanState], forgotten: Collection[str]) -> None:
+        """Take over what was committed of launch plans."""
+        for launch_plan in changed.keys() - self._plans.keys():
+            self._named.setdefault(self._label(launch_plan), set()).add(launch_plan)
+        self._plans.update(changed)
+        for launch_plan in forgotten:
+            if self._plans.pop(launch_plan, None) is not None:
+                label = self._label(launch_plan)
+                self._named[label].discard(launch_plan)
+                if not self._named[label]:
+                    del self._named[label]
 
     def _forget_before(self, progress: Progress) -> None:
         raised = self.progress is None or progress.retained_from > self.progress.retained_from

@@ -4,6 +4,7 @@ One poll of one target.
     new        what was created since the cursor, less the overlap
     live       what became of the executions that were not over
     reconcile  now and then: the live ones and the window again, for what the two have missed
+    past       once for each launch plan of which nothing is known: how its last executions ended
 
 What Admin answers is handed to `pipeline.digest`, committed, and only then taken over and shown.
 Each complete slice of the list is committed with its cursor, so a backlog that is longer than a
@@ -11,7 +12,7 @@ poll's time still gets shorter with every poll; and of a slice that was cut off,
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,14 +25,17 @@ from exporter import pipeline
 from exporter.admin import query
 from exporter.admin.client import AdminClient
 from exporter.admin.errors import AdminError, RowTooLarge
-from exporter.config.settings import ScrapeSettings
+from exporter.config.settings import SchedulesSettings, ScrapeSettings
 from exporter.ledger.journal import Journal
 from exporter.ledger.records import Commit
 from exporter.metrics.book import Book, Posting
+from exporter.metrics.budget import OVERFLOW
+from exporter.metrics.gauges import STANDING, PlanGauges, rows_of, rows_of_schedule
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
 from exporter.model.executions import TERMINAL, Execution, ExecutionId
 from exporter.model.progress import Progress
+from exporter.model.schedules import Timetable
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
@@ -39,11 +43,16 @@ from exporter.scrape.fleet import Fleet
 from exporter.scrape.frontier import Frontier
 from exporter.scrape.inquiry import Inquiry, PollTimeout
 from exporter.scrape.listing import BEGINNING, Position, Slice, slices
+from exporter.scrape.lookback import Lookback
 from exporter.scrape.memory import Memory
+from exporter.scrape.norms import NormsOf
+from exporter.scrape.timetables import Timetables
 from exporter.telemetry.log import get_logger
 from exporter.track.executions import levels as levels_of
+from exporter.track.plans import is_kept, is_shown, merged, spare, standing
+from exporter.track.schedules import Agenda, most_behind
 
-STEPS = ("new", "live", "reconcile")
+STEPS = ("new", "live", "reconcile", "past")
 """Where rows come from, as `flyte_exporter_poll_rows_total` tells them apart."""
 
 _MOST_ROWS_AT_ONCE = 5_000
@@ -54,6 +63,18 @@ _NEW_SHARE = 0.5
 
 _HOPELESS = frozenset({"DEADLINE_EXCEEDED", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNAVAILABLE"})
 """What a list fails with when the next question would fail likewise, after as long a wait."""
+
+_PASTS_AT_ONCE = 5
+"""Launch plans whose past one poll asks for: there is no hurry, and the rate limit is for all."""
+
+_TRIES = 3
+"""Polls that ask for the past of the same launch plan before it stays unknown."""
+
+_PLANS_AT_ONCE = 200
+"""Launch plans whose gauges are rendered in one go: some 10 ms."""
+
+_SCHEDULES_AT_ONCE = 25
+"""Launch plans whose schedules are looked at in one go: some 10 ms."""
 
 _ID = attrgetter("id")
 
@@ -67,11 +88,14 @@ class Services:
     admin: AdminClient
     journal: Journal
     book: Book
+    gauges: PlanGauges
     fleet: Fleet
     clock: Clock
     process: Process
     tracer: Tracer
     settings: ScrapeSettings
+    norms: NormsOf = field(default_factory=NormsOf)
+    grace: timedelta = SchedulesSettings().grace
 
 
 @dataclass(slots=True)
@@ -115,6 +139,7 @@ class Poller:
         self.target = target
         self._active_at = services.clock.monotonic()
         self._services = services
+        self._label = services.book.labelling.label
         self._inquiry = Inquiry(
             target,
             admin=services.admin,
@@ -134,6 +159,13 @@ class Poller:
         self._absent: set[ExecutionId] = set()
         self._too_large: dict[ExecutionId, RowTooLarge] = {}
         self._touched: set[str] = set()
+        self._stood: set[str] = set()
+        self._unknown: dict[str, int] = {}
+        self._asked_past: set[str] = set()
+        self._timetables = Timetables(services.book.labelling.label)
+        self._unjudged: set[str] = set()
+        self._revised: Memory | None = None
+        self._told_timetables = False
 
     @property
     def active_at(self) -> float:
@@ -153,6 +185,20 @@ class Poller:
         """Whether a launch plan of that label is live; taken for granted before the first poll."""
         return self._memory is None or any(True for _ in self._memory.live_of(launch_plan))
 
+    def prime_plan(self, launch_plan: str) -> None:
+        """Have one of the next polls ask how *launch_plan* fared, if nothing is known of that."""
+        if launch_plan not in self._asked_past and query.has_past(launch_plan):
+            self._unknown.setdefault(launch_plan, 0)
+
+    def show_plan(self, launch_plan: str) -> None:
+        """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
+        self._stood.add(self._label(launch_plan))
+
+    def set_timetables(self, timetables: Mapping[str, Timetable]) -> None:
+        """Have the next polls watch these: the active launch plans that have a schedule."""
+        self._timetables.replace(timetables)
+        self._told_timetables = True
+
     async def poll(self) -> None:
         """
         Do one poll.
@@ -163,11 +209,14 @@ class Poller:
             PollTimeout: There was no time left.
         """
         if self._memory is None:
-            label = self._services.book.labelling.label
             self._memory = await self._services.journal.read(
-                lambda ledger: Memory(ledger.target(self.target), label)
+                lambda ledger: Memory(ledger.target(self.target), self._label)
             )
             self._warn_of_the_future(self._memory.progress)
+            # Also what a poller before us showed, which was stopped before it put that right.
+            self._stood.update(self._memory.plan_labels())
+            self._stood.update(self._services.gauges.launch_plans(self.target))
+            await self._show_plans(self._memory)
         began = self._services.clock.monotonic()
         try:
             if self._memory.progress is None:
@@ -178,6 +227,7 @@ class Poller:
             # What Admin did answer is committed, and no less true.
             if self._inquiry.heard_at >= began:
                 self._show_levels(self._memory)
+            await self._show_plans(self._memory)
             raise
         except Exception:
             # What is in the ledger is the truth: read it before anything is built on it again.
@@ -186,6 +236,7 @@ class Poller:
             self._frontier = None
             raise
         self._show_levels(self._memory)
+        await self._show_plans(self._memory)
 
     def _warn_of_the_future(self, progress: Progress | None) -> None:
         """Say so if nothing launched now can be listed, because some clock was once ahead."""
@@ -197,8 +248,9 @@ class Poller:
             )
 
     def retire(self) -> None:
-        """Take down the target's levels; its counters stay."""
+        """Take down what says something about the present; counters stay."""
         self._services.book.drop_levels(self.target)
+        self._services.gauges.drop_target(self.target)
 
     # The three steps, and the first time
 
@@ -213,12 +265,13 @@ class Poller:
         progress = Progress(start, start, self._bound(start, reach))
         # As long as it takes: cut off, it would have to begin again, and it may never be in time.
         self._inquiry.begin(hurry=False)
-        frontier = Frontier.at(progress.retained_from)
+        past = Lookback(before=progress.retained_from)
+        frontier = Frontier.at(min(progress.retained_from, self._bound(now, settings.lookback)))
         rows: list[Execution] = []
         async with aclosing(self._slices(frontier, step="reconcile")) as parts:
             async for part, following in parts:
                 frontier = following
-                rows += part.rows
+                rows += past.take(part.rows, now)
                 progress = self._advanced(progress, part.newest, frontier)
         progress = self._advanced(progress, horizon, frontier)
         receive = partial(self._inquiry.receive, step="reconcile", live_only=True)
@@ -227,9 +280,14 @@ class Poller:
                 rows += part.rows
         cursor = progress.cursor
         progress = Progress(cursor, cursor, self._bound(cursor, reach))
-        await self._commit(
-            memory, Batch(target=self.target, rows=rows, step=Step.PRIME), progress, lasting=True
+        batch = Batch(
+            target=self.target,
+            rows=rows,
+            step=Step.PRIME,
+            plans=past.plans,
+            schedules=past.schedules,
         )
+        await self._commit(memory, batch, progress, lasting=True)
         log.info("target primed", **self.target._asdict(), rows=len(rows), live=self.live)
         self._swept = True
 
@@ -261,6 +319,9 @@ class Poller:
         await self._commit(memory, batch, new.progress)
         if reconciling:
             await self._reconcile(memory)
+        if problem is None:
+            await self._judge(memory, now)
+        await self._ask_for_the_past(memory)
         problem = problem or next(iter(self._too_large.values()), None)
         if problem is not None:
             raise problem
@@ -273,7 +334,7 @@ class Poller:
         off, by an error or for lack of time, is gone on with by the next poll.
         """
         new = _New(progress)
-        writing: asyncio.Future[None] | None = None
+        writing: asyncio.Future[Digest] | None = None
         frontier, self._frontier = self._begin(progress), None
         try:
             try:
@@ -444,40 +505,120 @@ class Poller:
             self._reconcile_at += interval
         self._swept = True
 
+    async def _ask_for_the_past(self, memory: Memory) -> None:
+        """Ask how some of the launch plans of which nothing is known fared; others next time."""
+        progress = memory.progress
+        if progress is None:
+            return
+        self._asked_past.update(plan for plan in self._unknown if plan in memory.plans)
+        for launch_plan in self._unknown.keys() & self._asked_past:
+            del self._unknown[launch_plan]
+        for launch_plan in [*self._unknown][:_PASTS_AT_ONCE]:
+            try:
+                rows = await self._inquiry.ended_of(launch_plan)
+            except (AdminError, PollTimeout) as problem:
+                # A question of no hurry is no reason for the poll to fail.
+                tries = self._unknown.pop(launch_plan) + 1
+                if tries < _TRIES:
+                    self._unknown[launch_plan] = tries
+                else:
+                    self._asked_past.add(launch_plan)
+                    log.info(
+                        "past of a launch plan stays unknown",
+                        **self.target._asdict(),
+                        launch_plan=launch_plan,
+                        problem=str(problem),
+                    )
+                return
+            # What was created later, a list will show.
+            settled = progress.retained_from
+            batch = Batch(target=self.target, rows=rows, step=Step.PAST, settled_before=settled)
+            await self._commit(memory, batch, progress)
+            self._asked_past.add(launch_plan)
+            del self._unknown[launch_plan]
+
+    async def _judge(self, memory: Memory, at: Micros) -> None:
+        """Look at the schedules that time or a run has moved on; *at* is when the poll began."""
+        progress = memory.progress
+        if progress is None or not self._told_timetables:
+            return
+        if self._revised is not memory:
+            scheduled = (plan for plan, state in memory.schedules.items() if state.schedule)
+            self._timetables.revise(scheduled)
+            # Also what a poller before us showed.
+            self._unjudged.update(self._services.gauges.launch_plans(self.target))
+            self._revised = memory
+        while timetables := self._timetables.due(at, _SCHEDULES_AT_ONCE):
+            agenda = Agenda(
+                timetables=timetables,
+                live={launch_plan: memory.live_ids(launch_plan) for launch_plan in timetables},
+                at=at,
+                grace=self._services.grace,
+            )
+            batch = Batch(target=self.target, rows=(), agenda=agenda)
+            judged = (await self._commit(memory, batch, progress)).judged
+            for label in self._timetables.looked_at(judged):
+                self._show_schedule(label)
+                self._unjudged.discard(label)
+            await asyncio.sleep(0)
+        for label in self._unjudged:
+            self._show_schedule(label)
+        self._unjudged.clear()
+
+    def _show_schedule(self, label: str) -> None:
+        judgement = most_behind(self._timetables.judgements_of(label))
+        for family, rows in rows_of_schedule(judgement).items():
+            self._services.gauges.show(self.target, label, family, rows)
+
     # Making it true
 
     async def _commit(
         self, memory: Memory, batch: Batch, progress: Progress, *, lasting: bool = False
-    ) -> None:
+    ) -> Digest:
         """Digest *batch*, make it durable, take it over and show it."""
         services = self._services
         now = services.clock.now()
-        digest = pipeline.digest(memory, batch, now, services.book.labelling)
+        digest = pipeline.digest(
+            memory,
+            batch,
+            now,
+            services.book.labelling,
+            plans=memory.plans,
+            schedules=memory.schedules,
+        )
         posting = services.book.post(self.target, digest.increments, now)
         self._active_at = services.clock.monotonic()
-        if posting.is_empty and not digest.rows and not lasting:
+        states = digest.plans or digest.schedules
+        if posting.is_empty and not digest.rows and not states and not lasting:
             # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.
             memory.remember({}, progress)
-            return
+            return digest
         commit = Commit(
             target=self.target,
             rows=digest.rows,
             progress=progress,
+            plans=digest.plans,
+            schedules=digest.schedules,
+            forgotten=self._outdated(memory, digest, now) if lasting else (),
             deltas=posting.deltas,
             activity=posting.activity,
             removed=posting.removed,
             inactive=posting.inactive,
         )
         await services.journal.commit(
-            commit, then=partial(self._committed, memory, digest, posting, progress)
+            commit, then=partial(self._committed, memory, digest, posting, commit)
         )
+        return digest
 
-    def _committed(
-        self, memory: Memory, digest: Digest, posting: Posting, progress: Progress
-    ) -> None:
+    def _committed(self, memory: Memory, digest: Digest, posting: Posting, commit: Commit) -> None:
         services = self._services
         services.book.apply(posting, services.clock.now())
-        touched = memory.remember(digest.rows, progress)
+        touched = memory.remember(digest.rows, commit.progress)
+        memory.remember_plans(commit.plans, commit.forgotten)
+        memory.remember_schedules(commit.schedules)
+        self._stood.update(map(self._label, commit.plans))
+        self._stood.update(map(self._label, commit.forgotten))
+        self._timetables.touch(commit.schedules)
         for correction, executions in digest.corrections.items():
             services.process.corrected(reason=correction.value, executions=executions)
             log.warning(
@@ -494,6 +635,9 @@ class Poller:
                 example=digest.stepped_back[0].execution.id.name,
             )
         self._touched.update(touched, digest.increments.launch_plans)
+        # A schedule alone gives birth to series, too.
+        mine = (row.launch_plan for row in posting.activity if row.target == self.target)
+        self._touched.update(plan for plan in mine if plan not in {"", OVERFLOW})
 
     def _show_levels(self, memory: Memory) -> None:
         """Show the levels of the launch plans whose part of the live set changed."""
@@ -511,6 +655,46 @@ class Poller:
         if changed and book.shows_target_levels:
             book.set_target_levels(self.target, levels_of(memory.live_rows()))
         self._touched.clear()
+
+    # How launch plans stand
+
+    def _in_use(self, label: str) -> bool:
+        """Whether a launch plan of *label* is scheduled, or has executions that are not over."""
+        facts = self._services.norms.facts
+        return facts.is_scheduled(self.target, label) or self.has_live(label)
+
+    def _outdated(self, memory: Memory, digest: Digest, now: Micros) -> list[str]:
+        """Return the launch plans whose states need not be kept any longer."""
+        unneeded: list[str] = []
+        for label in memory.plan_labels():
+            states = memory.plans_of(label)
+            unneeded += spare(states)
+            together = merged(states.values())
+            if together and not (is_shown(together, now, in_use=False) or self._in_use(label)):
+                # Time alone brings this about: nothing else would have it looked at.
+                self._stood.add(label)
+                if not is_kept(together, now, in_use=False):
+                    unneeded += states
+        return [launch_plan for launch_plan in unneeded if launch_plan not in digest.plans]
+
+    async def _show_plans(self, memory: Memory) -> None:
+        """Show how the launch plans stand about which something changed."""
+        while self._stood:
+            for label in [*self._stood][:_PLANS_AT_ONCE]:
+                self._show_standing(memory, label)
+                self._stood.discard(label)
+            await asyncio.sleep(0)
+
+    def _show_standing(self, memory: Memory, label: str) -> None:
+        services = self._services
+        state = merged(memory.plans_of(label).values())
+        if state is None:
+            shown = services.norms.facts.is_active(self.target, label)
+        else:
+            shown = is_shown(state, services.clock.now(), in_use=self._in_use(label))
+        rows = rows_of(standing(state, services.norms(self.target, label))) if shown else {}
+        for family in STANDING:
+            services.gauges.show(self.target, label, family, rows.get(family, ()))
 
     @staticmethod
     def _bound(instant: Micros, back: timedelta) -> Micros:

@@ -1,13 +1,12 @@
 """
 The timetable: who polls when, and how many at once.
 
-Every target has a task of its own and a place of its own in the interval, so that the load on Admin
+Every target has tasks of its own and a place of its own in the interval, so that the load on Admin
 is even. Targets whose last poll failed or was slow share half of the slots: however many of them
 hang, the healthy ones have the other half.
 """
 
 import asyncio
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,9 +16,13 @@ from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit, Discovery
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.projects import ProjectGauges
+from exporter.model.projects import Project, targets_of
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
 from exporter.scrape import demand, discovery
+from exporter.scrape.inventory import Inventory, Register
+from exporter.scrape.place import place
 from exporter.scrape.poll import Services
 from exporter.scrape.worker import Worker
 from exporter.telemetry.log import get_logger
@@ -42,11 +45,13 @@ class Handover:
 
     Attributes:
         discovery: The last complete one; None when there was none yet.
+        register: Which launch plans are active.
         statuses: How the scraping of the targets goes that are to be scraped further.
         first_targets: What the first discovery of this process found; None before it.
     """
 
     discovery: Discovery | None
+    register: Register = field(default_factory=Register)
     statuses: Mapping[Target, TargetStatus] = field(default_factory=dict)
     first_targets: tuple[Target, ...] | None = None
 
@@ -59,6 +64,8 @@ class Scheduler:
         services: Services,
         exposition: Exposition,
         *,
+        inventory: Inventory,
+        projects: ProjectGauges,
         settings: DiscoverySettings,
         admin: AdminSettings,
         handover: Handover,
@@ -66,13 +73,16 @@ class Scheduler:
         """Prepare; *handover* is what the ledger knows, or what another scheduler has left."""
         self._services = services
         self._exposition = exposition
+        self._inventory = inventory
+        services.norms.facts = inventory
+        self._projects = projects
         self._settings = settings
         self._admin = admin
         self._before = handover.discovery
         self._inherited = dict(handover.statuses)
         self._over = False
         self._workers: dict[Target, Worker] = {}
-        self._tasks: dict[Target, asyncio.Task[None]] = {}
+        self._tasks: dict[Target, tuple[asyncio.Task[None], ...]] = {}
         self._first_targets = handover.first_targets
         self._discovery_problem = ""
         self._demand_problem = ""
@@ -119,20 +129,33 @@ class Scheduler:
             self._retire(target)
         return Handover(
             discovery=self._before,
+            register=self._inventory.hand_over(kept),
             statuses={target: worker.status for target, worker in self._workers.items()},
             first_targets=self._first_targets,
         )
 
     def in_use(self, target: Target, launch_plan: str) -> bool:
-        """Whether *target* is scraped and, where a launch plan is named, has live runs of it."""
+        """
+        Whether *target* is scraped and has use for *launch_plan*, where one is named.
+
+        That is one which is active or has live executions.
+        """
         if self._first_targets is None:
             return True
         worker = self._workers.get(target)
-        return worker is not None and (not launch_plan or worker.has_live(launch_plan))
+        return worker is not None and (
+            not launch_plan
+            or self._inventory.is_active(target, launch_plan)
+            or worker.has_live(launch_plan)
+        )
 
     def statuses(self) -> Sequence[TargetStatus]:
         """Return how the scraping of each target goes."""
-        return [worker.status for worker in self._workers.values()]
+        statuses = []
+        for target, worker in self._workers.items():
+            plans, problem = self._inventory.listed(target)
+            statuses.append(worker.status._replace(active_plans=plans, inventory_problem=problem))
+        return statuses
 
     def unready(self) -> str:
         """Return what is still to be tried for the first time; empty when nothing is."""
@@ -170,12 +193,17 @@ class Scheduler:
             services.fleet.newest_seen, services.clock.now(), services.settings.reconcile_window
         )
         try:
-            found = await services.admin.list_targets(timeout=timeout)
+            projects = await services.admin.list_projects(timeout=timeout)
             decision = discovery.decide(
-                self._before, found, want=lambda t: discovery.wanted(t, self._settings), at=at
+                self._before,
+                targets_of(projects),
+                want=lambda t: discovery.wanted(t, self._settings),
+                at=at,
             )
             commit = Commit(discovery=decision.discovery, begun=decision.begun)
-            await services.journal.commit(commit, then=lambda: self._adopt(decision, group))
+            await services.journal.commit(
+                commit, then=lambda: self._adopt(decision, projects, group)
+            )
         except (AdminError, LedgerError) as error:
             if not self._discovery_problem:
                 called = (
@@ -190,16 +218,23 @@ class Scheduler:
         await self._ask_version(timeout)
         return True
 
-    def _adopt(self, decision: discovery.Decision, group: asyncio.TaskGroup) -> None:
+    def _adopt(
+        self,
+        decision: discovery.Decision,
+        projects: Sequence[Project],
+        group: asyncio.TaskGroup,
+    ) -> None:
         self._before = decision.discovery
         if self._over:
             # Committed while we were told to stop: for whoever follows us.
             return
+        self._projects.show(projects)
         for target in decision.targets:
             if target not in self._workers:
                 self._start(target, group)
         for target in self._workers.keys() - set(decision.targets):
             self._stop(target)
+        self._inventory.retain(decision.targets)
         if self._first_targets is None:
             self._first_targets = decision.targets
             log.info("discovered", targets=len(decision.targets))
@@ -208,27 +243,32 @@ class Scheduler:
     def _warn_of_demand(self, targets: int) -> None:
         """Say so where more targets are to be polled than the limit on calls allows."""
         scrape = self._services.settings
-        problem = demand.warning(targets, scrape, self._admin)
+        problem = demand.warning(targets, scrape, self._settings, self._admin)
         if problem and problem != self._demand_problem:
-            advice = demand.remedy(targets, scrape, self._admin)
+            advice = demand.remedy(targets, scrape, self._settings, self._admin)
             log.warning("polls will be late", problem=problem, advice=advice)
         self._demand_problem = problem
 
     def _start(self, target: Target, group: asyncio.TaskGroup) -> None:
         services = self._services
         every = services.settings.reconcile_interval.total_seconds()
-        reconcile_at = services.clock.monotonic() + every * (0.5 + _place(target))
+        reconcile_at = services.clock.monotonic() + every * (0.5 + place(target))
         status = self._inherited.pop(target, None)
         worker = Worker(
             target, services, self._exposition, reconcile_at=reconcile_at, status=status
         )
         self._workers[target] = worker
-        self._tasks[target] = group.create_task(self._work(worker), name=f"poll {target}")
+        listing = self._inventory.follow(target, worker.learn)
+        self._tasks[target] = (
+            group.create_task(self._work(worker), name=f"poll {target}"),
+            group.create_task(listing, name=f"inventory {target}"),
+        )
         if self._first_targets is not None and status is None:
             log.info("target added", **target._asdict())
 
     def _stop(self, target: Target) -> None:
-        self._tasks.pop(target).cancel()
+        for task in self._tasks.pop(target):
+            task.cancel()
         self._retire(target)
 
     def _retire(self, target: Target) -> None:
@@ -238,7 +278,7 @@ class Scheduler:
     async def _work(self, worker: Worker) -> None:
         clock = self._services.clock
         interval = self._services.settings.interval.total_seconds()
-        offset = _place(worker.target) * interval
+        offset = place(worker.target) * interval
         while True:
             async with AsyncExitStack() as slots:
                 if worker.suspect:
@@ -258,8 +298,3 @@ class Scheduler:
         else:
             self._version_unknown = False
             self._services.process.admin_is(version=version.version, build=version.build)
-
-
-def _place(target: Target) -> float:
-    """Return a target's place in every interval, from 0 to 1: always the same, evenly spread."""
-    return zlib.crc32(str(target).encode()) / 2**32

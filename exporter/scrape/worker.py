@@ -5,6 +5,7 @@ Nothing that goes wrong here reaches another target. Changes of state are logged
 not.
 """
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import Enum
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from exporter.ledger.errors import LedgerError
 from exporter.metrics import catalog, text
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.model.launch_plans import Activation
+from exporter.model.schedules import Timetable
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
 from exporter.model.time import Micros, seconds
@@ -99,6 +102,25 @@ class Worker:
     def has_live(self, launch_plan: str) -> bool:
         """Whether *launch_plan* has executions that are not over, as far as is known."""
         return self._poller.has_live(launch_plan)
+
+    def learn(self, active: Mapping[str, Activation], news: Collection[str]) -> None:
+        """
+        Have it known which launch plans are *active*.
+
+        Schedules are judged of those that have one, and whose past is unknown is asked for it. Of
+        *news* something changed: how they stand is shown again.
+        """
+        self._poller.set_timetables(
+            {
+                name: Timetable(plan.schedule, plan.exclusive)
+                for name, (plan, _) in active.items()
+                if plan.schedule is not None
+            }
+        )
+        for name in active:
+            self._poller.prime_plan(name)
+        for name in news:
+            self._poller.show_plan(name)
 
     @property
     def active_at(self) -> float:

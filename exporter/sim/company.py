@@ -1,6 +1,7 @@
 """The company registers what it runs, through the same calls as any client."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from flyteidl.admin import launch_plan_pb2, project_pb2, schedule_pb2, task_pb2, workflow_pb2
@@ -11,8 +12,8 @@ from exporter.sim.api import AdminApi
 from exporter.sim.catalog import PROJECTS, Kind, Plan
 
 VERSION = "v1"
-_MINUTE_SECONDS = 60
 _MINUTES_IN_HOUR = 60
+_PARTS_OF_AN_HOUR = [n for n in range(1, _MINUTES_IN_HOUR + 1) if not _MINUTES_IN_HOUR % n]
 
 
 def register(api: AdminApi, plans: Iterable[Plan], *, speed: float) -> None:
@@ -76,12 +77,15 @@ def declared_schedule(plan: Plan, *, speed: float) -> Any:
     Return the schedule that the launch plan declares, None where it has none.
 
     Flyte knows no schedule finer than a minute: a world that is faster runs slots between the
-    ones it declares.
+    ones it declares, and every one of those.
     """
     if plan.kind not in {Kind.RATE, Kind.CRON}:
         return None
-    minutes = max(1, round(plan.every.total_seconds() / speed / _MINUTE_SECONDS))
-    if plan.kind is Kind.RATE or _MINUTES_IN_HOUR % minutes:
+    period = plan.every / speed
+    fits = (n for n in _PARTS_OF_AN_HOUR if not timedelta(minutes=n) % period)
+    minutes = next(fits, None) if plan.kind is Kind.CRON else None
+    if minutes is None:
+        minutes = max(1, round(period / timedelta(minutes=1)))
         return schedule_pb2.Schedule(
             rate=schedule_pb2.FixedRate(value=minutes, unit=schedule_pb2.MINUTE)
         )

@@ -132,6 +132,7 @@ def _table(targets: Sequence[TargetStatus], now: Micros) -> str:
 <thead><tr>
 <th scope="col">Target</th><th scope="col">State</th><th scope="col">Last success</th>
 <th scope="col" class="number">Poll took</th><th scope="col" class="number">Live</th>
+<th scope="col" class="number">Active plans</th>
 <th scope="col">Problem</th>
 </tr></thead>
 <tbody>
@@ -149,7 +150,8 @@ def _row(status: TargetStatus, now: Micros) -> str:
         f'<td class="wide" data-label="Last success">{_moment(status.last_success_at, now)}</td>'
         f'<td class="number" data-label="Poll took">{_length(status.poll_duration)}</td>'
         f'<td class="number" data-label="Live">{status.live:,}</td>'
-        f'<td class="wide problem">{_text(status.problem)}</td></tr>'
+        f'<td class="number" data-label="Active plans">{_count(status.active_plans)}</td>'
+        f'<td class="wide problem">{_text(status.problem or status.inventory_problem)}</td></tr>'
     )
 
 
@@ -174,6 +176,10 @@ def _ago(instant: Micros, now: Micros) -> str:
     first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
     said = [f"{count} {unit}" for count, unit in parts[first : first + 2] if count]
     return f"{' '.join(said) or '0 s'} ago"
+
+
+def _count(plans: int | None) -> str:
+    return '<span class="faint">not yet</span>' if plans is None else f"{plans:,}"
 
 
 def _length(length: timedelta | None) -> str:

@@ -3,11 +3,19 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
-from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
+from flyteidl.admin import (
+    common_pb2,
+    execution_pb2,
+    launch_plan_pb2,
+    project_pb2,
+    schedule_pb2,
+    version_pb2,
+)
 from opentelemetry.trace import NoOpTracer
 
 from exporter.admin import query
@@ -17,6 +25,9 @@ from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
 from exporter.admin.nodes import NodeClient
 from exporter.admin.opening import open_client
 from exporter.model.executions import ExecutionId
+from exporter.model.launch_plans import ActivePlan
+from exporter.model.projects import Project, ProjectState
+from exporter.model.schedules import Cron, Rate
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
 from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, settings_for
@@ -30,6 +41,7 @@ _ASK: dict[str, Callable[[AdminClient], Awaitable[Any]]] = {
         _TARGET, query.created_from(NOON), limit=3, timeout=_PATIENCE
     ),
     "GetExecution": lambda client: client.get_execution(_TARGET, "a", timeout=_PATIENCE),
+    "ListLaunchPlans": lambda client: client.list_active_launch_plans(_TARGET, timeout=_PATIENCE),
     "ListProjects": lambda client: client.list_targets(timeout=_PATIENCE),
     "GetDomains": lambda client: client.list_domains(timeout=_PATIENCE),
     "GetVersion": lambda client: client.get_version(timeout=_PATIENCE),
@@ -117,6 +129,151 @@ async def test_a_token_behind_an_empty_page_ends_the_list(
     """A server that always gives a token does not have us ask for ever."""
     server.answers["ListProjects"] = lambda _: project_pb2.Projects(token="again")
     assert await client.list_targets(timeout=_PATIENCE) == []
+
+
+async def test_archived_projects_are_listed_and_are_no_targets(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """Every state is asked for; a state that we do not know is told as that, and scraped."""
+    states = (0, 1, 2, 3, 9)
+    server.answers["ListProjects"] = lambda _: project_pb2.Projects(
+        projects=[
+            project_pb2.Project(
+                id=f"p{state}",
+                state=state,  # the last one is a newer server's
+                labels={"values": {"team": "etl"}},
+                domains=[{"id": "production"}],
+            )
+            for state in states
+        ]
+    )
+    listed = await client.list_projects(timeout=_PATIENCE)
+    assert [project.state for project in listed] == [
+        ProjectState.ACTIVE,
+        ProjectState.ARCHIVED,
+        ProjectState.SYSTEM_GENERATED,
+        ProjectState.SYSTEM_ARCHIVED,
+        ProjectState.UNRECOGNIZED,
+    ]
+    assert listed[0] == Project("p0", ProjectState.ACTIVE, {"team": "etl"}, ("production",))
+    assert [request.filters for _, request in server.asked] == ["value_in(state,0;1;2;3)"]
+    targets = await client.list_targets(timeout=_PATIENCE)
+    assert targets == [Target(name, "production") for name in ("p0", "p2", "p3", "p9")]
+
+
+def plan(name: str, **schedule: Any) -> launch_plan_pb2.LaunchPlan:
+    """Return an active launch plan as a message."""
+    found = launch_plan_pb2.LaunchPlan(id={"name": name, "version": "v1"})
+    found.spec.workflow_id.name = f"wf.{name}"
+    found.spec.entity_metadata.schedule.CopyFrom(schedule_pb2.Schedule(**schedule))
+    return found
+
+
+async def test_active_launch_plans_and_their_schedules(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """Each kind of schedule is told apart; what Admin makes around single tasks is left out."""
+    hours = schedule_pb2.FixedRate(value=36, unit=schedule_pb2.HOUR)
+    never = schedule_pb2.FixedRate(value=0, unit=schedule_pb2.DAY)
+    alone = plan("alone", cron_expression="@hourly")
+    alone.spec.concurrency_policy.max = 1
+    alone.spec.concurrency_policy.behavior = launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+    server.answers["ListLaunchPlans"] = lambda _: launch_plan_pb2.LaunchPlanList(
+        launch_plans=[
+            plan(".flytegen.task"),
+            alone,
+            plan("cron", cron_schedule=schedule_pb2.CronSchedule(schedule="0 3 * * *")),
+            plan("endless", rate=never),
+            plan("manual"),
+            plan("old", cron_expression="@daily"),
+            plan("rate", rate=hours),
+        ]
+    )
+    assert await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE) == [
+        ActivePlan("alone", "v1", "wf.alone", Cron("@hourly"), True),
+        ActivePlan("cron", "v1", "wf.cron", Cron("0 3 * * *")),
+        ActivePlan("endless", "v1", "wf.endless", None),
+        ActivePlan("manual", "v1", "wf.manual", None),
+        ActivePlan("old", "v1", "wf.old", Cron("@daily")),
+        ActivePlan("rate", "v1", "wf.rate", Rate(timedelta(hours=36))),
+    ]
+    ((_, request),) = server.asked
+    assert (request.id.project, request.id.domain) == _TARGET
+    assert (request.filters, request.sort_by.key) == ("eq(state,1)", "name")
+
+
+async def test_the_next_page_of_launch_plans_begins_after_the_last_name(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """So a plan that is deactivated between two pages hides no other; by offset where it must."""
+    pages = {
+        ("eq(state,1)", ""): (["a", "b"], "2"),
+        ("eq(state,1)+gt(name,b)", ""): (["c", "d, the unspeakable"], "2"),
+        ("eq(state,1)+gt(name,b)", "2"): (["e"], ""),
+    }
+
+    def answer(request: Any) -> Any:
+        names, token = pages[request.filters, request.token]
+        return launch_plan_pb2.LaunchPlanList(launch_plans=map(plan, names), token=token)
+
+    server.answers["ListLaunchPlans"] = answer
+    listed = await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE)
+    assert [found.name for found in listed] == ["a", "b", "c", "d, the unspeakable", "e"]
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["the unspeakable;"]])
+async def test_pages_of_launch_plans_that_bring_nothing_new_end_the_list(
+    client: AdminClient, server: ScriptedAdmin, names: list[str]
+) -> None:
+    """A server that always gives a token does not have us ask for ever."""
+    server.answers["ListLaunchPlans"] = lambda _: launch_plan_pb2.LaunchPlanList(
+        launch_plans=map(plan, names), token="again"
+    )
+    listed = await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE)
+    assert [found.name for found in listed] == names
+
+
+async def test_a_page_of_launch_plans_that_is_too_large_is_asked_for_again_with_fewer(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """None is lost over it; one that cannot be received by itself fails the list."""
+    large = plan("large")
+    large.spec.raw_output_data_config.output_location_prefix = "x" * (RECEIVE_LIMIT // 150)
+    every = [large.__deepcopy__({}) for _ in range(200)]
+    for number, one in enumerate(every):
+        one.id.name = f"{number:03}"
+
+    def answer(request: Any) -> Any:
+        after = request.filters.removeprefix("eq(state,1)").removeprefix("+gt(name,").rstrip(")")
+        rest = [one for one in every if one.id.name > after]
+        page = rest[: request.limit]
+        return launch_plan_pb2.LaunchPlanList(
+            launch_plans=page, token="x" if len(page) == request.limit else ""
+        )
+
+    server.answers["ListLaunchPlans"] = answer
+    listed = await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE)
+    assert [found.name for found in listed] == [one.id.name for one in every]
+    assert [request.limit for _, request in server.asked] == [200, 100, 100, 100]
+    large.spec.raw_output_data_config.output_location_prefix = "x" * RECEIVE_LIMIT
+    every = [large]
+    with pytest.raises(MessageTooLarge):
+        await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE)
+
+
+@pytest.mark.parametrize("method", ["ListLaunchPlans", "ListProjects"])
+async def test_what_has_no_name_is_an_admin_error(
+    client: AdminClient, server: ScriptedAdmin, method: str
+) -> None:
+    """Nobody can say which launch plan or project it is."""
+    server.answers["ListLaunchPlans"] = lambda _: launch_plan_pb2.LaunchPlanList(
+        launch_plans=[plan("")]
+    )
+    server.answers["ListProjects"] = lambda _: project_pb2.Projects(projects=[{"name": "x"}])
+    with pytest.raises(AdminError, match="answered with a") as failed:
+        await _ASK[method](client)
+    assert failed.value.code == "INTERNAL"
 
 
 async def test_the_version(client: AdminClient, server: ScriptedAdmin) -> None:

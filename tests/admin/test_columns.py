@@ -63,7 +63,13 @@ def changed(path: str, value: Any) -> bytes:
     return serialized
 
 
-_times = ("closure.created_at", "closure.updated_at", "closure.started_at", "closure.duration")
+_times = (
+    "closure.created_at",
+    "closure.updated_at",
+    "closure.started_at",
+    "closure.duration",
+    "spec.metadata.scheduled_at",
+)
 _changes = st.one_of(
     st.builds(changed, st.sampled_from(["id.name", "spec.launch_plan.name"]), _texts),
     st.builds(
@@ -152,6 +158,7 @@ def test_any_bytes_behind_a_page_are_read_alike(page: list[Any], noise: bytes) -
             st.integers(0, 3),
             st.booleans(),
             st.booleans(),
+            st.booleans(),
             st.sampled_from([0, 999, 1000, 999_999_999]),
         ),
         max_size=8,
@@ -160,7 +167,7 @@ def test_any_bytes_behind_a_page_are_read_alike(page: list[Any], noise: bytes) -
 def test_usual_rows_are_read_by_columns_alone(rows: list[tuple[Any, ...]]) -> None:
     """With any of what is optional left out, `convert` is not needed."""
     sent = []
-    for number, (phase, mode, kind, started, over, nanos) in enumerate(rows):
+    for number, (phase, mode, kind, started, over, scheduled, nanos) in enumerate(rows):
         row = usual(f"x{number}")
         row.closure.phase, row.spec.metadata.mode = phase, mode
         row.spec.launch_plan.resource_type = kind
@@ -169,6 +176,9 @@ def test_usual_rows_are_read_by_columns_alone(rows: list[tuple[Any, ...]]) -> No
             row.closure.started_at.seconds, row.closure.started_at.nanos = 1_790_000_005, nanos
         if over:
             row.closure.duration.seconds, row.closure.duration.nanos = 5, nanos
+        if scheduled:
+            row.spec.metadata.scheduled_at.seconds = 1_789_999_800
+            row.spec.metadata.scheduled_at.nanos = nanos
         sent.append(row)
     expected = [convert.execution(row) for row in sent]
     with pytest.MonkeyPatch.context() as patch:
@@ -235,8 +245,24 @@ def test_an_odd_name_is_read_alike(path: str, name: str) -> None:
 @pytest.mark.parametrize("time", _times)
 def test_an_odd_time_is_read_alike(time: str, seconds: int) -> None:
     """At the ends of all calendars, and beyond them."""
-    page = encoded([usual("a").SerializeToString() + changed(f"{time}.seconds", seconds)])
+    row = usual("a")
+    row.spec.metadata.mode = Mode.SCHEDULED
+    page = encoded([row.SerializeToString() + changed(f"{time}.seconds", seconds)])
     assert by_columns(page) == by_rows(page)
+
+
+@pytest.mark.parametrize(
+    ("mode", "slot"),
+    [(Mode.SCHEDULED, Micros(1_789_999_800 * SECOND)), (Mode.RELAUNCH, None), (Mode.MANUAL, None)],
+)
+def test_only_what_a_schedule_launched_has_a_slot(mode: Mode, slot: Micros | None) -> None:
+    """A relaunch carries the slot of the execution that it repeats, and does not fill it again."""
+    row = usual("a")
+    row.spec.metadata.mode = mode
+    row.spec.metadata.scheduled_at.seconds = 1_789_999_800
+    (found,) = Page(columns.decode(encoded([row.SerializeToString()])), subject="p/d").executions
+    assert found.scheduled_at == slot
+    assert convert.execution(row).scheduled_at == slot
 
 
 @pytest.mark.parametrize(

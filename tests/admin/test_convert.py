@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flyteidl.admin import execution_pb2, project_pb2
+from flyteidl.admin import execution_pb2
 from flyteidl.core import execution_pb2 as core_execution
 from flyteidl.core import identifier_pb2
 from hypothesis import given
@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from exporter.admin import convert
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
-from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros, rfc3339
 
 _LATE = 253_402_300_799  # the last second of the year 9999
@@ -56,6 +55,7 @@ def test_a_row_that_is_over() -> None:
         Micros(150 * SECOND),
         Micros(200 * SECOND),
         50 * SECOND + 7,
+        None,
     )
 
 
@@ -171,12 +171,3 @@ def test_any_message_is_a_row_or_nonsense(noise: bytes) -> None:
         return
     assert rfc3339(converted.id.created_at)
     assert rfc3339(converted.updated_at)
-
-
-def test_targets_are_the_domains_of_a_project() -> None:
-    """One for each domain, in Admin's order."""
-    project = project_pb2.Project(
-        id="p", domains=[project_pb2.Domain(id="development"), project_pb2.Domain(id="production")]
-    )
-    assert convert.targets(project) == [Target("p", "development"), Target("p", "production")]
-    assert convert.targets(project_pb2.Project(id="p")) == []

@@ -10,7 +10,7 @@ from exporter.admin.errors import AdminError, NoToken, RowTooLarge, nonsense
     [
         (
             "PERMISSION_DENIED",
-            "; allow this client to list executions there, or add the target to discovery.exclude",
+            "; allow this client to make this call there, or add the target to discovery.exclude",
         ),
         ("UNAUTHENTICATED", "; set admin.auth to a client that Admin accepts"),
         (

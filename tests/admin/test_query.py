@@ -85,6 +85,39 @@ def test_live_is_every_phase_that_is_not_over() -> None:
     assert {phase.name for phase in NON_TERMINAL} == set(_PHASES)
 
 
+@pytest.mark.parametrize(
+    ("launch_plan", "field", "name"),
+    [
+        ("etl.nightly", "launch_plan.name", "etl.nightly"),
+        # Admin joins with launch plans, of which a single task has none.
+        (".flytegen.app.fit", "task.name", "app.fit"),
+    ],
+)
+def test_the_past_of_a_launch_plan_is_its_newest_outcomes(
+    launch_plan: str, field: str, name: str
+) -> None:
+    """Of root executions, archived or not, that succeeded or failed; from the newest on."""
+    asked = query.ended_of(launch_plan)
+    joined, *others = understood(asked)
+    entity, _, column = field.partition(".")
+    assert joined[1:] == ("eq", (name,))
+    assert f"eq({entity}.{column},{name})" in asked.filters
+    assert others == [
+        ("phase", "value_in", ("SUCCEEDED", "FAILED", "TIMED_OUT")),
+        ("mode", "ne", ("4",)),
+        ("state", "value_in", ("0", "1")),
+    ]
+    assert (asked.sort_key, asked.descending) == ("execution_created_at", True)
+
+
+@pytest.mark.parametrize("launch_plan", ["", "a+b", "a(b)", ".flytegen.", ".flytegen.a;b"])
+def test_a_launch_plan_that_no_filter_can_name_is_refused(launch_plan: str) -> None:
+    """Its past cannot be asked for; whoever might ask can know that before."""
+    assert not query.has_past(launch_plan)
+    with pytest.raises(ValueError, match="cannot stand in a filter"):
+        query.ended_of(launch_plan)
+
+
 @given(st.lists(st.text().filter(query.is_speakable), min_size=1, max_size=5))
 def test_speakable_names_arrive_as_they_are(listed: list[str]) -> None:
     """The database is asked for exactly the names that were given."""

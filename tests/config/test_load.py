@@ -25,6 +25,8 @@ from exporter.config.settings import (
     LedgerSettings,
     LogSettings,
     MetricsSettings,
+    PlanDuration,
+    SchedulesSettings,
     ScrapeSettings,
     Settings,
     TracingSettings,
@@ -88,6 +90,7 @@ def test_every_key_can_be_set() -> None:
             include=("flytesnacks/*", "*/production"),
             exclude=("*/development",),
             interval=timedelta(milliseconds=250),
+            project_labels=("team", "example.com/cost-center"),
         ),
         scrape=ScrapeSettings(
             interval=timedelta(seconds=10),
@@ -95,9 +98,11 @@ def test_every_key_can_be_set() -> None:
             page_size=1,
             overlap=timedelta(0),
             reconcile_interval=timedelta(seconds=10),
+            lookback=timedelta(hours=36),
             reconcile_window=timedelta(days=2),
             poll_timeout=timedelta(weeks=1),
         ),
+        schedules=SchedulesSettings(grace=timedelta(seconds=90)),
         metrics=MetricsSettings(
             duration_buckets=(timedelta(minutes=1), timedelta(hours=1)),
             queue_buckets=(timedelta(seconds=1.5),),
@@ -122,6 +127,13 @@ def test_every_key_can_be_set() -> None:
             protocol="http/protobuf",
             endpoint="http://collector:4318",
             sample_ratio=0.25,
+        ),
+        freshness=(
+            PlanDuration(match="*/production/etl.*", limit=timedelta(hours=26)),
+            PlanDuration(match="*/*/*", limit=timedelta(weeks=1)),
+        ),
+        expected_duration=(
+            PlanDuration(match="?lyte*/production/.flytegen.*", limit=timedelta(minutes=90)),
         ),
     )
 
@@ -230,7 +242,10 @@ def test_an_unknown_key_with_an_unreadable_value_is_reported_for_both() -> None:
     """Mending the value first would otherwise bring the next complaint."""
     error = _refusal(_MINIMAL + b"alerts: !include alerts.yaml\n")
     assert [problem.sentence for problem in error.problems] == [
-        "unknown key; known keys: admin, discovery, ledger, log, metrics, scrape, tracing, web.",
+        (
+            "unknown key; known keys: admin, discovery, expected_duration, freshness, ledger, log,"
+            " metrics, schedules, scrape, tracing, web."
+        ),
         "YAML tags (!...) are not supported; remove it, or quote text with !.",
     ]
 

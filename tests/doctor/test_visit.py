@@ -13,6 +13,7 @@ from flyteidl.admin import execution_pb2, project_pb2
 
 from exporter.doctor import report
 from exporter.doctor.visit import NEEDS
+from exporter.ledger.migrations import VERSION
 from exporter.ledger.opening import open_ledger
 from exporter.model.time import SECOND, Micros
 from exporter.sim.authority import Authority, OAuthClient
@@ -565,8 +566,8 @@ async def test_more_polls_than_calls(patient: Patient) -> None:
     patient.settings["admin"]["rate_limit"] = "6/m"
     told = await patient.report()
     assert told["demand"] == [
-        "warn  6 targets need 0.42 calls/s, but admin.rate_limit allows 0.1: polls will be late",
-        'fix: set admin.rate_limit: "1/s", or scrape.interval: "2m30s"',
+        "warn  6 targets need 0.44 calls/s, but admin.rate_limit allows 0.1: polls will be late",
+        'fix: set admin.rate_limit: "1/s", or scrape.interval: "3m20s"',
     ]
 
 
@@ -595,7 +596,7 @@ async def test_a_running_exporter_has_the_ledger(patient: Patient) -> None:
     path = Path(patient.settings["ledger"]["path"])
     with open_ledger(path, endpoint=patient.settings["admin"]["endpoint"]):
         (line,) = (await patient.report())["ledger"]
-    assert line.startswith(f"ok    {path}: schema 1, ")
+    assert line.startswith(f"ok    {path}: schema {VERSION}, ")
     assert line.endswith(f"in use by pid {os.getpid()}")
 
 

@@ -133,7 +133,7 @@ def test_targets_come_and_go(scene: Scene) -> None:
         scene.flyte.whole_life(orders, "ingest")
         expected = scene.flyte.deeds.finished - unseen
         assert settled(lambda: exporter.counts(*FINISHED), expected, within=10) == expected
-        assert _series_of_targets(exporter) == 2 * 4
+        assert _series_of_targets(exporter) == 2 * 5
 
 
 def test_an_invalid_file_is_refused(scene: Scene) -> None:

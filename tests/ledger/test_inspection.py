@@ -14,7 +14,7 @@ import pytest
 
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.inspection import Inspection, inspect
-from exporter.ledger.opening import VERSION
+from exporter.ledger.migrations import VERSION
 from exporter.ledger.records import Activity, Commit
 from exporter.model.targets import Target
 from tests.ledger.conftest import ENDPOINT, opened

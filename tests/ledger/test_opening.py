@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger.errors import LedgerError, explained
-from exporter.ledger.opening import VERSION, open_ledger
+from exporter.ledger.migrations import VERSION
+from exporter.ledger.opening import open_ledger
 from exporter.ledger.records import Activity, Commit, TargetRecord
 from exporter.ledger.store import Ledger
 from exporter.model.targets import Target
@@ -97,7 +98,7 @@ def test_a_ledger_can_be_opened_again(path: Path) -> None:
     """Leaving lets go of lock and file."""
     for _ in range(2):
         with opened(path) as ledger:
-            assert ledger.target(TARGET) == TargetRecord(None, {})
+            assert ledger.target(TARGET) == TargetRecord(None, {}, {}, {})
 
 
 def test_another_admins_ledger_is_refused(path: Path) -> None:
@@ -309,7 +310,7 @@ def test_a_half_made_ledger_is_made_again(path: Path) -> None:
     for suffix in (".new", ".new-wal"):
         path.with_name(f"ledger.db{suffix}").write_bytes(b"half of something")
     with opened(path) as ledger:
-        assert ledger.target(TARGET) == TargetRecord(None, {})
+        assert ledger.target(TARGET) == TargetRecord(None, {}, {}, {})
     assert not path.with_name("ledger.db.new").exists()
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ from exporter.model.executions import (
     Phase,
     Tracked,
 )
+from exporter.model.launch_plans import Activation, ActivePlan, PlanState, Run
 from exporter.model.progress import Progress
+from exporter.model.schedules import Cron, Rate, ScheduledRun, ScheduleState, Span
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 from tests.ledger.conftest import opened
@@ -56,6 +59,29 @@ _over = st.builds(
     st.booleans(),
 )
 _rows = st.dictionaries(st.builds(ExecutionId, names, instants), _live | _over, max_size=6)
+_lengths = st.integers(0, 10**12)
+_runs = st.builds(Run, instants, _lengths)
+_states = st.builds(
+    PlanState,
+    instants,
+    st.none() | instants,
+    st.none() | instants,
+    st.none() | _runs,
+    st.lists(instants, max_size=3).map(tuple),
+    st.lists(_runs, max_size=3).map(tuple),
+)
+_schedules = st.builds(
+    ScheduleState,
+    st.none() | instants,
+    st.text(max_size=5),
+    st.booleans(),
+    instants,
+    instants,
+    instants,
+    st.none() | instants,
+    st.lists(st.builds(ScheduledRun, instants, instants), max_size=3).map(tuple),
+    st.lists(st.builds(Span, instants, instants), max_size=3).map(tuple),
+)
 _progress = st.builds(Progress, instants, instants, st.just(Micros(0)))
 
 
@@ -132,7 +158,7 @@ def test_rows_come_back_as_they_were(
 ) -> None:
     """Every word and every microsecond of what is known survives the process."""
     with _reread(Commit(target=target, rows=rows, progress=progress)) as ledger:
-        assert ledger.target(target) == TargetRecord(progress, dict(rows))
+        assert ledger.target(target) == TargetRecord(progress, dict(rows), {}, {})
 
 
 @settings(max_examples=25, deadline=None)
@@ -172,9 +198,72 @@ def test_the_last_discovery_comes_back(
         assert ledger.discovery() == Discovery(at, found[-1])
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(names, _states, max_size=4), st.data())
+def test_states_of_launch_plans_come_back_as_they_were(
+    states: dict[str, PlanState], data: st.DataObject
+) -> None:
+    """The newest of each, of its own target, without those that were forgotten."""
+    before = {plan: data.draw(_states) for plan in states}
+    forgotten = data.draw(st.lists(st.sampled_from([*states, "another"]), unique=True))
+    commits = (
+        Commit(target=TARGET, plans=before),
+        Commit(target=TARGET, plans=states),
+        Commit(target=_OTHER, plans=before),
+        Commit(target=TARGET, forgotten=forgotten),
+    )
+    with _reread(*commits) as ledger:
+        kept = {plan: state for plan, state in states.items() if plan not in forgotten}
+        assert ledger.target(TARGET).plans == kept
+        assert ledger.target(_OTHER).plans == before
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(names, _schedules, max_size=4), st.data())
+def test_schedules_come_back_as_they_were(
+    states: dict[str, ScheduleState], data: st.DataObject
+) -> None:
+    """The newest of each, of its own target."""
+    before = {plan: data.draw(_schedules) for plan in states}
+    commits = (
+        Commit(target=TARGET, schedules=before),
+        Commit(target=TARGET, schedules=states),
+        Commit(target=_OTHER, schedules=before),
+    )
+    with _reread(*commits) as ledger:
+        assert ledger.target(TARGET).schedules == states
+        assert ledger.target(_OTHER).schedules == before
+
+
+def test_a_schedule_outlives_the_series_of_a_year_ago(ledger: Ledger) -> None:
+    """A launch plan that is over takes its schedule along, unless it is still to run by it."""
+    kept = {"yearly": ScheduleState(schedule="@yearly"), "gone": ScheduleState(last_run=NOON)}
+    ledger.commit([Commit(target=TARGET, schedules=kept)])
+    ledger.commit([Commit(inactive=[(TARGET, "yearly"), (TARGET, "gone")])])
+    assert ledger.target(TARGET).schedules == {"yearly": kept["yearly"]}
+    ledger.commit([Commit(begun={TARGET: None})])
+    assert ledger.target(TARGET).schedules == {}
+
+
+def test_a_target_that_begins_anew_knows_nothing_of_its_launch_plans(ledger: Ledger) -> None:
+    """What it would be told again at the next cold start must not be told twice."""
+    state = PlanState(ended_at=NOON, failed_at=NOON, failures=(NOON,))
+    ledger.commit([Commit(target=TARGET, plans={"nightly": state})])
+    ledger.commit([Commit(target=_OTHER, plans={"nightly": state})])
+    ledger.commit([Commit(begun={TARGET: None})])
+    assert ledger.target(TARGET).plans == {}
+    assert ledger.target(_OTHER).plans == {"nightly": state}
+
+
 def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     """Nothing is known of any target, and no discovery was completed."""
-    assert everything(ledger) == (TargetRecord(None, {}), TargetRecord(None, {}), [], [], None)
+    assert everything(ledger) == (
+        TargetRecord(None, {}, {}, {}),
+        TargetRecord(None, {}, {}, {}),
+        [],
+        [],
+        None,
+    )
 
 
 def test_the_newest_row_of_an_execution_stays(ledger: Ledger) -> None:
@@ -234,7 +323,13 @@ def test_a_bug_in_the_middle_changes_nothing(ledger: Ledger) -> None:
     beyond = Progress(Micros(2**70), NOON, NOON)
     with pytest.raises(OverflowError):
         ledger.commit([_full_commit(1), Commit(target=TARGET, progress=beyond)])
-    assert everything(ledger) == (TargetRecord(None, {}), TargetRecord(None, {}), [], [], None)
+    assert everything(ledger) == (
+        TargetRecord(None, {}, {}, {}),
+        TargetRecord(None, {}, {}, {}),
+        [],
+        [],
+        None,
+    )
     ledger.commit([_full_commit(1)])
     assert ledger.target(TARGET).progress == Progress(after(1), after(1), NOON)
 
@@ -266,7 +361,7 @@ def test_rows_that_come_with_a_raised_bound_are_forgotten_with_it(ledger: Ledger
     old = ExecutionId("a", after(-1))
     progress = Progress(NOON, NOON, retained_from=NOON)
     ledger.commit([Commit(target=TARGET, rows={old: OVER[Phase.FAILED]}, progress=progress)])
-    assert ledger.target(TARGET) == TargetRecord(progress, {})
+    assert ledger.target(TARGET) == TargetRecord(progress, {}, {}, {})
 
 
 def test_a_released_series_is_held_no_more(ledger: Ledger) -> None:
@@ -309,7 +404,7 @@ def test_a_target_of_which_nothing_was_heard_begins_anew(ledger: Ledger) -> None
     """With its last activity goes all that was known of it; another target keeps all."""
     ledger.commit([_full_commit(1), Commit(activity=[Activity(TARGET, "", NOON)])])
     ledger.commit([Commit(inactive=[(TARGET, "")])])
-    assert ledger.target(TARGET) == TargetRecord(None, {})
+    assert ledger.target(TARGET) == TargetRecord(None, {}, {}, {})
     assert ledger.target(_OTHER).progress is not None
     assert [row.launch_plan for row in ledger.activity()] == ["nightly"]
 
@@ -346,8 +441,34 @@ def test_a_target_that_is_to_be_primed_begins_anew(ledger: Ledger) -> None:
     """Nothing that was known of it stays; another target keeps all."""
     ledger.commit([_full_commit(1), Commit(begun={_OTHER: Progress(NOON, NOON, NOON)})])
     ledger.commit([Commit(begun={TARGET: None})])
-    assert ledger.target(TARGET) == TargetRecord(None, {})
+    assert ledger.target(TARGET) == TargetRecord(None, {}, {}, {})
     assert ledger.target(_OTHER).progress is not None
+
+
+def test_active_launch_plans_come_back_until_they_are_deactivated(ledger: Ledger) -> None:
+    """Each with its history; a newer version takes the place of an older one."""
+    cron = Activation(ActivePlan("etl", "v1", "wf", Cron("0 3 * * *"), True), NOON)
+    rate = Activation(ActivePlan("report", "v1", "wf", Rate(timedelta(hours=36))), after(1))
+    ledger.commit([Commit(target=TARGET, activations=[cron, rate])])
+    ledger.commit([Commit(target=_OTHER, activations=[rate])])
+    assert ledger.active_plans() == {
+        TARGET: {"etl": cron, "report": rate},
+        _OTHER: {"report": rate},
+    }
+    newer = Activation(ActivePlan("etl", "v2", "other", None), NOON)
+    ledger.commit([Commit(target=TARGET, activations=[newer], deactivated=["report", "unknown"])])
+    assert ledger.active_plans() == {TARGET: {"etl": newer}, _OTHER: {"report": rate}}
+
+
+def test_a_target_that_is_gone_takes_its_active_launch_plans_along(ledger: Ledger) -> None:
+    """In the transaction of the discovery that decides it; one that was missed once keeps them."""
+    plan = Activation(ActivePlan("etl", "v1", "wf", None), NOON)
+    third = Target("flytesnacks", "development")
+    for target in (TARGET, _OTHER, third):
+        ledger.commit([Commit(target=target, activations=[plan])])
+    rows = {TARGET: DiscoveredRow(included=True, misses=1), _OTHER: DiscoveredRow(False, 0)}
+    ledger.commit([Commit(discovery=Discovery(NOON, rows))])
+    assert ledger.active_plans() == {TARGET: {"etl": plan}}
 
 
 def test_parts_left_out_stay_as_they_are(ledger: Ledger) -> None:

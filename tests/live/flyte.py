@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import grpc
-from flyteidl.admin import event_pb2, execution_pb2, project_pb2
+from flyteidl.admin import event_pb2, execution_pb2, launch_plan_pb2, project_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 from flyteidl.event import event_pb2 as reported_pb2
@@ -173,6 +173,19 @@ class Project:
             "UpdateExecution",
             execution_pb2.ExecutionUpdateRequest(id=self._id(run.name), state=archived),
         )
+
+    def activate(self, launch_plan: str) -> None:
+        """Make *launch_plan* active; a schedule that it has begins."""
+        self._update(launch_plan, launch_plan_pb2.ACTIVE)
+
+    def deactivate(self, launch_plan: str) -> None:
+        """Make *launch_plan* inactive again."""
+        self._update(launch_plan, launch_plan_pb2.INACTIVE)
+
+    def _update(self, launch_plan: str, state: Any) -> None:
+        plan = self._identifier(identifier_pb2.LAUNCH_PLAN, launch_plan)
+        request = launch_plan_pb2.LaunchPlanUpdateRequest(id=plan, state=state)
+        self._call("UpdateLaunchPlan", request)
 
     def _create(self, spec: Any, inputs: Any, launch_plan: str, mode: Mode) -> Run:
         project, domain = self.target

@@ -22,6 +22,7 @@ from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.pipeline import Correction
@@ -135,6 +136,7 @@ async def exporter_for(
                 admin=client,
                 journal=journal,
                 book=book,
+                gauges=PlanGauges(budget=book.budget, exposition=exposition, observer=process),
                 fleet=Fleet(),
                 clock=clock,
                 process=process,

@@ -9,11 +9,14 @@ from exporter.admin import query
 from exporter.admin.client import AdminClient
 from exporter.admin.errors import AdminError, NotFound
 from exporter.admin.query import Query
-from exporter.model.executions import NON_TERMINAL, Execution, Phase
+from exporter.model.executions import NON_TERMINAL, Execution, Mode, Phase
+from exporter.model.launch_plans import ActivePlan
+from exporter.model.projects import ProjectState
+from exporter.model.schedules import Cron
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH
 from tests.calls import Calls
-from tests.live.flyte import HOURLY, Project
+from tests.live.flyte import HOURLY, NIGHTLY, Project
 from tests.live.samples import SECONDS, Sample, read
 
 pytestmark = pytest.mark.live
@@ -85,6 +88,37 @@ async def test_an_archived_project_is_no_target(client: AdminClient, project: Pr
     assert (row.id.name, row.phase) == (run.name, Phase.RUNNING)
 
 
+@pytest.mark.write
+async def test_an_archived_project_is_listed_as_that(client: AdminClient, project: Project) -> None:
+    """Projects in every state are listed, each once."""
+    for state in (ProjectState.ACTIVE, ProjectState.ARCHIVED):
+        projects = await client.list_projects(timeout=SECONDS)
+        states = {found.id: found.state for found in projects}
+        assert len(states) == len(projects)
+        assert states[project.target.project] is state
+        project.archive_project()
+
+
+@pytest.mark.write
+@pytest.mark.parametrize("page", [1, 200])
+async def test_active_launch_plans_are_listed_until_they_are_deactivated(
+    client: AdminClient, project: Project, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    """Whatever the size of pages; what is registered and not active is not listed."""
+    monkeypatch.setattr("exporter.admin.client._PLANS_PER_PAGE", page)
+    assert await client.list_active_launch_plans(project.target, timeout=SECONDS) == []
+    hourly = ActivePlan(HOURLY, "v1", NIGHTLY, Cron("*/2 * * * *"))
+    nightly = ActivePlan(NIGHTLY, "v1", NIGHTLY, None)
+    project.activate(HOURLY)
+    assert await client.list_active_launch_plans(project.target, timeout=SECONDS) == [hourly]
+    project.activate(NIGHTLY)
+    listed = await client.list_active_launch_plans(project.target, timeout=SECONDS)
+    assert listed == [hourly, nightly]
+    project.deactivate(HOURLY)
+    assert await client.list_active_launch_plans(project.target, timeout=SECONDS) == [nightly]
+    project.deactivate(NIGHTLY)
+
+
 async def test_a_window_is_listed_oldest_first(client: AdminClient, samples: list[Sample]) -> None:
     """Rows come in order of creation, none from before the bound, and a full page has a token."""
     for sample in samples:
@@ -97,6 +131,33 @@ async def test_a_window_is_listed_oldest_first(client: AdminClient, samples: lis
         assert sample.since <= created[0]
         assert all(earlier <= later for earlier, later in pairwise(created))
         assert page.token == str(len(expected))
+
+
+async def test_the_past_of_a_launch_plan_is_listed_newest_first(
+    client: AdminClient, samples: list[Sample]
+) -> None:
+    """Its newest root executions that succeeded or failed, and nobody else's."""
+    for sample in samples:
+        rows = await reference(client, sample)
+        for launch_plan in {row.launch_plan for row in rows}:
+            page = await client.list_executions(
+                sample.target, query.ended_of(launch_plan), limit=10_000, timeout=SECONDS
+            )
+            found = page.executions
+            created = [row.id.created_at for row in found]
+            assert created == sorted(created, reverse=True)
+            assert all(row.launch_plan == launch_plan for row in found)
+            assert all(row.mode is not Mode.CHILD_WORKFLOW for row in found)
+            outcomes = {Phase.SUCCEEDED, Phase.FAILED, Phase.TIMED_OUT}
+            assert {row.phase for row in found} <= outcomes
+            ended = {
+                row.id
+                for row in rows
+                if row.launch_plan == launch_plan
+                and row.mode is not Mode.CHILD_WORKFLOW
+                and row.phase in outcomes
+            }
+            assert ended <= {row.id for row in found}
 
 
 @pytest.mark.parametrize("size", [1, 3, 500])

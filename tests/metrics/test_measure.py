@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics import catalog
-from exporter.metrics.measure import Increments, measure
+from exporter.metrics.measure import Increments, introduce, measure
 from exporter.model.events import Events, SteppedBack, Vanished
 from exporter.model.executions import TERMINAL, Execution, Mode, Phase
+from exporter.model.launch_plans import ActivePlan
+from exporter.model.schedules import Cron
 from tests.rows import NOON, TARGET, after, execution
 
 _OF_TARGET = {
@@ -46,6 +48,20 @@ def test_a_launch_counts_and_gives_birth() -> None:
     assert increments.counts == {
         (catalog.EXECUTIONS_LAUNCHED, (*_NIGHTLY, "SCHEDULED")): 1,
     }
+    assert increments.launch_plans == {"nightly"}
+
+
+@pytest.mark.parametrize(("schedule", "mode"), [(None, "MANUAL"), (Cron("@daily"), "SCHEDULED")])
+def test_an_active_launch_plan_has_the_series_of_its_first_run(
+    schedule: Cron | None, mode: str
+) -> None:
+    """In the mode that is near certain; nothing is counted."""
+    increments = introduce(TARGET, [ActivePlan("nightly", "v1", "wf", schedule)])
+    assert set(increments.births) == {
+        (family, tuple(mode if label == "SCHEDULED" else label for label in labels))
+        for family, labels in _OF_PLAN
+    }
+    assert (increments.counts, increments.observations) == ({}, {})
     assert increments.launch_plans == {"nightly"}
 
 

@@ -18,7 +18,7 @@ from tests.rows import NOON, after
 
 _METHODS = ("GetVersion", "ListExecutions")
 _CODES = ("OK", "UNAVAILABLE", "PERMISSION_DENIED", "DEADLINE_EXCEEDED")
-_LIMITED = (Source.LEDGER, Source.LIVE)
+_LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
 
 
 @pytest.fixture

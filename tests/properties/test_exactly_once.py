@@ -31,10 +31,12 @@ from exporter.admin.errors import AdminError
 from exporter.config.settings import ScrapeSettings
 from exporter.ledger.errors import LedgerError
 from exporter.model.executions import Mode, Phase
+from exporter.model.launch_plans import PlanState
 from exporter.model.targets import Target
-from exporter.model.time import SECOND, Micros, micros
+from exporter.model.time import EPOCH, SECOND, Micros, micros
 from exporter.scrape.inquiry import PollTimeout
 from exporter.sim.executions import ExecutionKey
+from exporter.track.plans import MOST_FAILURES
 from tests.rig import Killed, Rig, failure
 
 T = TypeVar("T")
@@ -67,6 +69,9 @@ class Run:
     phase: Phase = Phase.UNDEFINED
     ran: bool = False
     lasted: float = 0
+    ended_at: Micros = EPOCH
+    told: bool = True
+    """Whether the state of its launch plan is to know of its end."""
     launch_counts: bool = True
     start_counts: bool = True
     end_counts: bool = True
@@ -194,7 +199,7 @@ class ExactlyOnce(RuleBasedStateMachine):
         elif phase is Phase.SUCCEEDED and run.ran:
             run.lasted = at / SECOND - run.lasted
         self.rig.admin.executions.move(run.key, phase, at=at, received_at=now)
-        run.phase = phase
+        run.phase, run.ended_at = phase, at
 
     @rule(pick=picks)
     def archive(self, pick: int) -> None:
@@ -499,6 +504,8 @@ class ExactlyOnce(RuleBasedStateMachine):
             run.launch_counts = False
             run.start_counts = not run.ran
             run.end_counts = not run.phase.is_terminal
+            since = self.rig.clock.now() - micros(SCRAPE.lookback)
+            run.told = run.end_counts or run.created_at >= since
 
     def visible(self, target: Target) -> list[Run]:
         """Return what a list of *target* would show now."""
@@ -538,8 +545,32 @@ class ExactlyOnce(RuleBasedStateMachine):
         assert totals == dict(expected)
         shown = {line: v for line, v in self.rig.shown().items() if v and "_bucket{" not in line}
         assert sum(shown.values()) == sum(expected.values())
+        self.compare_plans()
         very_late = sum(run.is_very_late for run in self.runs)
         assert self.corrections + self.corrected() <= very_late, "the overlap was enough"
+
+    def compare_plans(self) -> None:
+        """Compare how each launch plan fared: every end that it was told, and each but once."""
+        for target in TARGETS:
+            states = self.rig.ledger.target(target).plans
+            for plan in PLANS:
+                ends = [
+                    (run.ended_at, run.phase)
+                    for run in self.runs
+                    if (run.target, run.plan) == (target, plan)
+                    and run.mode is not Mode.CHILD_WORKFLOW
+                    and run.phase.is_terminal
+                    and run.told
+                ]
+                won = [at for at, phase in ends if phase is Phase.SUCCEEDED]
+                lost = [at for at, phase in ends if phase in {Phase.FAILED, Phase.TIMED_OUT}]
+                last = max(won, default=None)
+                state = states.get(plan, PlanState())
+                assert state.ended_at == max((at for at, _ in ends), default=EPOCH)
+                assert state.succeeded_at == last
+                assert state.failed_at == max(lost, default=None)
+                in_a_row = sorted(at for at in lost if last is None or at > last)
+                assert list(state.failures) == in_a_row[-MOST_FAILURES:]
 
 
 ExactlyOnce.TestCase.settings = settings(

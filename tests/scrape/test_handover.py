@@ -11,8 +11,11 @@ from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.ledger.records import Commit
 from exporter.metrics import catalog
 from exporter.metrics.formats import Format
+from exporter.metrics.projects import ProjectGauges
 from exporter.model.targets import Target
+from exporter.scrape.inventory import Inventory
 from exporter.scrape.scheduler import Handover, Scheduler
+from tests.plans import NIGHTLY, activate
 from tests.rig import Rig, SteppedClock, quiet, register
 
 A, B = Target("a", "development"), Target("b", "development")
@@ -22,11 +25,28 @@ _ONLY_B = DiscoverySettings(include=("b/development",))
 
 def scheduler(rig: Rig, handover: Handover, settings: DiscoverySettings = _BOTH) -> Scheduler:
     """Return a scheduler on *rig* whose sleepers nobody wakes."""
-    return Scheduler(
-        replace(rig.services, clock=SteppedClock(rig)),
+    services = replace(rig.services, clock=SteppedClock(rig))
+    admin = AdminSettings(endpoint="admin:81")
+    inventory = Inventory(
+        services,
         rig.exposition,
+        rig.gauges,
         settings=settings,
-        admin=AdminSettings(endpoint="admin:81"),
+        admin=admin,
+        register=handover.register,
+    )
+    return Scheduler(
+        services,
+        rig.exposition,
+        inventory=inventory,
+        projects=ProjectGauges(
+            exposition=rig.exposition,
+            budget=rig.book.budget,
+            observer=rig.process,
+            labels=settings.project_labels,
+        ),
+        settings=settings,
+        admin=admin,
         handover=handover,
     )
 
@@ -100,6 +120,32 @@ async def test_who_comes_back_begins_anew(busy: Rig) -> None:
     await worked(third, until=lambda: shows(busy, 'flyte_executions_active{project="a"'))
     assert {status.target: status.up for status in third.statuses()} == {A: True, B: True}
     assert busy.book.budget.used_by(catalog.TARGET_UP) == 2
+
+
+async def test_what_is_active_is_known_to_the_next(busy: Rig) -> None:
+    """Without another listing, since when it was, and at the same cost; of who leaves, all goes."""
+    for target in (A, B):
+        activate(busy, target, "etl", schedule=NIGHTLY)
+    first = scheduler(busy, Handover(discovery=None))
+    await worked(first)
+    (listed,) = (t for t in (A, B) if first.in_use(t, "etl"))
+    infos = catalog.LAUNCH_PLAN_INFO
+    info = f'{infos.name}{{project="{listed.project}"'
+    since = busy.ledger.active_plans()
+    assert shows(busy, info)
+
+    second = scheduler(busy, first.hand_over(_BOTH))
+    never = asyncio.get_running_loop().create_future()
+    busy.at_await = lambda _: never
+    await worked(second, until=lambda: second.in_use(listed, "etl"))
+    assert shows(busy, info)
+    assert busy.ledger.active_plans() == since
+    used = busy.book.budget.used_by
+    assert (used(infos), used(catalog.TARGET_INVENTORY_SUCCESS)) == (1, 2)
+
+    second.hand_over(DiscoverySettings(include=("nothing/development",)))
+    assert not shows(busy, info)
+    assert (used(infos), used(catalog.TARGET_INVENTORY_SUCCESS)) == (0, 0)
 
 
 async def test_a_discovery_that_is_committed_at_the_end_is_for_the_next(busy: Rig) -> None:

@@ -8,38 +8,12 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.config.settings import AdminSettings, DiscoverySettings
-from exporter.metrics.formats import Format
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
-from exporter.scrape.scheduler import Handover, Scheduler
-from tests.rig import Rig, SteppedClock, failure, quiet, register
+from tests.rig import Rig, failure, quiet, register
+from tests.stage import Stage
 
 A, B = Target("a", "development"), Target("b", "development")
-
-
-class Stage:
-    """A scheduler on a rig, with the clock in the test's hand."""
-
-    def __init__(self, rig: Rig, *, rate_limit: float = 50.0, **discovery: Any) -> None:
-        self.rig = rig
-        self.clock = SteppedClock(rig)
-        services = {
-            name: getattr(rig.services, name)
-            for name in type(rig.services).__dataclass_fields__  # frozen, so built anew
-        }
-        self.scheduler = Scheduler(
-            type(rig.services)(**{**services, "clock": self.clock}),
-            rig.exposition,
-            settings=DiscoverySettings(include=("*/development",), **discovery),
-            admin=AdminSettings(endpoint="admin:81", rate_limit=rate_limit),
-            handover=Handover(discovery=rig.ledger.discovery()),
-        )
-
-    def shows(self, text: str) -> bool:
-        """Whether /metrics has a line that begins with *text*."""
-        document = b"".join(self.rig.exposition.snapshot(Format.TEXT)).decode()
-        return any(line.startswith(text) for line in document.splitlines())
 
 
 @pytest.fixture
@@ -215,12 +189,12 @@ async def test_more_targets_than_calls_is_said_once(make_rig: Callable[..., Rig]
     await asyncio.wait([running])
     assert [(log["problem"], log["advice"]) for log in logs if log["log_level"] == "warning"] == [
         (
-            "2 targets need 0.14 calls/s, but admin.rate_limit allows 0.1",
-            'set admin.rate_limit: "1/s", or scrape.interval: "43s"',
+            "2 targets need 0.147 calls/s, but admin.rate_limit allows 0.1",
+            'set admin.rate_limit: "1/s", or scrape.interval: "47s"',
         ),
         (
-            "3 targets need 0.21 calls/s, but admin.rate_limit allows 0.1",
-            'set admin.rate_limit: "1/s", or scrape.interval: "1m7s"',
+            "3 targets need 0.22 calls/s, but admin.rate_limit allows 0.1",
+            'set admin.rate_limit: "1/s", or scrape.interval: "1m15s"',
         ),
     ]
 

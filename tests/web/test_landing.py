@@ -24,10 +24,13 @@ def status(
     took: timedelta | None = timedelta(milliseconds=8),
     live: int = 3,
     problem: str = "",
+    plans: int | None = 7,
+    inventory_problem: str = "",
 ) -> TargetStatus:
     """Return a target of which only what matters to a test need be said."""
     last = None if ago is None else Micros(NOW - int(ago.total_seconds()) * SECOND)
-    return TargetStatus(Target(name, "production"), up, last, took, live, problem)
+    target = Target(name, "production")
+    return TargetStatus(target, up, last, took, live, problem, plans, inventory_problem)
 
 
 def page(
@@ -70,7 +73,7 @@ def test_the_whole_page(golden: Callable[[str, str], None]) -> None:
         status("busy", live=12_345, took=timedelta(seconds=2.34)),
         status("late", up=False, ago=timedelta(hours=3, minutes=20), problem=refused),
         status("lost", up=False, ago=None, problem='<script>alert("hello")</script>'),
-        status("new", up=None, ago=None, took=None, live=0),
+        status("new", up=None, ago=None, took=None, live=0, plans=None),
         unready="1 of 5 targets is still to be polled for the first time",
         endpoint="dns:///flyteadmin.flyte.svc:81",
     )
@@ -94,6 +97,16 @@ def test_summary_counts_each_state_and_the_live_executions() -> None:
     assert "1 waiting" in text
     assert "2 up" in text
     assert "12 live executions" in text
+
+
+def test_a_listing_of_launch_plans_that_fails_is_told_where_nothing_worse_is() -> None:
+    """A target that is up may still have something to say; one that is down has its own reason."""
+    text = _Reader(page(status("a", inventory_problem="plans unknown"))).text
+    assert "plans unknown" in text
+    both = status("a", up=False, problem="all unknown", inventory_problem="plans unknown")
+    text = _Reader(page(both)).text
+    assert "all unknown" in text
+    assert "plans unknown" not in text
 
 
 def test_no_targets_says_why() -> None:

@@ -1,0 +1,124 @@
+"""
+Gauges of launch plans: whoever knows something about one shows it here, family by family.
+
+They count against the series limit like everything about a launch plan. One that does not fit is
+left out, and that is counted: a gauge of `__overflow__` would be nobody's. Launch plans go by the
+names that they have on /metrics, which several of them may share (`metrics.labelling`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from exporter.metrics import catalog, text
+from exporter.metrics.book import BookObserver
+from exporter.metrics.budget import Budget
+from exporter.metrics.catalog import Family
+from exporter.metrics.exposition import Exposition
+from exporter.model.executions import Phase
+from exporter.model.launch_plans import Standing
+from exporter.model.schedules import Judgement
+from exporter.model.targets import Target
+from exporter.model.time import seconds
+
+Row = tuple[tuple[str, ...], float]
+"""The label values after project, domain and launch plan; and the value."""
+
+STANDING = (
+    catalog.PLAN_LAST_FINISHED,
+    catalog.PLAN_LAST_DURATION,
+    catalog.PLAN_CONSECUTIVE_FAILURES,
+    catalog.PLAN_EXPECTED_DURATION,
+    catalog.PLAN_FRESHNESS_LIMIT,
+)
+"""The families that show how a launch plan stands."""
+
+SCHEDULE = (
+    catalog.SCHEDULE_LAST_DUE,
+    catalog.SCHEDULE_NEXT_DUE,
+    catalog.SCHEDULE_LAST_RUN,
+)
+"""The families that show how a launch plan keeps its schedule."""
+
+
+class PlanGauges:
+    """
+    What is shown of launch plans, and what it costs.
+
+    Args:
+        budget: Where the series limit is kept.
+        exposition: Where the gauges are shown.
+        observer: Is told of gauges that were left out.
+    """
+
+    def __init__(self, *, budget: Budget, exposition: Exposition, observer: BookObserver) -> None:
+        self._budget = budget
+        self._exposition = exposition
+        self._observer = observer
+        self._costs: dict[Target, dict[str, dict[Family, int]]] = {}
+
+    def show(self, target: Target, launch_plan: str, family: Family, rows: Sequence[Row]) -> None:
+        """Show *rows* in place of what *family* showed of the launch plan."""
+        self.drop(target, launch_plan, family)
+        if not rows or not self._exposition.shows(family):
+            return
+        if not (self._budget.fits(len(rows)) and self._budget.fits_family(family, len(rows))):
+            self._observer.diverted(family=family, increments=len(rows))
+            return
+        self._budget.take(family, len(rows))
+        self._costs.setdefault(target, {}).setdefault(launch_plan, {})[family] = len(rows)
+        labels = (*target, launch_plan)
+        piece = b"".join(text.sample(family, (*labels, *rest), value) for rest, value in rows)
+        self._exposition.put(family, labels, piece)
+
+    def launch_plans(self, target: Target) -> list[str]:
+        """Return the launch plans of *target* of which anything is shown."""
+        return [*self._costs.get(target, ())]
+
+    def drop(self, target: Target, launch_plan: str, family: Family | None = None) -> None:
+        """Show nothing of the launch plan any more; of one *family*, where it is named."""
+        plans = self._costs.get(target, {})
+        costs = plans.get(launch_plan, {})
+        for each in [*costs] if family is None else [family]:
+            cost = costs.pop(each, None)
+            if cost is not None:
+                self._budget.give_back(each, cost)
+                self._exposition.drop(each, (*target, launch_plan))
+        if not costs:
+            plans.pop(launch_plan, None)
+
+    def drop_target(self, target: Target) -> None:
+        """Show nothing of any launch plan of *target* any more."""
+        for launch_plan in self.launch_plans(target):
+            self.drop(target, launch_plan)
+        self._costs.pop(target, None)
+
+
+def rows_of(standing: Standing) -> Mapping[Family, Sequence[Row]]:
+    """Return what each family of `STANDING` shows of a launch plan that stands so."""
+    ends = ((Phase.SUCCEEDED, standing.succeeded_at), (Phase.FAILED, standing.failed_at))
+    failures = standing.consecutive_failures
+    lengths = (
+        (catalog.PLAN_LAST_DURATION, standing.last_duration),
+        (catalog.PLAN_EXPECTED_DURATION, standing.expected_duration),
+        (catalog.PLAN_FRESHNESS_LIMIT, standing.freshness_limit),
+    )
+    return {
+        catalog.PLAN_LAST_FINISHED: [
+            ((phase.name,), seconds(at)) for phase, at in ends if at is not None
+        ],
+        catalog.PLAN_CONSECUTIVE_FAILURES: [] if failures is None else [((), failures)],
+        **{
+            family: [] if length is None else [((), length.total_seconds())]
+            for family, length in lengths
+        },
+    }
+
+
+def rows_of_schedule(judgement: Judgement | None) -> Mapping[Family, Sequence[Row]]:
+    """Return what each family of `SCHEDULE` shows; nothing, where there is no schedule any more."""
+    if judgement is None:
+        return {family: [] for family in SCHEDULE}
+    instants = (judgement.last_due, judgement.next_due, judgement.state.last_run)
+    return {
+        family: [] if at is None else [((), seconds(at))]
+        for family, at in zip(SCHEDULE, instants, strict=True)
+    }

@@ -1,0 +1,296 @@
+"""
+What is registered: the active launch plans of every target.
+
+They change seldom, and nothing that is counted waits for them. So they are listed one target at a
+time and with a pause after each, which leaves the rest of what we may ask of Admin to the polls.
+Only a complete listing says that a launch plan is not active any more.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
+
+from exporter.admin.errors import AdminError
+from exporter.config.settings import AdminSettings, DiscoverySettings
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.records import Commit
+from exporter.metrics import catalog, text
+from exporter.metrics.book import Posting
+from exporter.metrics.catalog import Family
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.gauges import PlanGauges, Row
+from exporter.metrics.labelling import labelled
+from exporter.metrics.measure import introduce
+from exporter.model.launch_plans import Activation
+from exporter.model.schedules import Schedule
+from exporter.model.targets import Target
+from exporter.model.time import seconds
+from exporter.scrape.place import place
+from exporter.scrape.poll import Services
+from exporter.telemetry.log import get_logger
+from exporter.track.inventory import Changes, compare
+from exporter.track.schedules import longest_period
+
+log = get_logger(__name__)
+
+PLAN_FAMILIES = (catalog.LAUNCH_PLAN_INFO, catalog.LAUNCH_PLAN_ACTIVE_SINCE)
+"""What is shown of an active launch plan."""
+
+_SHARE = 0.1
+"""Part of admin.rate_limit that the first listings, which are all due at once, may use."""
+_PATIENCE = timedelta(seconds=15)
+"""For one page: the other targets are waiting."""
+_AT_ONCE = 200
+"""Launch plans that are shown in one go: some 20 ms, in which nothing else can happen."""
+
+
+class Listed(NamedTuple):
+    """How the listing of a target's launch plans goes."""
+
+    plans: int | None = None
+    """How many are active; None while nobody knows."""
+    problem: str = ""
+    """What the last listing failed with; empty when it did not fail."""
+
+
+class Register(NamedTuple):
+    """
+    What an inventory leaves to the one that follows it.
+
+    Attributes:
+        active: The active launch plans of every target that was ever listed, by name.
+        problems: Of every target that is followed, what its last listing failed with, or nothing.
+    """
+
+    active: Mapping[Target, Mapping[str, Activation]] = {}
+    problems: Mapping[Target, str] = {}
+
+
+Hear = Callable[[Mapping[str, Activation], Collection[str]], None]
+"""Is told which launch plans of a target are active, and of which of them that is news."""
+
+
+class Inventory:
+    """
+    Knows which launch plans are active.
+
+    Args:
+        services: Those of the polls.
+        exposition: Where it is shown how recently targets were listed.
+        gauges: Where launch plans are shown.
+        settings: How often targets are listed.
+        admin: How many calls we allow ourselves.
+        register: What another inventory, or an earlier process in the ledger, has left.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        exposition: Exposition,
+        gauges: PlanGauges,
+        *,
+        settings: DiscoverySettings,
+        admin: AdminSettings,
+        register: Register,
+    ) -> None:
+        self._services = services
+        self._exposition = exposition
+        self._gauges = gauges
+        self._interval = settings.interval.total_seconds()
+        self._pause = 1 / (admin.rate_limit * _SHARE)
+        self._known = {target: dict(plans) for target, plans in register.active.items()}
+        self._problems = dict(register.problems)
+        """Of every target that is followed; empty where the last listing did not fail."""
+        self._news: dict[Target, set[str]] = {}
+        self._labelled: dict[Target, dict[str, list[Activation]]] = {}
+        self._periods: dict[Schedule, timedelta | None] = {}
+        self._turn = asyncio.Lock()
+
+    def active(self, target: Target) -> Mapping[str, Activation]:
+        """Return the active launch plans of *target*, by name, as far as is known."""
+        return self._known.get(target, {})
+
+    def listed(self, target: Target) -> Listed:
+        """Return how the listing of *target* goes."""
+        plans = self._known.get(target)
+        return Listed(None if plans is None else len(plans), self._problems.get(target, ""))
+
+    def is_active(self, target: Target, label: str) -> bool:
+        """Whether a launch plan of *label* is active."""
+        return label in self._by_label(target)
+
+    def is_scheduled(self, target: Target, label: str) -> bool:
+        """Whether Flyte runs a launch plan of *label* by itself."""
+        return any(plan.schedule for plan, _ in self._by_label(target).get(label, ()))
+
+    def period(self, target: Target, label: str) -> timedelta | None:
+        """
+        Return the longest time between two runs by its schedule; None where there is none.
+
+        Of several launch plans of *label*, that of the one that runs most often.
+        """
+        plans = [plan for plan, _ in self._by_label(target).get(label, ())]
+        periods = (self._longest(plan.schedule) for plan in plans if plan.schedule)
+        return min((period for period in periods if period is not None), default=None)
+
+    async def follow(self, target: Target, hear: Hear) -> None:
+        """List the launch plans of *target* again and again, until cancelled; *hear* is told."""
+        clock = self._services.clock
+        offset = place(target) * self._interval
+        if target not in self._problems:
+            self._problems[target] = ""
+            self._services.book.budget.take(catalog.TARGET_INVENTORY_SUCCESS, 1)
+        if target in self._known:
+            hear(self._known[target], self._known[target].keys())
+        await self._show(target)
+        while True:
+            async with self._turn:
+                await self.look(target)
+                if target in self._known:
+                    hear(self._known[target], self._news.pop(target, set()))
+                # Never so long that the last target would be late for the next round.
+                fair = self._interval / (2 * len(self._problems))
+                await clock.sleep(min(self._pause, fair))
+            await clock.sleep(self._interval - (clock.monotonic() - offset) % self._interval)
+
+    async def look(self, target: Target) -> None:
+        """List the active launch plans of *target* once; failures are logged, not raised."""
+        services = self._services
+        timeout = min(services.settings.poll_timeout, _PATIENCE).total_seconds()
+        now = services.clock.now()
+        first = target not in self._known
+        try:
+            found = await services.admin.list_active_launch_plans(target, timeout=timeout)
+            changes = compare(self.active(target), found, now)
+            for part in changes.parts(_AT_ONCE):
+                await self._commit(target, part)
+        except (AdminError, LedgerError) as error:
+            problem = str(error)
+        except Exception as bug:
+            # The edge of one target, as for a poll.
+            log.exception("listing launch plans failed on a bug of ours", **target._asdict())
+            problem = f"{type(bug).__name__}: {bug}"
+        else:
+            problem = ""
+            if not first:  # then all that there is would be news
+                self._tell(target, changes)
+            self._known.setdefault(target, {})
+            self._exposition.put(
+                catalog.TARGET_INVENTORY_SUCCESS,
+                target,
+                text.sample(catalog.TARGET_INVENTORY_SUCCESS, target, seconds(now)),
+            )
+        self._note(target, problem)
+        await self._show(target)
+
+    def retain(self, targets: Collection[Target]) -> None:
+        """Forget all but *targets*; of the others the counters stay."""
+        for target in self._known.keys() - targets:
+            self._news.pop(target, None)
+            for label in self._by_label(target):
+                for family in PLAN_FAMILIES:
+                    self._gauges.drop(target, label, family)
+            del self._known[target], self._labelled[target]
+        for target in self._problems.keys() - targets:
+            del self._problems[target]
+            self._exposition.drop(catalog.TARGET_INVENTORY_SUCCESS, target)
+            self._services.book.budget.give_back(catalog.TARGET_INVENTORY_SUCCESS, 1)
+
+    def hand_over(self, targets: Collection[Target]) -> Register:
+        """Leave what is known of *targets* to another inventory; of others, nothing is shown."""
+        self.retain(targets)
+        return Register(self._known, self._problems)
+
+    # Inside
+
+    def _by_label(self, target: Target) -> Mapping[str, Sequence[Activation]]:
+        """Return what is active, by the names that it has on /metrics."""
+        found = self._labelled.get(target)
+        if found is None:
+            label = self._services.book.labelling.label
+            found = self._labelled[target] = {}
+            for name, activation in self.active(target).items():
+                found.setdefault(label(name), []).append(activation)
+        return found
+
+    def _longest(self, schedule: Schedule) -> timedelta | None:
+        if schedule not in self._periods:
+            self._periods[schedule] = longest_period(schedule, self._services.clock.now())
+        return self._periods[schedule]
+
+    async def _show(self, target: Target) -> None:
+        """Show what is known: also what there was no room for the last time."""
+        for number, label in enumerate([*self._by_label(target)], start=1):
+            self._show_plan(target, label)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _show_plan(self, target: Target, label: str) -> None:
+        """Show the active launch plans of *label*, as far as there still are any."""
+        activations = self._by_label(target).get(label, ())
+        infos = {
+            (plan.workflow, plan.version, str(plan.schedule or "")): 1.0 for plan, _ in activations
+        }
+        since = min((activation.since for activation in activations), default=None)
+        rows: dict[Family, list[Row]] = {
+            catalog.LAUNCH_PLAN_INFO: [*infos.items()],
+            catalog.LAUNCH_PLAN_ACTIVE_SINCE: [] if since is None else [((), seconds(since))],
+        }
+        for family in PLAN_FAMILIES:
+            self._gauges.show(target, label, family, rows[family])
+
+    async def _commit(self, target: Target, changes: Changes) -> None:
+        """Make *changes* durable and take them over."""
+        services = self._services
+        news = (*changes.activated, *changes.changed)
+        plans = [activation.plan for activation in news]
+        increments = labelled(introduce(target, plans), services.book.labelling)
+        posting = services.book.post(target, increments, services.clock.now())
+        commit = Commit(
+            target=target,
+            deltas=posting.deltas,
+            activity=posting.activity,
+            removed=posting.removed,
+            inactive=posting.inactive,
+            activations=news,
+            deactivated=changes.deactivated,
+        )
+        await services.journal.commit(
+            commit, then=partial(self._committed, target, changes, posting)
+        )
+
+    def _committed(self, target: Target, changes: Changes, posting: Posting) -> None:
+        self._services.book.apply(posting, self._services.clock.now())
+        if target not in self._problems:
+            return  # gone while this was being written
+        known = self._known.setdefault(target, {})
+        for activation in (*changes.activated, *changes.changed):
+            known[activation.plan.name] = activation
+        self._news.setdefault(target, set()).update(
+            (activation.plan.name for activation in (*changes.activated, *changes.changed)),
+            changes.deactivated,
+        )
+        self._labelled.pop(target, None)
+        for name in changes.deactivated:
+            del known[name]
+        for label in set(map(self._services.book.labelling.label, changes.deactivated)):
+            self._show_plan(target, label)
+
+    def _tell(self, target: Target, changes: Changes) -> None:
+        """Log that there is news; which news, the metrics say."""
+        told = {
+            "activated": len(changes.activated),
+            "changed": len(changes.changed),
+            "deactivated": len(changes.deactivated),
+        }
+        if any(told.values()):
+            log.info("launch plans changed", **target._asdict(), **told)
+
+    def _note(self, target: Target, problem: str) -> None:
+        before, self._problems[target] = self._problems[target], problem
+        if problem and not before:
+            log.warning("launch plans cannot be listed", **target._asdict(), problem=problem)
+        elif before and not problem:
+            log.info("launch plans can be listed again", **target._asdict())

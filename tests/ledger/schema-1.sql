@@ -1,0 +1,74 @@
+-- The ledger: what must survive a crash. Instants are microseconds since the epoch.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- How far each target has come. A target that Admin no longer has keeps its row, so that it goes on
+-- where it stopped if it comes back.
+CREATE TABLE target (
+    project       TEXT    NOT NULL,
+    domain        TEXT    NOT NULL,
+    cursor        INTEGER NOT NULL,
+    reconciled    INTEGER NOT NULL,
+    retained_from INTEGER NOT NULL,
+    PRIMARY KEY (project, domain)
+) WITHOUT ROWID;
+
+-- What the last complete discovery saw, whether or not we scrape it. `misses` counts the complete
+-- discoveries in a row that did not see it.
+CREATE TABLE discovered (
+    project  TEXT    NOT NULL,
+    domain   TEXT    NOT NULL,
+    included INTEGER NOT NULL,
+    misses   INTEGER NOT NULL,
+    PRIMARY KEY (project, domain)
+) WITHOUT ROWID;
+
+-- Every execution that a later list may show again. Creation time leads the key, because rows come
+-- in its order: inserts then append to the tree instead of being scattered over it.
+CREATE TABLE execution (
+    project      TEXT    NOT NULL,
+    domain       TEXT    NOT NULL,
+    created_at   INTEGER NOT NULL,
+    name         TEXT    NOT NULL,
+    phase        INTEGER NOT NULL,
+    mode         INTEGER NOT NULL,
+    launch_plan  TEXT    NOT NULL,
+    since        INTEGER NOT NULL,
+    started      INTEGER NOT NULL,
+    absences     INTEGER NOT NULL,
+    stepped_back INTEGER NOT NULL,
+    PRIMARY KEY (project, domain, created_at, name)
+) WITHOUT ROWID;
+
+-- Counters and histograms. `total` is a counter's value or a histogram's sum; `layout` names the
+-- bounds that a histogram was counted in. While `shown` is set, that is what /metrics shows.
+CREATE TABLE series (
+    id      INTEGER PRIMARY KEY,
+    family  TEXT NOT NULL,
+    labels  TEXT NOT NULL,
+    layout  TEXT NOT NULL,
+    total   REAL NOT NULL,
+    born_at INTEGER NOT NULL,
+    shown   TEXT,
+    UNIQUE (family, labels)
+);
+
+-- A histogram's counts, each bucket by itself (not cumulative).
+CREATE TABLE bucket (
+    series INTEGER NOT NULL,
+    place  INTEGER NOT NULL,
+    count  INTEGER NOT NULL,
+    PRIMARY KEY (series, place)
+) WITHOUT ROWID;
+
+-- When something last happened to a launch plan; the empty name stands for the target itself.
+CREATE TABLE activity (
+    project     TEXT    NOT NULL,
+    domain      TEXT    NOT NULL,
+    launch_plan TEXT    NOT NULL,
+    last_at     INTEGER NOT NULL,
+    PRIMARY KEY (project, domain, launch_plan)
+) WITHOUT ROWID;

@@ -1,0 +1,148 @@
+"""Gauges of launch plans come and go, and pay for their place."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+
+import pytest
+
+from exporter.metrics import catalog
+from exporter.metrics.budget import NO_LIMITS, Budget
+from exporter.metrics.catalog import Family
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.formats import Format
+from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
+from exporter.model.launch_plans import Standing
+from exporter.model.targets import Target
+from tests.metrics.conftest import Diverted, Silence
+from tests.rows import NOON, TARGET, after
+
+LAST = catalog.PLAN_LAST_FINISHED
+LASTED = catalog.PLAN_LAST_DURATION
+OTHER = Target("flytesnacks", "staging")
+
+
+class Wall:
+    """What hangs there, and what it costs."""
+
+    def __init__(
+        self,
+        limit: int = 1000,
+        *,
+        families: Mapping[Family, int] = NO_LIMITS,
+        hidden: Collection[Family] = (),
+    ) -> None:
+        self.observer = Diverted()
+        self.budget = Budget(limit, families)
+        self.exposition = Exposition(Silence(), hidden=hidden)
+        self.gauges = PlanGauges(
+            budget=self.budget, exposition=self.exposition, observer=self.observer
+        )
+
+    def lines(self) -> list[str]:
+        """Return all samples on the page."""
+        document = b"".join(self.exposition.snapshot(Format.TEXT)).decode()
+        return [line for line in document.splitlines() if not line.startswith("#")]
+
+    def used(self) -> Counter[str]:
+        """Return what each family uses of the budget."""
+        return +Counter({f.name: self.budget.used_by(f) for f in catalog.FAMILIES})
+
+
+@pytest.fixture
+def wall() -> Wall:
+    """Return an empty one with room."""
+    return Wall()
+
+
+def test_a_family_that_is_off_shows_and_costs_nothing() -> None:
+    """Whoever shows its rows need not know."""
+    wall = Wall(hidden=[LAST])
+    wall.gauges.show(TARGET, "nightly", LAST, [(("FAILED",), 1)])
+    wall.gauges.show(TARGET, "nightly", LASTED, [((), 4.5)])
+    assert [line.partition("{")[0] for line in wall.lines()] == [LASTED.name]
+    assert wall.used() == {LASTED.name: 1}
+
+
+def test_a_familys_own_limit_leaves_out_and_counts() -> None:
+    """The other families have room."""
+    wall = Wall(families={LAST: 2})
+    for plan in ("a", "b"):
+        wall.gauges.show(TARGET, plan, LAST, [(("FAILED",), 1), (("SUCCEEDED",), 2)])
+        wall.gauges.show(TARGET, plan, LASTED, [((), 4.5)])
+    assert wall.used() == {LAST.name: 2, LASTED.name: 2}
+    assert wall.observer.increments_of == {LAST: 2}
+
+
+def test_what_is_shown_anew_replaces_what_was(wall: Wall) -> None:
+    """Of the same family and launch plan; others stay."""
+    wall.gauges.show(TARGET, "nightly", LAST, [(("FAILED",), 1), (("SUCCEEDED",), 2)])
+    wall.gauges.show(TARGET, "hourly", LAST, [(("FAILED",), 3)])
+    wall.gauges.show(TARGET, "nightly", LASTED, [((), 4.5)])
+    wall.gauges.show(TARGET, "nightly", LAST, [(("SUCCEEDED",), 5)])
+    plan = 'project="flytesnacks",domain="production",launch_plan='
+    assert wall.lines() == [
+        f'{LAST.name}{{{plan}"hourly",phase="FAILED"}} 3',
+        f'{LAST.name}{{{plan}"nightly",phase="SUCCEEDED"}} 5',
+        f'{LASTED.name}{{{plan}"nightly"}} 4.5',
+    ]
+    assert wall.used() == {LAST.name: 2, LASTED.name: 1}
+
+
+def test_showing_nothing_is_dropping(wall: Wall) -> None:
+    """And dropping what is not there is nothing."""
+    wall.gauges.show(TARGET, "nightly", LAST, [(("FAILED",), 1)])
+    wall.gauges.show(TARGET, "nightly", LAST, [])
+    wall.gauges.drop(TARGET, "nightly", LAST)
+    wall.gauges.drop(OTHER, "nightly")
+    wall.gauges.drop_target(OTHER)
+    assert (wall.lines(), wall.used()) == ([], {})
+
+
+def test_all_of_a_launch_plan_or_of_a_target_goes_at_once(wall: Wall) -> None:
+    """Whatever families it had, and nothing of another."""
+    for target in (TARGET, OTHER):
+        for launch_plan in ("nightly", "hourly"):
+            for family in (LASTED, catalog.PLAN_EXPECTED_DURATION):
+                wall.gauges.show(target, launch_plan, family, [((), 1)])
+    wall.gauges.drop(TARGET, "nightly")
+    assert len(wall.lines()) == 6
+    wall.gauges.drop_target(TARGET)
+    assert len(wall.lines()) == 4
+    assert all('domain="staging"' in line for line in wall.lines())
+    assert wall.used().total() == 4
+
+
+def test_what_does_not_fit_is_left_out_and_counted() -> None:
+    """Also where less of it was shown before: half of a family would look like all of it."""
+    wall = Wall(limit=3)
+    rows = [(("FAILED",), 1.0), (("SUCCEEDED",), 2.0)]
+    wall.gauges.show(TARGET, "a", LAST, rows)
+    wall.gauges.show(TARGET, "b", LAST, rows)
+    assert wall.observer.increments_of == {LAST: 2}
+    wall.gauges.show(TARGET, "a", LAST, [*rows, (("TIMED_OUT",), 3.0), (("ABORTED",), 4.0)])
+    assert wall.observer.increments_of == {LAST: 6}
+    assert (wall.lines(), wall.used()) == ([], {})
+    wall.gauges.show(TARGET, "b", LAST, rows)
+    assert wall.used() == {LAST.name: 2}
+
+
+def test_what_is_unknown_has_no_sample() -> None:
+    """Each family is named, so that what it showed before goes."""
+    rows = rows_of(Standing(None, None, None, None, None, None))
+    assert set(rows) == set(STANDING)
+    assert not any(rows.values())
+
+
+def test_what_is_known_has_its_sample() -> None:
+    """In seconds; no failures in a row is a number too."""
+    minute = timedelta(minutes=1)
+    known = Standing(after(2), after(1.5), minute, 0, 2 * minute, 3 * minute)
+    noon = NOON / 1_000_000
+    assert rows_of(known) == {
+        catalog.PLAN_LAST_FINISHED: [(("SUCCEEDED",), noon + 2), (("FAILED",), noon + 1.5)],
+        catalog.PLAN_LAST_DURATION: [((), 60)],
+        catalog.PLAN_CONSECUTIVE_FAILURES: [((), 0)],
+        catalog.PLAN_EXPECTED_DURATION: [((), 120)],
+        catalog.PLAN_FRESHNESS_LIMIT: [((), 180)],
+    }

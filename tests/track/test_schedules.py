@@ -1,0 +1,424 @@
+"""Each slot gets one verdict, and the right one: whatever the scheduler and its runs were up to."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.schedules import (
+    Cron,
+    Judgement,
+    Rate,
+    Schedule,
+    ScheduleState,
+    Timetable,
+)
+from exporter.model.time import SECOND, Micros, from_datetime, micros
+from exporter.track.schedules import Agenda, judge_all, longest_period, note
+
+PLAN = "etl.nightly"
+GRACE = timedelta(minutes=2)
+_MINUTE = 60 * SECOND
+_HOUR = 60 * _MINUTE
+
+
+def at(text: str) -> Micros:
+    """Return an instant of 2026: `03-28 02:30`, with seconds if need be, UTC."""
+    return from_datetime(datetime.fromisoformat(f"2026-{text}").replace(tzinfo=UTC))
+
+
+@dataclass
+class Admin:
+    """A launch plan's runs as Admin would list them, and what the exporter makes of them."""
+
+    schedule: Schedule
+    now: Micros
+    exclusive: bool = False
+    states: dict[str, ScheduleState] = field(default_factory=dict)
+    rows: list[Execution] = field(default_factory=list)
+    told: set[tuple[str, bool]] = field(default_factory=set)
+    totals: Counter[str] = field(default_factory=Counter)
+    seen: Judgement | None = None
+
+    def run(
+        self,
+        slot: str | Micros | None,
+        *,
+        created: str | Micros | None = None,
+        lasts: timedelta | None = timedelta(seconds=30),
+    ) -> None:
+        """Have a run for *slot* be launched, on time if nothing else is said; None by hand."""
+        due = at(slot) if isinstance(slot, str) else slot
+        made = at(created) if isinstance(created, str) else created or Micros((due or 0) + 10_000)
+        end = None if lasts is None else Micros(made + micros(lasts))
+        self.rows.append(
+            Execution(
+                ExecutionId(f"f{len(self.rows)}", made),
+                Phase.RUNNING if end is None else Phase.SUCCEEDED,
+                Mode.MANUAL if due is None else Mode.SCHEDULED,
+                PLAN,
+                made,
+                made if end is None else end,
+                None if lasts is None else micros(lasts),
+                due,
+            )
+        )
+
+    def poll(self, now: str | Micros, *, active: bool = True) -> Judgement:
+        """Poll once, and return what is known now."""
+        self.now = at(now) if isinstance(now, str) else now
+        launched, finished, live = [], [], []
+        for row in self.rows:
+            name, over = row.id.name, row.phase.is_terminal and row.updated_at <= self.now
+            if row.id.created_at > self.now:
+                continue
+            if (name, False) not in self.told:
+                launched.append(row)
+            if over and (name, True) not in self.told:
+                finished.append(row)
+            if not over:
+                live.append(row.id)
+            self.told.update({(name, False)} | ({(name, True)} if over else set()))
+        self.states |= note(self.states, launched, finished)
+        timetable = Timetable(self.schedule, self.exclusive) if active else None
+        agenda = Agenda(timetables={PLAN: timetable}, live={PLAN: live}, at=self.now, grace=GRACE)
+        self.seen = judge_all(self.states, agenda)[PLAN]
+        self.states[PLAN] = self.seen.state
+        self.totals.update(missed=self.seen.missed, skipped=self.seen.skipped)
+        return self.seen
+
+    def polls(self, until: str, *, every: timedelta = timedelta(seconds=30)) -> Judgement:
+        """Poll from now on until then, whenever there is something to see."""
+        end = at(until)
+        again = self.now
+        while (again := Micros(again + micros(every))) <= end:
+            news = any(self.now < time <= again for row in self.rows for time in _times(row))
+            if (
+                news
+                or self.seen is None
+                or self.seen.again_at is None
+                or again >= self.seen.again_at
+            ):
+                self.poll(again)
+        return self.poll(end)
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """Slots missed and skipped."""
+        return self.totals["missed"], self.totals["skipped"]
+
+
+def _times(row: Execution) -> Iterable[Micros]:
+    return (row.id.created_at, row.updated_at)
+
+
+def slots(start: str, end: str, every: int) -> Iterable[Micros]:
+    """Return the instants from *start* up to *end*."""
+    return (Micros(instant) for instant in range(at(start), at(end) + 1, every))
+
+
+def test_a_month_of_nights() -> None:
+    """Thirty runs on time are thirty runs, and nothing is missed at any moment of the month."""
+    admin = Admin(Cron("0 2 * * *"), at("09-01 00:00"))
+    for slot in slots("09-01 02:00", "09-30 02:00", 24 * _HOUR):
+        admin.run(slot)
+    seen = admin.polls("09-30 12:00")
+    assert admin.counted == (0, 0)
+    assert seen.last_due == seen.state.last_run == at("09-30 02:00")
+    assert seen.next_due == at("10-01 02:00")
+
+
+def test_a_slot_is_due_once_the_grace_time_is_over() -> None:
+    """Two minutes after the slot, and not a second before, somebody may be told of it."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.poll("09-01 00:30")
+    assert admin.poll("09-01 01:01:59.999999").last_due is None
+    assert admin.poll("09-01 01:02").last_due == at("09-01 01:00")
+
+
+def test_a_scheduler_that_was_down_catches_up() -> None:
+    """Its three slots are overdue while it is down; when they have run late, none was missed."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.run("09-01 01:00")
+    for slot in ("09-01 02:00", "09-01 03:00", "09-01 04:00"):
+        admin.run(slot, created="09-01 04:40")
+    admin.run("09-01 05:00")
+    down = admin.polls("09-01 04:30")
+    assert (down.last_due, down.state.last_run) == (at("09-01 04:00"), at("09-01 01:00"))
+    assert admin.counted == (0, 0)
+    up = admin.polls("09-01 08:00:30")
+    assert up.last_due == at("09-01 07:00")
+    assert admin.counted == (0, 0)
+
+
+def test_a_slot_is_missed_once_a_later_one_has_run() -> None:
+    """The scheduler goes through them in their order: it will not come back for this one."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.run("09-01 01:00")
+    admin.run("09-01 04:00")
+    admin.polls("09-01 04:01:30")
+    assert admin.counted == (0, 0)
+    admin.polls("09-01 04:02:30")
+    assert admin.counted == (2, 0)
+
+
+def test_rows_that_come_in_any_order_are_no_slots_missed() -> None:
+    """A catch-up's earlier slot may be listed after its later one; the grace time is for that."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.run("09-01 03:00", created="09-01 03:20")
+    admin.run("09-01 01:00", created="09-01 03:20:40")
+    admin.run("09-01 02:00", created="09-01 03:21:30")
+    admin.polls("09-01 04:00")
+    assert admin.counted == (0, 0)
+
+
+def test_nobody_waits_longer_than_a_day() -> None:
+    """A scheduler that never comes back misses every slot, and each is counted once."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.polls("09-02 00:59")
+    assert admin.counted == (0, 0)
+    admin.polls("09-02 03:00")
+    assert admin.counted == (3, 0)
+
+
+def test_a_run_that_comes_after_the_verdict_takes_nothing_back() -> None:
+    """Counters never decrease; what has run at last is seen from the newest run."""
+    admin = Admin(Cron("0 6 * * *"), at("09-01 00:30"))
+    admin.run("09-01 06:00", created="09-03 09:00")
+    admin.run("09-02 06:00", created="09-03 09:00")
+    admin.run("09-03 06:00", created="09-03 09:00")
+    admin.polls("09-03 08:59")
+    assert admin.counted == (2, 0)
+    seen = admin.polls("09-03 12:00")
+    assert admin.counted == (2, 0)
+    assert seen.state.last_run == seen.last_due == at("09-03 06:00")
+
+
+def test_slots_are_skipped_while_a_run_takes_long() -> None:
+    """Under its concurrency policy there is no row for them, and nobody is told of them."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin.run("09-01 01:00", lasts=timedelta(hours=2, minutes=30))
+    admin.run("09-01 04:00")
+    late = admin.polls("09-01 03:50")
+    assert (late.last_due, late.state.last_run) == (at("09-01 01:00"), at("09-01 01:00"))
+    admin.polls("09-01 04:30")
+    assert admin.counted == (0, 2)
+
+
+def test_without_a_policy_a_run_excuses_nothing() -> None:
+    """Flyte would have launched another beside it: the slots were missed."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.run("09-01 01:00", lasts=timedelta(hours=2, minutes=30))
+    admin.run("09-01 04:00")
+    assert admin.polls("09-01 03:20").last_due == at("09-01 03:00")
+    admin.polls("09-01 04:30")
+    assert admin.counted == (2, 0)
+
+
+def test_a_run_by_hand_makes_the_scheduler_skip() -> None:
+    """Whoever launched it, the launch plan is busy, and until the end of it only."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin.run(None, created="09-01 00:50", lasts=timedelta(minutes=20))
+    admin.run("09-01 03:00")
+    admin.polls("09-01 04:00")
+    assert admin.counted == (1, 1)
+
+
+def test_a_catch_up_under_a_policy_skips_what_it_cannot_run() -> None:
+    """The first of three slots runs late; the others are tried while it runs, and are skipped."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin.run("09-01 01:00", created="09-01 03:20", lasts=timedelta(minutes=10))
+    admin.run("09-01 04:00")
+    assert admin.polls("09-01 03:19").last_due == at("09-01 03:00")
+    running = admin.polls("09-01 03:25")
+    assert running.last_due == running.state.last_run == at("09-01 01:00")
+    over = admin.polls("09-01 03:45")
+    assert over.last_due == over.state.last_run == at("09-01 01:00")
+    admin.polls("09-01 05:00")
+    assert admin.counted == (0, 2)
+
+
+def test_a_run_that_never_ends_excuses_every_slot() -> None:
+    """What is wrong then is the run, and that is told by its age."""
+    admin = Admin(Cron("*/10 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin.run("09-01 00:40", lasts=None)
+    seen = admin.polls("09-02 02:00:30")
+    assert seen.last_due == at("09-01 00:40")
+    assert admin.counted == (0, 8)
+
+
+def test_a_new_activation_owes_nothing_of_the_past() -> None:
+    """The slots before it, and in the first minute, are nobody's."""
+    admin = Admin(Cron("* * * * *"), at("09-01 00:30:10"))
+    admin.poll("09-01 00:30:10")
+    admin.run("09-01 00:33")
+    seen = admin.polls("09-01 00:40")
+    assert admin.counted == (1, 0)
+    assert seen.last_due == at("09-01 00:38")
+    assert seen.state.since == at("09-01 00:31:10")
+
+
+def test_a_new_schedule_begins_anew() -> None:
+    """Slots of the old one are not owed any more, and the newest run stays known."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.run("09-01 01:00")
+    admin.polls("09-01 03:30")
+    admin.schedule = Cron("30 5 * * *")
+    admin.run("09-01 05:30")
+    seen = admin.polls("09-02 00:00")
+    assert admin.counted == (0, 0)
+    assert seen.last_due == seen.state.last_run == at("09-01 05:30")
+
+
+def test_deactivated_is_forgotten_but_for_the_newest_run() -> None:
+    """Nothing is due any more, and what was open stays open."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.run("09-01 01:00")
+    admin.polls("09-01 03:30")
+    seen = admin.poll("09-01 04:00", active=False)
+    assert seen == Judgement(ScheduleState(last_run=at("09-01 01:00")))
+    admin.poll("09-05 00:30")
+    admin.run("09-05 01:00")
+    admin.polls("09-05 01:30")
+    assert admin.counted == (0, 0)
+
+
+def test_a_clock_that_is_put_forward_owes_no_slot() -> None:
+    """There is no half past two in Berlin on 29 March."""
+    admin = Admin(Cron("CRON_TZ=Europe/Berlin 30 2 * * *"), at("03-27 12:00"))
+    admin.run("03-28 01:30")
+    admin.run("03-30 00:30")
+    admin.run("03-31 00:30")
+    seen = admin.polls("03-31 06:00")
+    assert admin.counted == (0, 0)
+    assert seen.last_due == at("03-31 00:30")
+
+
+def test_a_clock_that_is_put_back_owes_two() -> None:
+    """Half past one comes twice in New York on 1 November, and so does the run."""
+    admin = Admin(Cron("TZ=America/New_York 30 1 * * *"), at("10-31 12:00"))
+    admin.run("11-01 05:30")
+    admin.run("11-02 06:30")
+    admin.polls("11-02 07:00")
+    assert admin.counted == (1, 0)
+
+
+def test_a_fixed_rate_counts_from_its_runs() -> None:
+    """A scheduler that restarts moves all later slots, and has missed none by that."""
+    admin = Admin(Rate(timedelta(hours=1)), at("09-01 00:00"))
+    admin.poll("09-01 00:00")
+    admin.run("09-01 01:00:07.250000")
+    for slot in ("09-01 02:00:07", "09-01 03:00:07", "09-01 04:20:30", "09-01 05:20:30"):
+        admin.run(slot)
+    seen = admin.polls("09-01 06:00")
+    assert admin.counted == (0, 0)
+    assert seen.last_due == seen.state.last_run == at("09-01 05:20:30")
+    assert seen.next_due == at("09-01 06:20:30")
+
+
+def test_a_fixed_rate_misses_whole_periods() -> None:
+    """Between two runs three hours and a half apart, two of an hourly rate are lacking."""
+    admin = Admin(Rate(timedelta(hours=1)), at("09-01 00:00"))
+    admin.poll("09-01 00:00")
+    admin.run("09-01 01:00")
+    admin.run("09-01 04:30")
+    down = admin.polls("09-01 04:00")
+    assert (down.last_due, down.state.last_run) == (at("09-01 03:00"), at("09-01 01:00"))
+    admin.polls("09-01 05:00")
+    assert admin.counted == (2, 0)
+
+
+def test_a_fixed_rate_that_has_been_running_counts_from_its_last_run() -> None:
+    """At a cold start, the newest run that was listed says when the next one is due."""
+    admin = Admin(Rate(timedelta(hours=6)), at("09-01 02:00"))
+    admin.run("09-01 00:00")
+    seen = admin.poll("09-01 02:00")
+    assert seen.next_due == at("09-01 06:00")
+    admin.run("09-01 12:00")
+    assert admin.polls("09-01 11:00").last_due == at("09-01 06:00")
+    admin.polls("09-01 13:00")
+    assert admin.counted == (1, 0)
+
+
+def test_a_rate_within_a_cron_line_is_a_rate() -> None:
+    """`@every` counts from its runs as well."""
+    admin = Admin(Cron("@every 90m"), at("09-01 00:00"))
+    admin.poll("09-01 00:00")
+    admin.run("09-01 01:31:10")
+    admin.run("09-01 03:01:10")
+    seen = admin.polls("09-01 04:00")
+    assert admin.counted == (0, 0)
+    assert seen.next_due == at("09-01 04:31:10")
+
+
+def test_an_exporter_that_was_down_misses_nothing() -> None:
+    """All runs of the month are listed before any slot is judged, in steps that take no time."""
+    admin = Admin(Cron("*/5 * * * *"), at("09-01 00:02"))
+    admin.poll("09-01 00:02")
+    for slot in slots("09-01 00:05", "09-30 23:55", 5 * _MINUTE):
+        if slot != at("09-15 12:00"):
+            admin.run(slot)
+    rounds = 1
+    seen = admin.poll("10-01 00:00")
+    while seen.again_at == admin.now:
+        seen = admin.poll("10-01 00:00")
+        rounds += 1
+    assert admin.counted == (1, 0)
+    assert rounds > 15
+    assert seen.last_due == at("09-30 23:55")
+
+
+def test_a_line_that_nobody_can_read_has_no_slots() -> None:
+    """Flyte refuses to activate it; should it be there, it does no harm."""
+    admin = Admin(Cron("0 25 * * *"), at("09-01 00:00"))
+    seen = admin.polls("09-03 00:00")
+    assert (seen.last_due, seen.next_due, admin.counted) == (None, None, (0, 0))
+
+
+@given(
+    st.lists(st.sampled_from(["ran", "late", "missing"]), min_size=1, max_size=60),
+    st.lists(st.integers(1, 40 * 60), max_size=5),
+)
+def test_every_slot_has_one_verdict(fates: list[str], restarts: list[int]) -> None:
+    """However often we look and whenever we die: slots without a run are counted, each once."""
+    admin = Admin(Cron("*/10 * * * *"), at("09-01 00:01"))
+    admin.poll("09-01 00:01")
+    first = at("09-01 00:10")
+    for number, fate in enumerate(fates):
+        slot = Micros(first + number * 10 * _MINUTE)
+        if fate != "missing":
+            admin.run(slot, created=Micros(slot + (8 * _MINUTE if fate == "late" else 20_000)))
+    # The last one settles all of them.
+    last = Micros(first + len(fates) * 10 * _MINUTE)
+    admin.run(last)
+    looks = sorted({Micros(at("09-01 00:01") + minute * 15 * SECOND) for minute in restarts})
+    for look in looks:
+        admin.poll(look)
+        # The same question again: nothing new.
+        again = admin.poll(look)
+        assert (again.missed, again.skipped) == (0, 0)
+    admin.poll(Micros(max(last, admin.now) + 3 * _MINUTE))
+    assert admin.counted == (fates.count("missing"), 0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "longest"),
+    [
+        (Rate(timedelta(hours=3)), timedelta(hours=3)),
+        (Cron("@every 90m"), timedelta(minutes=90)),
+        (Cron("0 2 * * *"), timedelta(days=1)),
+        (Cron("0 9 * * MON-FRI"), timedelta(days=3)),
+        (Cron("*/5 9-17 * * 1-5"), timedelta(days=2, hours=15, minutes=5)),
+        (Cron("0 0 1 * *"), timedelta(days=31)),
+        (Cron("0 0 30 2 *"), None),
+        (Cron("nonsense"), None),
+    ],
+)
+def test_the_longest_period(schedule: Schedule, longest: timedelta | None) -> None:
+    """What a weekend or a long month makes of a schedule, for whoever derives a limit from it."""
+    assert longest_period(schedule, at("09-01 00:00")) == longest
