@@ -68,6 +68,7 @@ LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVE
 
 TARGET = ("project", "domain")
 LAUNCH_PLAN = (*TARGET, "launch_plan")
+TASK = (*TARGET, "task")
 
 EXECUTIONS_ACTIVE = Family(
     "flyte_executions_active",
@@ -222,6 +223,36 @@ LAUNCH_PLAN_ACTIVE_SINCE = Family(
     LAUNCH_PLAN,
     unit="seconds",
 )
+TASK_DURATION = Family(
+    "flyte_task_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from start to end of attempts at a task that succeeded; of a map task, of the whole.",
+    TASK,
+    unit="seconds",
+)
+TASK_QUEUE_DURATION = Family(
+    "flyte_task_queue_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from when an attempt at a task was first heard of to its start.",
+    TASK,
+    unit="seconds",
+)
+TASK_ATTEMPTS = Family(
+    "flyte_task_attempts_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Attempts at a task that ended, each counted once; of a map task, at each of its inputs.",
+    (*TASK, "phase"),
+)
+CACHE_LOOKUPS = Family(
+    "flyte_node_cache_lookups_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "What the cache did for a task, once for each node or input of a map task that asked it.",
+    (*TASK, "cache_status"),
+)
 PROJECTS = Family(
     "flyte_projects",
     Kind.GAUGE,
@@ -358,6 +389,25 @@ RECONCILE_CORRECTIONS = Family(
     Source.PROCESS,
     "Executions that only the reconcile found (missed, late) or that Admin lost (vanished).",
     ("reason",),
+)
+TASK_BACKLOG = Family(
+    "flyte_exporter_task_backlog",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Finished executions whose tasks are still to be counted.",
+)
+TASK_BACKLOG_DROPPED = Family(
+    "flyte_exporter_task_backlog_dropped_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Finished executions whose tasks stay uncounted because more than tasks.backlog were waiting.",
+)
+TASK_EXECUTIONS = Family(
+    "flyte_exporter_task_executions_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Finished executions looked at for their tasks: counted, gone, too_large or failed.",
+    ("outcome",),
 )
 SERIES = Family(
     "flyte_exporter_series",

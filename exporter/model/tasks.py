@@ -4,10 +4,14 @@ The nodes of an execution and the attempts at their tasks, freed of protobuf.
 Only what is counted of them: of an execution that is over, Admin tells far more.
 """
 
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
+from exporter.model.executions import ExecutionId
+from exporter.model.targets import Target
 from exporter.model.time import Micros
 
 
@@ -101,3 +105,42 @@ class Attempt:
     started_at: Micros | None
     duration: int | None
     sub_tasks: tuple[SubTask, ...] | None
+
+
+class Due(NamedTuple):
+    """A finished execution whose tasks are still to be counted."""
+
+    target: Target
+    id: ExecutionId
+    launch_plan: str
+
+
+class Visited(NamedTuple):
+    """A node, and the attempts at its task."""
+
+    node: Node
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """
+    What is to be counted, by the names of tasks.
+
+    Attributes:
+        attempts: How many ended in which phase.
+        lookups: How often the cache did what.
+        ran: How long those ran that succeeded, in microseconds.
+        waited: How long each waited before it ran, in microseconds.
+    """
+
+    attempts: Counter[tuple[str, TaskPhase]] = field(default_factory=Counter)
+    lookups: Counter[tuple[str, CacheStatus]] = field(default_factory=Counter)
+    ran: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    waited: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """The tasks that it is about."""
+        counted = {task for task, _ in self.attempts} | {task for task, _ in self.lookups}
+        return frozenset(counted | self.ran.keys() | self.waited.keys())

@@ -39,6 +39,7 @@ from exporter.model.schedules import Timetable
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
+from exporter.scrape.backlog import Backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.frontier import Frontier
 from exporter.scrape.inquiry import Inquiry, PollTimeout
@@ -96,6 +97,8 @@ class Services:
     settings: ScrapeSettings
     norms: NormsOf = field(default_factory=NormsOf)
     grace: timedelta = SchedulesSettings().grace
+    backlog: Backlog | None = None
+    """Who waits for their tasks to be counted; None where nobody does."""
 
 
 @dataclass(slots=True)
@@ -593,6 +596,8 @@ class Poller:
             # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.
             memory.remember({}, progress)
             return digest
+        backlog = services.backlog
+        due = () if backlog is None else backlog.wanted(self.target, digest.finished)
         commit = Commit(
             target=self.target,
             rows=digest.rows,
@@ -604,6 +609,8 @@ class Poller:
             activity=posting.activity,
             removed=posting.removed,
             inactive=posting.inactive,
+            tasks_due=due,
+            tasks_done=backlog.over if backlog is not None and due else (),
         )
         await services.journal.commit(
             commit, then=partial(self._committed, memory, digest, posting, commit)
@@ -616,6 +623,9 @@ class Poller:
         touched = memory.remember(digest.rows, commit.progress)
         memory.remember_plans(commit.plans, commit.forgotten)
         memory.remember_schedules(commit.schedules)
+        if services.backlog is not None and commit.tasks_due:
+            services.backlog.told(commit.tasks_done)
+            services.backlog.add(commit.tasks_due)
         self._stood.update(map(self._label, commit.plans))
         self._stood.update(map(self._label, commit.forgotten))
         self._timetables.touch(commit.schedules)

@@ -13,12 +13,9 @@ Source: flytepropeller `nodes/array/event_recorder.go`: an input found in the ca
     if it had succeeded, without a task that ran.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from exporter.model.tasks import Attempt, CacheStatus, Node, SubTask, TaskPhase
+from exporter.model.tasks import Attempt, CacheStatus, SubTask, Tally, TaskPhase, Visited
 
 _ENDS = {
     TaskPhase.SUCCEEDED: TaskPhase.SUCCEEDED,
@@ -27,37 +24,6 @@ _ENDS = {
     TaskPhase.ABORTED: TaskPhase.ABORTED,
 }
 """How an attempt counts that ended in a phase; those that did not end are not in it."""
-
-
-class Visited(NamedTuple):
-    """A node, and the attempts at its task."""
-
-    node: Node
-    attempts: Sequence[Attempt]
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """
-    What is to be counted, by the names of tasks.
-
-    Attributes:
-        attempts: How many ended in which phase.
-        lookups: How often the cache did what.
-        ran: How long those ran that succeeded, in microseconds.
-        waited: How long each waited before it ran, in microseconds.
-    """
-
-    attempts: Counter[tuple[str, TaskPhase]] = field(default_factory=Counter)
-    lookups: Counter[tuple[str, CacheStatus]] = field(default_factory=Counter)
-    ran: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    waited: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def tasks(self) -> frozenset[str]:
-        """The tasks that it is about."""
-        counted = {task for task, _ in self.attempts} | {task for task, _ in self.lookups}
-        return frozenset(counted | self.ran.keys() | self.waited.keys())
 
 
 def tally(visited: Iterable[Visited]) -> Tally:

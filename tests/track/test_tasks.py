@@ -3,9 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model.tasks import Attempt, CacheStatus, Node, SubTask, TaskPhase
+from exporter.model.tasks import (
+    Attempt,
+    CacheStatus,
+    Node,
+    SubTask,
+    Tally,
+    TaskPhase,
+    Visited,
+)
 from exporter.model.time import SECOND
-from exporter.track.tasks import Tally, Visited, tally
+from exporter.track.tasks import tally
 from tests.rows import after
 
 HIT, MISS, POPULATED = (
