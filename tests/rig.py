@@ -191,6 +191,7 @@ class Rig:
     hold: timedelta = HOLD
     norms: NormsOf = field(default_factory=NormsOf)
     tasks: TasksSettings = field(default_factory=TasksSettings)
+    concurrency: int = 64
     labelling: Labelling = AS_THEY_ARE
     family_limits: Mapping[Family, int] = field(default_factory=dict)
     clock: ManualClock = field(default_factory=ManualClock)
@@ -243,7 +244,12 @@ class Rig:
         transport = Transport(
             line=SimulatedLine(self),
             tokens=Nothing(),
-            limits=Limits(rate=10_000, burst=10_000, concurrency=64, waited=lambda _: None),
+            limits=Limits(
+                rate=10_000,
+                burst=10_000,
+                concurrency=self.concurrency,
+                waited=lambda _: None,
+            ),
             breaker=Breaker(),
             budget=RetryBudget(),
             spans=Spans(NoOpTracer()),

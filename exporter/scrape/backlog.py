@@ -15,7 +15,7 @@ from typing import Protocol
 from exporter.config.tasks import TasksSettings
 from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
-from exporter.model import patterns
+from exporter.scrape import patterns
 from exporter.model.executions import Execution
 from exporter.model.targets import Target
 from exporter.model.tasks import Due

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from exporter.config.settings import PlanDuration
-from exporter.model import patterns
+from exporter.scrape import patterns
 from exporter.model.launch_plans import NoPlanFacts, Norms, PlanFacts
 from exporter.model.targets import Target
 

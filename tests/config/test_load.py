@@ -252,7 +252,7 @@ def test_an_unknown_key_with_an_unreadable_value_is_reported_for_both() -> None:
     assert [problem.sentence for problem in error.problems] == [
         (
             "unknown key; known keys: admin, discovery, expected_duration, freshness, ledger, log,"
-            " metrics, schedules, scrape, tracing, web."
+            " metrics, schedules, scrape, tasks, tracing, web."
         ),
         "YAML tags (!...) are not supported; remove it, or quote text with !.",
     ]

@@ -116,9 +116,17 @@ def counting(tmp_path: Path) -> Any:
     """Return `counting(**settings)`: a rig that counts tasks, of all launch plans by default."""
     rigs: list[Rig] = []
 
-    def make(**changed: Any) -> Rig:
+    def make(*, slots: int = 64, **changed: Any) -> Rig:
         tasks = TasksSettings(**{"match": ALL, **changed})
-        rigs.append(Rig(tmp_path, settings=ScrapeSettings(), hold=timedelta(0), tasks=tasks))
+        rigs.append(
+            Rig(
+                tmp_path,
+                settings=ScrapeSettings(),
+                hold=timedelta(0),
+                tasks=tasks,
+                concurrency=slots,
+            )
+        )
         return rigs[-1]
 
     yield make
@@ -466,7 +474,7 @@ async def test_a_backlog_of_another_configuration_is_sifted(counting: Counting) 
 
 async def test_a_backlog_takes_nothing_from_the_polls(counting: Counting) -> None:
     """With ten thousand executions waiting and Admin hanging on them, every poll is in time."""
-    rig = counting(backlog=20_000)
+    rig = counting(slots=1, backlog=20_000)
     register(rig, "etl")
     stage = Stage(rig)
     hangs = asyncio.Event()
