@@ -124,7 +124,7 @@ def test_a_slow_admin_is_waited_for(scene: Scene) -> None:
 
 
 _NONSENSE = {
-    Trouble.DENIED: "failed with PERMISSION_DENIED: not for you; allow this client to list",
+    Trouble.DENIED: "failed with PERMISSION_DENIED: not for you; allow this client to make",
     Trouble.HANG: "failed with DEADLINE_EXCEEDED",
     Trouble.GARBAGE: "ListExecutions for troubled/production failed with INTERNAL",
     Trouble.UNSORTED: "answered with rows that are not in order of their creation",

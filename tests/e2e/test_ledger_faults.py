@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.ledger.migrations import VERSION
 from tests.e2e import exporter as run
 from tests.e2e.exporter import Exporter, write_config
 from tests.e2e.flyte import Flyte, Simulator
@@ -26,8 +27,8 @@ _RESTORE = (
     "Restore it from a backup, or move it away to begin counting from zero; nothing was changed."
 )
 _NEWER = (
-    "Ledger {path} was written by a newer flyte-exporter (schema 999, this one knows 1). Go back to"
-    " the newer release, or give this one its own ledger.path."
+    "Ledger {path} was written by a newer flyte-exporter (schema 999, this one knows {version}). Go"
+    " back to the newer release, or give this one its own ledger.path."
 )
 _NOT_A_LEDGER = (
     "{path} is a SQLite file, but not a ledger of flyte-exporter. Set ledger.path to another file;"
@@ -104,7 +105,7 @@ def test_an_unusable_ledger_is_refused_untouched(
     before = ledger.read_bytes()
     with run.start(config) as refused:
         assert refused.exit_code() == 1
-        _assert_says(refused.said(), message.format(path=ledger))
+        _assert_says(refused.said(), message.format(path=ledger, version=VERSION))
     assert ledger.read_bytes() == before
     assert {path.name for path in tmp_path.glob("exporter.db*")} == {
         "exporter.db",
