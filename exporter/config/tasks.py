@@ -35,7 +35,7 @@ class TasksSettings(Section):
 
     Few: nobody waits for it.
     """
-    backlog: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    backlog: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """
     How many finished executions may wait to be looked at.
 

@@ -15,10 +15,10 @@ from typing import Protocol
 from exporter.config.tasks import TasksSettings
 from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
-from exporter.scrape import patterns
 from exporter.model.executions import Execution
 from exporter.model.targets import Target
 from exporter.model.tasks import Due
+from exporter.scrape import patterns
 
 _REMEMBERED = 20_000
 """Launch plans of which is remembered whether they are matched."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from exporter.config.settings import PlanDuration
-from exporter.scrape import patterns
 from exporter.model.launch_plans import NoPlanFacts, Norms, PlanFacts
 from exporter.model.targets import Target
+from exporter.scrape import patterns
 
 
 class NormsOf:

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 
+from opentelemetry.trace import Status, StatusCode
+
 from exporter import pipeline
 from exporter.admin.errors import AdminError, MessageTooLarge, Nonsense, NotFound
 from exporter.admin.nodes import NodeClient
@@ -92,15 +94,23 @@ class TaskCounter:
     async def count_next(self) -> None:
         """Count the tasks of who has waited longest; failures are logged, not raised."""
         due = await self._backlog.take()
-        try:
-            visited, outcome = await self._look(due)
-        except AdminError as error:
-            problem = str(error)
-        except asyncio.CancelledError:
-            self._backlog.put_back(due)
-            raise
-        else:
-            problem = await self._commit(due, visited, outcome)
+        about = {
+            "flyte.project": due.target.project,
+            "flyte.domain": due.target.domain,
+            "flyte.execution": due.id.name,
+        }
+        with self._services.tracer.start_as_current_span("tasks", attributes=about) as span:
+            try:
+                visited, outcome = await self._look(due)
+            except AdminError as error:
+                problem = str(error)
+            except asyncio.CancelledError:
+                self._backlog.put_back(due)
+                raise
+            else:
+                problem = await self._commit(due, visited, outcome)
+            if span.is_recording() and problem:
+                span.set_status(Status(StatusCode.ERROR, problem))
         self._note(problem)
         if not problem:
             self._pause = _FIRST_PAUSE
