@@ -2,7 +2,10 @@
 The document at its largest: what a scrape costs, what it holds up, and what all of it weighs.
 
 One process (`bench.loaded`) polls 600 targets with 100,000 live executions while executions finish
-all the time. Beside its scrape stands `prometheus_client.generate_latest` over the same series.
+all the time: first with so many launch plans that the default limit on series is nearly reached,
+then as a company that has 200 projects with 3 domains each and 5,000 launch plans, all of which are
+active and have a schedule. Beside a scrape stands `prometheus_client.generate_latest` over the same
+series.
 """
 
 import gzip
@@ -38,6 +41,24 @@ _FLEET = Crowd(
     settled=True,
 )
 _SERIES = 250_000
+_COMPANY = [
+    Crowd(
+        project="company",
+        targets=600,
+        domains=3,
+        plans=8,
+        active=True,
+        live=167,
+        rows=40,
+        newest_seconds=-150,
+        spacing_micros=6_000_000,
+        settled=True,
+    ),
+    # The rest of 5,000 launch plans.
+    Crowd(project="large", plans=200, active=True, rows=40, newest_seconds=-150, settled=True),
+]
+_PLANS = 5_000
+_LIVE = 100_000
 _SCRAPES = 15
 _READY_SECONDS = 120.0
 _WATCH_SECONDS = 40.0
@@ -71,56 +92,114 @@ class _Loaded:
 
 
 @contextmanager
-def _loaded() -> Iterator[_Loaded]:
+def _loaded(crowds: Sequence[Crowd]) -> Iterator[_Loaded]:
     with (
-        serving([_FLEET]) as address,
+        serving([*crowds]) as address,
         program([sys.executable, "-m", "bench.loaded", address], orders=True) as process,
     ):
         loaded = _Loaded(process, int(awaited(process, LISTENING)))
         wait_until_ready(loaded.port, seconds=_READY_SECONDS)
+        plans = sum(crowd.targets * crowd.plans for crowd in crowds if crowd.active)
+        deadline = time.monotonic() + _READY_SECONDS
+        while total(loaded.scrape().body, catalog.LAUNCH_PLAN_INFO) < plans:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{plans} launch plans were not listed in {_READY_SECONDS} s")
+            time.sleep(1)
         yield loaded
 
 
-def measure() -> Sequence[Figure]:
+class _Observed(NamedTuple):
+    """What was seen of one process."""
+
+    body: bytes
+    samples: int
+    active: int
+    lag: Mapping[str, float]
+    resident: float
+    plain: "_Cost"
+    packed: "_Cost"
+    peak: float
+    latest: float
+    """CPU seconds of `generate_latest` over the same series."""
+
+    @property
+    def share(self) -> float:
+        """What a scrape costs of what `generate_latest` would."""
+        return self.plain.cpu / self.latest
+
+    @property
+    def blocked(self) -> float:
+        """For how many seconds we blocked the event loop at most."""
+        return self.lag["worst_own_seconds"]
+
+
+def _observed(crowds: Sequence[Crowd]) -> _Observed:
     """Load one process and measure it in three ways."""
-    with _loaded() as loaded:
+    with _loaded(crowds) as loaded:
         body = loaded.scrape().body
-        samples = _samples(body)
-        active = total(body, catalog.EXECUTIONS_ACTIVE)
         lag = _watch(loaded)
         resident = loaded.usage.resident_bytes()
         loaded.order("pause")
         plain, packed = (_cost(loaded, encoding) for encoding in ("identity", "gzip"))
         peak = loaded.order("report")["peak_bytes"]
+    active = total(body, catalog.EXECUTIONS_ACTIVE)
     latest = _generate_latest(body)
-    size = f"{samples:,} series, {len(body) / _MEBIBYTE:.0f} MiB"
-    share = plain.cpu / latest
+    return _Observed(body, _samples(body), active, lag, resident, plain, packed, peak, latest)
+
+
+def measure() -> Sequence[Figure]:
+    """Measure both."""
+    return [*_largest(_observed([_FLEET])), _company(_observed(_COMPANY))]
+
+
+def _largest(seen: _Observed) -> Sequence[Figure]:
+    size = f"{seen.samples:,} series, {len(seen.body) / _MEBIBYTE:.0f} MiB"
+    plain, lag = seen.plain, seen.lag
     return [
         Figure(
             what=f"/metrics, {size}",
             bar="<= 1/20 of generate_latest",
             measured=f"{plain.cpu * 1e3:.0f} ms CPU ({plain.wall * 1e3:.0f} ms until read); "
-            f"gzip {packed.cpu * 1e3:.0f} ms",
-            beside=f"generate_latest {latest * 1e3:,.0f} ms: 1/{1 / share:.0f}",
-            met=share <= _BAR_SHARE and samples >= _SERIES,
+            f"gzip {seen.packed.cpu * 1e3:.0f} ms",
+            beside=f"generate_latest {seen.latest * 1e3:,.0f} ms: 1/{1 / seen.share:.0f}",
+            met=seen.share <= _BAR_SHARE and seen.samples >= _SERIES,
         ),
         Figure(
             what="event loop under polls, commits, holds that end, gzip scrapes",
             bar="never blocked > 50 ms",
-            measured=f"by us at most {lag['worst_own_seconds'] * 1e3:.0f} ms; {lag['late']:.0f} of "
+            measured=f"by us at most {seen.blocked * 1e3:.0f} ms; {lag['late']:.0f} of "
             f"{lag['turns']:,.0f} turns late",
             beside=f"by all that ran on the machine {lag['worst_seconds'] * 1e3:.0f} ms",
-            met=lag["worst_own_seconds"] <= LONGEST_SECONDS,
+            met=seen.blocked <= LONGEST_SECONDS,
         ),
         Figure(
-            what=f"memory, {samples:,} series, {active:,} live executions",
+            what=f"memory, {seen.samples:,} series, {seen.active:,} live executions",
             bar=f"<= {_BAR_MEBIBYTES} MiB",
-            measured=f"{resident / _MEBIBYTE:.0f} MiB after scrapes; peak "
-            f"{peak / _MEBIBYTE:.0f} MiB",
+            measured=f"{seen.resident / _MEBIBYTE:.0f} MiB after scrapes; peak "
+            f"{seen.peak / _MEBIBYTE:.0f} MiB",
             beside="",
-            met=peak <= _BAR_MEBIBYTES * _MEBIBYTE and samples >= _SERIES,
+            met=seen.peak <= _BAR_MEBIBYTES * _MEBIBYTE and seen.samples >= _SERIES,
         ),
     ]
+
+
+def _company(seen: _Observed) -> Figure:
+    series = total(seen.body, catalog.SERIES)
+    overflowed = total(seen.body, catalog.SERIES_OVERFLOW)
+    plans = total(seen.body, catalog.LAUNCH_PLAN_INFO)
+    return Figure(
+        what=f"200 projects with 3 domains, {plans:,} scheduled launch plans, {seen.active:,} live",
+        bar="fits into the default series_limit; all bars above",
+        measured=f"{series:,} series, {overflowed} overflowed; /metrics {seen.plain.cpu * 1e3:.0f} "
+        f"ms; loop {seen.blocked * 1e3:.0f} ms; {seen.peak / _MEBIBYTE:.0f} MiB",
+        beside=f"generate_latest {seen.latest * 1e3:,.0f} ms: 1/{1 / seen.share:.0f}",
+        met=not overflowed
+        and plans >= _PLANS
+        and seen.active >= _LIVE
+        and seen.share <= _BAR_SHARE
+        and seen.blocked <= LONGEST_SECONDS
+        and seen.peak <= _BAR_MEBIBYTES * _MEBIBYTE,
+    )
 
 
 def _watch(loaded: _Loaded) -> dict[str, float]:

@@ -73,7 +73,13 @@ class Answers:
         listed = project_pb2.Projects(
             projects=[
                 project_pb2.Project(
-                    id=name, name=name, domains=[project_pb2.Domain(id=DOMAIN, name=DOMAIN)]
+                    id=name,
+                    name=name,
+                    domains=[
+                        project_pb2.Domain(id=domain, name=domain)
+                        for project, domain in self._shelves
+                        if project == name
+                    ],
                 )
                 for name in chosen
             ],
@@ -82,9 +88,10 @@ class Answers:
         encoded: bytes = listed.SerializeToString()
         return encoded
 
-    async def list_launch_plans(self, _request: bytes, _: Any) -> bytes:
-        """Answer `ListLaunchPlans`: none is active."""
-        return b""
+    async def list_launch_plans(self, request: bytes, _: Any) -> bytes:
+        """Answer `ListLaunchPlans` for those that are active: all of them on one page."""
+        asked = common_pb2.ResourceListRequest.FromString(request)
+        return b"".join(self._shelves[asked.id.project, asked.id.domain].active)
 
     async def get_version(self, _request: bytes, _: Any) -> bytes:
         """Answer `GetVersion`."""

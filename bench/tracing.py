@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from google.protobuf.message import Message
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
@@ -29,9 +28,9 @@ from bench.processes import COMMAND, awaited, program, serving
 from bench.server import LISTENING
 from bench.worlds import Crowd
 from exporter.metrics import catalog
-from exporter.telemetry.encoding import encoded
+from exporter.telemetry.encoding import encoded, request_for
 from exporter.telemetry.outcomes import EXPORTED
-from exporter.telemetry.spans import LightProvider
+from exporter.telemetry.spans import LightProvider, LightSpan
 
 _TARGETS = 1000
 _LIVE = 10
@@ -136,9 +135,9 @@ class _Kept:
     """Takes spans that have ended, for either kind of tracer."""
 
     def __init__(self) -> None:
-        self.spans: list[ReadableSpan] = []
+        self.spans: list[Any] = []
 
-    def take(self, span: ReadableSpan) -> None:
+    def take(self, span: LightSpan | ReadableSpan) -> None:
         """Take one."""
         self.spans.append(span)
 
@@ -158,10 +157,8 @@ def _span() -> Figure:
     ours, theirs = _Kept(), _Kept()
     sdk = TracerProvider(sampler=ParentBased(sampler), resource=resource, shutdown_on_exit=False)
     sdk.add_span_processor(_KeptBySdk(theirs))
-    light = LightProvider(resource=resource, sampler=sampler, sink=ours)
-    costs = [
-        (_cost(light, ours, encoded), _cost(sdk, theirs, encode_spans)) for _ in range(_REPEATS)
-    ]
+    light = LightProvider(resource=resource, sample_ratio=1.0, sink=ours)
+    costs = [(_cost(light, ours, _by_us), _cost(sdk, theirs, _by_sdk)) for _ in range(_REPEATS)]
     own, other = (
         [median(column) for column in zip(*each, strict=True)] for each in zip(*costs, strict=True)
     )
@@ -175,8 +172,17 @@ def _span() -> Figure:
     )
 
 
+def _by_us(spans: Sequence[LightSpan]) -> bytes:
+    return request_for([encoded(span) for span in spans])
+
+
+def _by_sdk(spans: Sequence[ReadableSpan]) -> bytes:
+    request: bytes = encode_spans(spans).SerializeToString()
+    return request
+
+
 def _cost(
-    provider: trace.TracerProvider, kept: _Kept, encode: Callable[[Sequence[ReadableSpan]], Message]
+    provider: trace.TracerProvider, kept: _Kept, encode: Callable[[Sequence[Any]], bytes]
 ) -> tuple[float, float]:
     """Return the microseconds that one span takes to make, and to encode."""
     kept.spans.clear()
@@ -186,7 +192,7 @@ def _cost(
         _triple(tracer)
     made = time.process_time()
     for first in range(0, len(kept.spans), _BATCH):
-        encode(kept.spans[first : first + _BATCH]).SerializeToString()
+        encode(kept.spans[first : first + _BATCH])
     done = time.process_time()
     number = len(kept.spans)
     return (made - began) / number * 1e6, (done - made) / number * 1e6

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flyteidl.admin import common_pb2, execution_pb2
+from flyteidl.admin import common_pb2, execution_pb2, launch_plan_pb2, schedule_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2, security_pb2
 
@@ -23,6 +23,8 @@ _NANOS = 1000
 _DAY_SECONDS = 86_400
 _EXECUTIONS_FIELD = 1
 """Number of `ExecutionList.executions`."""
+_PLANS_FIELD = 1
+"""Number of `LaunchPlanList.launch_plans`."""
 
 _MODES = (1, 1, 1, 0, 5)
 """Flyte's numbers: three in five are scheduled, one is launched by hand, one is a child."""
@@ -38,7 +40,9 @@ class Crowd:
     Attributes:
         project: What their projects' names begin with.
         targets: How many there are.
+        domains: How many of them are domains of one project.
         plans: Launch plans of each.
+        active: Have all launch plans be active, with a schedule.
         rows: Executions of each that lie behind `newest_seconds`, one in fifty still running
             unless `settled`.
         live: Executions of each that run, launched a day before everything else.
@@ -51,7 +55,9 @@ class Crowd:
 
     project: str
     targets: int = 1
+    domains: int = 1
     plans: int = 10
+    active: bool = False
     rows: int = 0
     live: int = 0
     newest_seconds: float = 0
@@ -73,13 +79,18 @@ def from_argument(text: str) -> list[Crowd]:
 class Shelf:
     """The rows of one target, in order of creation."""
 
-    def __init__(self, project: str, crowd: Crowd, now: int, dice: random.Random) -> None:
+    def __init__(
+        self, project: str, domain: str, crowd: Crowd, now: int, dice: random.Random
+    ) -> None:
         self.created: list[int] = []
         self.rows: list[bytes] = []
         self.place: dict[str, int] = {}
+        self.active: list[bytes] = []
         self.live: list[int] = []
         self._curtain: int | None = None
-        writer = _Writer(project, crowd.plans, dice)
+        writer = _Writer(project, domain, crowd.plans, dice)
+        if crowd.active:
+            self.active = [_active(form, hour % 24) for hour, form in enumerate(writer.forms)]
         newest = now - int(crowd.newest_seconds * _SECOND)
         oldest = newest - crowd.rows * crowd.spacing_micros
         for number in range(crowd.live):
@@ -120,28 +131,33 @@ class World:
         self.shelves: dict[tuple[str, str], Shelf] = {}
         for crowd in crowds:
             for project in projects(crowd):
-                self.shelves[project, DOMAIN] = Shelf(project, crowd, now, dice)
+                for domain in DOMAINS[: crowd.domains]:
+                    self.shelves[project, domain] = Shelf(project, domain, crowd, now, dice)
 
 
-DOMAIN = "production"
+DOMAINS = ("production", "staging", "development")
+DOMAIN = DOMAINS[0]
+"""The one of crowds that have no others."""
 
 
 def projects(crowd: Crowd) -> Iterator[str]:
     """Yield the names of a crowd's projects."""
-    for number in range(crowd.targets):
+    for number in range(crowd.targets // crowd.domains):
         yield f"{crowd.project}{number:04d}"
 
 
 class _Writer:
     """Fills in one form for each launch plan, because building a message anew takes far longer."""
 
-    def __init__(self, project: str, plans: int, dice: random.Random) -> None:
+    def __init__(self, project: str, domain: str, plans: int, dice: random.Random) -> None:
         self._dice = dice
-        self._forms = [_form(project, f"team.pipelines.{project}_{n:03d}") for n in range(plans)]
+        self.forms = [
+            _form(project, domain, f"team.pipelines.{project}_{n:03d}") for n in range(plans)
+        ]
 
     def row(self, name: str, created: int, phase: int) -> bytes:
         """Return one row, ready to stand in a list."""
-        form = self._dice.choice(self._forms)
+        form = self._dice.choice(self.forms)
         form.id.name = name
         closure = form.closure
         started = created + self._dice.randrange(200_000, 20 * _SECOND)
@@ -174,21 +190,37 @@ def _set(stamp: Any, value: int) -> None:
     stamp.nanos = micros * _NANOS
 
 
-def _form(project: str, plan: str) -> Any:
+def _active(form: Any, hour: int) -> bytes:
+    """Return the launch plan of *form* as it stands in a list: it runs once a day."""
+    schedule = schedule_pb2.Schedule(
+        cron_schedule=schedule_pb2.CronSchedule(schedule=f"17 {hour} * * *")
+    )
+    plan = launch_plan_pb2.LaunchPlan(
+        id=form.spec.launch_plan,
+        spec=launch_plan_pb2.LaunchPlanSpec(
+            workflow_id=form.closure.workflow_id,
+            entity_metadata=launch_plan_pb2.LaunchPlanMetadata(schedule=schedule),
+        ),
+        closure=launch_plan_pb2.LaunchPlanClosure(state=launch_plan_pb2.ACTIVE),
+    )
+    return wire.field(_PLANS_FIELD, plan.SerializeToString())
+
+
+def _form(project: str, domain: str, plan: str) -> Any:
     def identifier(kind: int, name: str) -> Any:
         return identifier_pb2.Identifier(
-            resource_type=kind, project=project, domain=DOMAIN, name=name, version="v1.42.0-3fa9c1e"
+            resource_type=kind, project=project, domain=domain, name=name, version="v1.42.0-3fa9c1e"
         )
 
     return execution_pb2.Execution(
-        id=identifier_pb2.WorkflowExecutionIdentifier(project=project, domain=DOMAIN),
+        id=identifier_pb2.WorkflowExecutionIdentifier(project=project, domain=domain),
         spec=execution_pb2.ExecutionSpec(
             launch_plan=identifier(identifier_pb2.LAUNCH_PLAN, plan),
             metadata=execution_pb2.ExecutionMetadata(
                 mode=_MODES[sum(plan.encode()) % len(_MODES)],
                 principal="0oa1b2c3d4E5F6G7h8i9",
                 system_metadata=execution_pb2.SystemMetadata(
-                    execution_cluster="eu-west-1-a", namespace=f"{project}-{DOMAIN}"
+                    execution_cluster="eu-west-1-a", namespace=f"{project}-{domain}"
                 ),
             ),
             labels=common_pb2.Labels(values={"team": "forecasting", "tier": "gold"}),
@@ -199,7 +231,7 @@ def _form(project: str, plan: str) -> Any:
                 run_as=security_pb2.Identity(k8s_service_account="flyte-runner")
             ),
             raw_output_data_config=common_pb2.RawOutputDataConfig(
-                output_location_prefix=f"s3://flyte-raw/{project}/{DOMAIN}"
+                output_location_prefix=f"s3://flyte-raw/{project}/{domain}"
             ),
             max_parallelism=25,
         ),

@@ -41,6 +41,7 @@ from exporter.scrape.tasks import TASK_OUTCOMES
 from exporter.scrape.worker import Outcome
 from exporter.telemetry.clock import SystemClock
 from exporter.telemetry.log import get_logger
+from exporter.threads import DaemonThreads
 from exporter.web.server import serve
 
 log = get_logger(__name__)
@@ -112,6 +113,8 @@ async def run(
         LedgerError, ListenError: It could not start.
     """
     loop = asyncio.get_running_loop()
+    # A mount or a resolver that hangs must not hold up the end.
+    loop.set_default_executor(DaemonThreads())
     stop, hangup = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

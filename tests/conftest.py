@@ -1,9 +1,14 @@
-"""What every test may use: files that hold the expected output of a whole document."""
+"""
+What every test may use: files that hold the expected output of a whole document.
 
-from collections.abc import Callable
+And what every test gets: logging as if it were the first.
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 _GOLDEN = Path(__file__).parent / "golden"
 
@@ -15,6 +20,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the files in tests/golden instead of comparing with them; review the diff",
     )
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Undo what a test has done to logging, so that the next may read what is logged."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ class SimulatedLine:
         """Return the stub."""
         return self._stub
 
-    def ended(self, *, answered: bool) -> None:
+    def ended(self, stub: Any, *, answered: bool) -> None:
         """Take note of nothing."""
 
 

@@ -29,7 +29,7 @@ def rows(text: str) -> dict[str, list[str]]:
     """Return the table rows of *text* that begin with a name in backticks, by that name."""
     found = {}
     for line in text.splitlines():
-        if match := re.match(r"\| `([^`]+)` \|(.*)\|$", line):
+        if match := re.match(r"\| \[?`([^`]+)`(?:\]\(#\1\))? \|(.*)\|$", line):
             cells = re.split(r"(?<!\\)\|", match[2])
             assert match[1] not in found
             found[match[1]] = [cell.strip().replace("\\", "") for cell in cells]
@@ -59,6 +59,14 @@ def test_every_family_has_one_row(name: str) -> None:
         assert kind.split(",")[0] == family.kind.value
         assert re.findall(r"`(\w+)`", labels) == list(family.labels)
         assert meaning == family.help
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_the_page_says_what_a_family_answers(family: Family) -> None:
+    """Under its name: the question, and an expression to copy that answers it."""
+    section = page("docs/metrics.md").partition(f"### `{family.name}`\n")[2].partition("\n#")[0]
+    question, example = re.findall(r"\A\n(.+)\n\n```promql\n([^`]+)\n```\n\Z", section)[0]
+    assert (question, example) == (family.question, family.example)
 
 
 @pytest.mark.parametrize(

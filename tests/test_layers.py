@@ -10,7 +10,7 @@ import exporter
 
 _PACKAGE = Path(exporter.__file__).parent
 _LAYERS = (
-    {"model"},
+    {"model", "threads"},
     {"config"},
     {"telemetry"},
     {"ledger", "admin"},
@@ -51,6 +51,7 @@ _HARMLESS = {
     "operator",
     "re",
     "re2",
+    "textwrap",
     "types",
     "typing",
     "zoneinfo",  # the same rules for the same name, whoever asks

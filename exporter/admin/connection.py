@@ -27,6 +27,7 @@ from exporter.config.settings import AdminSettings
 from exporter.model.clock import Clock
 from exporter.model.time import to_datetime
 from exporter.telemetry.log import get_logger
+from exporter.threads import Errand, StillRunning
 
 log = get_logger(__name__)
 
@@ -113,7 +114,7 @@ class Connection:
         self._channel: grpc.aio.Channel | None = None
         self._recipe: _Recipe | None = None
         self._material: Material | None = None
-        self._reading: asyncio.Future[Material] | None = None
+        self._reading: Errand[Material] = Errand()
         self._pin: Pin | None = None
         self._refusal: ConnectionSettingsError | None = None
         self._complaint = ""
@@ -233,25 +234,15 @@ class Connection:
         )
 
     async def _read(self) -> Material:
-        """Read the files. What hangs is waited for again the next time, and not begun again."""
-        if self._reading is None:
-            self._reading = asyncio.get_running_loop().run_in_executor(
-                None, certificates.current, self._settings, self._material
-            )
-            # Whoever began it may have lost patience, and nobody may ask again.
-            self._reading.add_done_callback(_note_outcome)
-        reading = self._reading
         try:
-            async with asyncio.timeout(self._patience):
-                return await asyncio.shield(reading)
-        except TimeoutError:
+            return await self._reading.run(
+                certificates.current, self._settings, self._material, within=self._patience
+            )
+        except StillRunning:
             raise ConnectionSettingsError(
                 f"The files of certificates were not read within {self._patience:g} s: "
                 f"{certificates.named(self._settings)}. Look at the disk or mount that holds them."
             ) from None
-        finally:
-            if reading.done():
-                self._reading = None
 
     async def _look_at_admin(self, pair: Pair | None, now: datetime) -> None:
         """Trust what Admin shows: at first, and again whenever that is no longer what it shows."""
@@ -286,8 +277,3 @@ class Connection:
         self._retired = [(at, channel) for at, channel in self._retired if at > until]
         for channel in over:
             await channel.close(grace=None)
-
-
-def _note_outcome(reading: "asyncio.Future[Material]") -> None:
-    if not reading.cancelled():
-        reading.exception()

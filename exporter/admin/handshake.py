@@ -5,6 +5,7 @@ gRPC says of a failed handshake only that it failed. The same handshake, made by
 certificate that was presented, and why it is not believed.
 """
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 
@@ -60,7 +61,8 @@ async def presented(
     Raises:
         OSError: There is no TLS handshake to be had; see `dial`.
     """
-    context = credulous(pair)
+    # The pair is read from its files once more.
+    context = await asyncio.to_thread(credulous, pair)
     async with dial(address, seconds=seconds, tls=context, server_name=server_name) as streams:
         return shown(streams)
 

@@ -12,6 +12,11 @@ from time import perf_counter
 
 from aiolimiter import AsyncLimiter
 
+from exporter.config.settings import AdminSettings
+
+NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"
+"""What is said of a call that was held back."""
+
 
 class Limits:
     """
@@ -56,3 +61,13 @@ class Limits:
             yield
         finally:
             self._slots.release()
+
+
+def limits_of(settings: AdminSettings, *, waited: Callable[[float], None]) -> Limits:
+    """Return the limits that *settings* describe."""
+    return Limits(
+        rate=settings.rate_limit,
+        burst=settings.burst,
+        concurrency=settings.max_concurrency,
+        waited=waited,
+    )

@@ -28,12 +28,15 @@ class Line:
         """
         channel = await self._connection.channel()
         if channel is not self._channel:
-            self._channel, self._stub = channel, columns.stub(channel)
+            self._channel, self._stub, self._hung = channel, columns.stub(channel), 0
         return self._stub
 
-    def ended(self, *, answered: bool) -> None:
-        """Take note of an attempt that was *answered*, by whomever, or that hung."""
+    def ended(self, stub: Any, *, answered: bool) -> None:
+        """Take note of an attempt by *stub* that was *answered*, by whomever, or that hung."""
+        # What hung on a connection that was replaced says nothing of the one in its place.
+        if stub is not self._stub:
+            return
         self._hung = 0 if answered else self._hung + 1
         if self._hung == _HANGS:
-            self._hung = 0
             self._connection.renew(self._channel)
+            self._channel = self._stub = None

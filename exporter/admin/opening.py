@@ -12,7 +12,7 @@ from exporter.admin.auth.reports import AuthObserver
 from exporter.admin.breaker import Breaker
 from exporter.admin.client import AdminClient
 from exporter.admin.connection import Connection
-from exporter.admin.limits import Limits
+from exporter.admin.limits import limits_of
 from exporter.admin.line import Line
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
@@ -44,22 +44,21 @@ async def open_client(
         tracer: Makes the spans of calls.
         attempts: How many attempts a call may have; 1 for somebody who wants to see each failure.
     """
+    limits = limits_of(settings, waited=observer.waited_for_rate)
+    spans = Spans(tracer)
     async with (
         Connection(settings, clock=clock) as connection,
-        credentials_from(settings, connection, clock=clock, observer=observer) as credentials,
+        credentials_from(
+            settings, connection, limits=limits, spans=spans, clock=clock, observer=observer
+        ) as credentials,
     ):
         transport = Transport(
             line=Line(connection),
             tokens=credentials,
-            limits=Limits(
-                rate=settings.rate_limit,
-                burst=settings.burst,
-                concurrency=settings.max_concurrency,
-                waited=observer.waited_for_rate,
-            ),
+            limits=limits,
             breaker=Breaker(),
             budget=RetryBudget(),
-            spans=Spans(tracer),
+            spans=spans,
             observer=observer,
             attempt_timeout=settings.timeout.total_seconds(),
             attempts=attempts,

@@ -6,6 +6,8 @@ from typing import Any
 
 from exporter.model.targets import Target
 
+ADMIN_SERVICE = "flyteidl.service.AdminService"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -16,6 +18,7 @@ class Question:
         method: Name of the RPC.
         request: Its message.
         timeout: Seconds that the answer may take, all attempts and pauses included.
+        service: The full name of the service that the RPC belongs to.
         target: Whose rows are asked for, if anybody's.
         execution: Name of the execution that is asked for, if one is.
         page: Number of the page, from 1, of a list that is read page by page.
@@ -25,6 +28,7 @@ class Question:
     method: str
     request: Any = field(repr=False)
     timeout: float
+    service: str = ADMIN_SERVICE
     target: Target | None = None
     execution: str = ""
     page: int | None = None

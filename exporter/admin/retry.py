@@ -62,28 +62,39 @@ class RetryBudget:
     """
     A purse for all calls together, so that an outage is not multiplied by everybody's retries.
 
-    Every failure takes one coin and every success brings back a tenth; below half of a full purse
-    nobody retries. In good times each call may retry as it likes; when most calls fail, calls are
-    soon made once each.
+    Every failure takes one coin; every success brings back a tenth, and every second a half. Below
+    half of a full purse nobody retries. In good times each call may retry as it likes; when most
+    calls fail, calls are soon made once each: an outage of any length costs Admin fifty retries at
+    once, and one more in two seconds, however many calls there are. Time counts because of
+    installations that make few calls: their successes would need hours to make up for an outage.
 
-    Source: gRPC's retry throttling (proposal A6), with its usual figures.
+    Pure: it is told the time, in seconds that never step back.
+
+    Source: gRPC's retry throttling (proposal A6), with its usual figures, but for the time.
     """
 
     _FULL = 100.0
     _GAIN = 0.1
+    _GAIN_PER_SECOND = 0.5
 
     def __init__(self) -> None:
         self._coins = self._FULL
+        self._counted_at = 0.0
 
-    def succeeded(self) -> None:
-        """Take note of an attempt that was answered."""
-        self._coins = min(self._FULL, self._coins + self._GAIN)
+    def succeeded(self, now: float) -> None:
+        """Take note of an attempt that was answered at *now*."""
+        self._count(now, self._GAIN)
 
-    def failed(self) -> None:
-        """Take note of an attempt that failed in a way that is worth retrying."""
-        self._coins = max(0.0, self._coins - 1)
+    def failed(self, now: float) -> None:
+        """Take note of an attempt that failed at *now* in a way that is worth retrying."""
+        self._count(now, -1)
 
-    @property
-    def allows_retry(self) -> bool:
-        """Whether anybody may retry now."""
+    def allows_retry(self, now: float) -> bool:
+        """Tell whether anybody may retry at *now*."""
+        self._count(now, 0)
         return self._coins > self._FULL / 2
+
+    def _count(self, now: float, coins: float) -> None:
+        saved = min(self._FULL, self._coins + (now - self._counted_at) * self._GAIN_PER_SECOND)
+        self._coins = min(self._FULL, max(0.0, saved + coins))
+        self._counted_at = now

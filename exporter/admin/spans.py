@@ -8,9 +8,11 @@ Source: OpenTelemetry semantic conventions for gRPC: `rpc.system.name`, `rpc.met
     `rpc.response.status_code`; an error is whatever is not OK.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from types import TracebackType
 
+from opentelemetry.context import attach, detach
 from opentelemetry.trace import (
     INVALID_SPAN,
     NoOpTracer,
@@ -19,12 +21,12 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
     Tracer,
+    set_span_in_context,
 )
 
 from exporter.admin.errors import AdminError
 from exporter.admin.question import Question
 
-_SERVICE = "flyteidl.service.AdminService"
 _SYSTEM = "grpc"
 
 
@@ -36,51 +38,63 @@ class Spans:
         # Without tracing, spans that record nothing would be a tenth of a call's cost.
         self._off = isinstance(tracer, NoOpTracer)
 
-    @contextmanager
-    def call(self, question: Question) -> Iterator[Span]:
+    def call(self, question: Question) -> AbstractContextManager[Span]:
         """Have a span around a call; an `AdminError` that ends the block is recorded."""
         if self._off:
-            yield INVALID_SPAN
-            return
-        with self._span(question.method, SpanKind.INTERNAL, question.attributes()) as span:
-            yield span
+            return _NOTHING
+        about = question.attributes()
+        return _Recorded(
+            self._tracer.start_span(question.method, kind=SpanKind.INTERNAL, attributes=about)
+        )
 
-    @contextmanager
-    def attempt(self, question: Question, *, number: int) -> Iterator[Span]:
+    def attempt(self, question: Question, *, number: int) -> AbstractContextManager[Span]:
         """Have a span around attempt *number*, from 1, of a call."""
         if self._off:
-            yield INVALID_SPAN
-            return
-        name = f"{_SERVICE}/{question.method}"
+            return _NOTHING
+        name = _full_name(question.service, question.method)
         about = {
             "rpc.system.name": _SYSTEM,
             "rpc.method": name,
             "flyte.attempt": number,
             **question.attributes(),
         }
-        with self._span(name, SpanKind.CLIENT, about) as span:
-            yield span
+        return _Recorded(self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=about))
 
-    @contextmanager
-    def _span(
-        self, name: str, kind: SpanKind, attributes: Mapping[str, str | int]
-    ) -> Iterator[Span]:
-        with self._tracer.start_as_current_span(
-            name,
-            kind=kind,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            code = "CANCELLED"
-            try:
-                yield span
-                code = "OK"
-            except AdminError as error:
-                code = error.code
-                # The sentence, and not Admin's own text: that one may be 32,000 bytes long.
-                span.set_status(Status(StatusCode.ERROR, str(error)))
-                span.set_attribute("error.type", code)
-                raise
-            finally:
-                span.set_attribute("rpc.response.status_code", code)
+
+_NOTHING = nullcontext(INVALID_SPAN)
+
+
+class _Recorded:
+    """Has a span be the current one, and ends it with how the block ended."""
+
+    # Not a generator: that would cost as much as the span itself.
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def __enter__(self) -> Span:
+        self._token = attach(set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        detach(self._token)
+        span = self._span
+        code = "OK" if error is None else "CANCELLED"
+        if isinstance(error, AdminError):
+            code = error.code
+            # The sentence, and not Admin's own text: that one may be 32,000 bytes long.
+            span.set_status(Status(StatusCode.ERROR, str(error)))
+            span.set_attribute("error.type", code)
+        span.set_attribute("rpc.response.status_code", code)
+        span.end()
+
+
+@cache
+def _full_name(service: str, method: str) -> str:
+    return f"{service}/{method}"

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import grpc
+from opentelemetry.trace import Span
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -47,7 +48,7 @@ from exporter.admin.errors import (
     nonsense,
     refusal,
 )
-from exporter.admin.limits import Limits
+from exporter.admin.limits import NO_ROOM, Limits
 from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
@@ -94,8 +95,8 @@ class Line(Protocol):
     async def stub(self) -> Any:
         """Return AdminService's stub for the next attempt; raises `ConnectionSettingsError`."""
 
-    def ended(self, *, answered: bool) -> None:
-        """Take note of an attempt that was *answered*, by whomever, or that hung."""
+    def ended(self, stub: Any, *, answered: bool) -> None:
+        """Take note of an attempt by *stub* that was *answered*, by whomever, or that hung."""
 
 
 class Tokens(Protocol):
@@ -155,7 +156,7 @@ class Transport:
                     method=question.method,
                     code=code,
                     seconds=time.monotonic() - began,
-                    trace_id=sampled_trace_id(),
+                    trace_id=sampled_trace_id(span),
                 )
 
 
@@ -213,10 +214,10 @@ class _Call:
         self._hangs += error.code == _HUNG
         if not retry.is_worth_retrying(error, hangs=self._hangs):
             return False
-        budget = self._transport.budget
+        budget, now = self._transport.budget, time.monotonic()
         if not isinstance(error, NotSent):
-            budget.failed()
-        return budget.allows_retry
+            budget.failed(now)
+        return budget.allows_retry(now)
 
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -250,12 +251,12 @@ class _Call:
                         subject=question.subject,
                         wait=transport.breaker.wait(now),
                     )
-                with transport.spans.attempt(question, number=number):
-                    return await self._sent(stub, metadata, leave)
+                with transport.spans.attempt(question, number=number) as span:
+                    return await self._sent(stub, metadata, leave, span)
         except TimeoutError as error:
-            raise self._not_sent(HeldBack, _HUNG, _NO_ROOM) from error
+            raise self._not_sent(HeldBack, _HUNG, NO_ROOM) from error
 
-    async def _sent(self, stub: Any, metadata: Metadata, leave: Leave) -> Any:
+    async def _sent(self, stub: Any, metadata: Metadata, leave: Leave, span: Span) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""
         transport, question = self._transport, self._question
         timeout = min(transport.attempt_timeout, self._remaining())
@@ -263,7 +264,7 @@ class _Call:
         code, why = "", ""
         try:
             answer = await getattr(stub, question.method)(
-                question.request, timeout=timeout, metadata=(*metadata, *trace_metadata())
+                question.request, timeout=timeout, metadata=(*metadata, *trace_metadata(span))
             )
             code = "OK"
         except grpc.aio.AioRpcError as error:
@@ -271,21 +272,21 @@ class _Call:
             code, why = error.code().name, without(error.details() or "", *secrets_in(metadata))
             raise refusal(question.method, code, why, question.subject) from error
         finally:
-            self._note(leave, code, why, began)
+            self._note(stub, leave, code, why, began)
         if answer is None:
             # How grpc.aio passes on an answer that it could not decode.
             raise nonsense(question.method, question.subject, "bytes that are no answer to it")
         return answer
 
-    def _note(self, leave: Leave, code: str, why: str, began: float) -> None:
+    def _note(self, stub: Any, leave: Leave, code: str, why: str, began: float) -> None:
         transport, now = self._transport, time.monotonic()
         if not code:
             transport.breaker.abandoned(leave)
             return
         transport.observer.attempt_finished(code=code, seconds=now - began)
-        transport.line.ended(answered=code != _HUNG)
+        transport.line.ended(stub, answered=code != _HUNG)
         if code == "OK":
-            transport.budget.succeeded()
+            transport.budget.succeeded(now)
         why = one_line(why, most=_MOST_OF_WHY) or code
         if code == _HUNG:
             change = transport.breaker.hung(leave, now=now)
@@ -369,4 +370,3 @@ _NO_FILES = (
     "the files of certificates were not read within its time; look at the disk or mount that holds"
     " them"
 )
-_NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"

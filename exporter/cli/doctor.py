@@ -16,10 +16,10 @@ from rich.text import Text
 
 from exporter.doctor import report
 from exporter.doctor.finding import Result, Status
-from exporter.doctor.threads import DaemonThreads
 from exporter.doctor.visit import visit
 from exporter.telemetry.clock import SystemClock
 from exporter.telemetry.log import configure
+from exporter.threads import DaemonThreads
 
 _STYLES = {
     Status.OK: "green",

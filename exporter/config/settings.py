@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from exporter.config.admin import AdminSettings, AuthSettings
 from exporter.config.relabelling import FamiliesSettings, RelabelRule
@@ -16,6 +16,7 @@ from exporter.config.section import Section
 from exporter.config.tasks import TasksSettings
 from exporter.config.text import CollectorUrl
 from exporter.config.values import (
+    LIST,
     Buckets,
     Duration,
     Expected,
@@ -215,7 +216,7 @@ class MetricsSettings(Section):
     """
     relabel: Annotated[
         tuple[RelabelRule, ...],
-        Strict(strict=False),
+        LIST,
         Expected("a list of rules, each with match and replacement"),
     ] = ()
     """
@@ -289,7 +290,7 @@ class PlanDuration(Section):
 
 PlanDurations = Annotated[
     tuple[PlanDuration, ...],
-    Strict(strict=False),
+    LIST,
     Expected('a list such as [{match: "*/production/etl.*", limit: 2h}]'),
 ]
 

@@ -8,14 +8,13 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Strict
+from pydantic import AfterValidator
 
 from exporter.config.problems import without_credentials
-from exporter.config.values import Confidential, Expected, FilePath, unfit
+from exporter.config.values import HOST_NAME, LIST, Confidential, Expected, FilePath, unfit
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METADATA_KEY = re.compile(r"[a-z0-9_.-]+")
-_HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 """As RFC 6749 has it: printable ASCII without blank, quote and backslash."""
 _WORD = re.compile(r"[^\s\x00-\x1f\x7f]+")
@@ -30,7 +29,7 @@ def read_name(value: str) -> str:
 
 def read_host_name(value: str) -> str:
     """Read the name of a host, as it stands in a certificate."""
-    if not _HOST_NAME.fullmatch(value):
+    if not HOST_NAME.fullmatch(value):
         raise unfit(advice="leave out scheme and port" if ":" in value else "")
     return value
 
@@ -92,24 +91,14 @@ Audience = Annotated[
 HostName = Annotated[
     str, AfterValidator(read_host_name), Expected('a host name, such as "flyte.example.com"')
 ]
+_Url = Annotated[str, AfterValidator(read_url), Confidential(without_credentials)]
 TokenUrl = Annotated[
-    str,
-    AfterValidator(read_url),
-    Expected('an http or https URL, such as "https://idp.example.com/token"'),
-    Confidential(without_credentials),
+    _Url, Expected('an http or https URL, such as "https://idp.example.com/token"')
 ]
 ProxyUrl = Annotated[
-    str,
-    AfterValidator(read_url),
-    Expected('an http or https URL, such as "http://proxy.example.com:3128"'),
-    Confidential(without_credentials),
+    _Url, Expected('an http or https URL, such as "http://proxy.example.com:3128"')
 ]
-CollectorUrl = Annotated[
-    str,
-    AfterValidator(read_url),
-    Expected('an http or https URL, such as "http://collector:4317"'),
-    Confidential(without_credentials),
-]
+CollectorUrl = Annotated[_Url, Expected('an http or https URL, such as "http://collector:4317"')]
 VariableName = Annotated[
     str,
     AfterValidator(read_variable_name),
@@ -124,14 +113,11 @@ MetadataKey = Annotated[
 ]
 SecretPath = Annotated[FilePath, Confidential()]
 Argument = Annotated[str, AfterValidator(read_argument), Expected("text (numbers in quotes)")]
-# Items stay strict; only the list itself may become a tuple, because YAML knows no tuples.
 Command = Annotated[
     tuple[Argument, ...],
-    Strict(strict=False),
+    LIST,
     Expected('a list of a program and its arguments, such as ["/usr/local/bin/token", "--quiet"]'),
     Confidential(lambda command: (*command[:1], *("***" for _ in command[1:]))),
 ]
 Scope = Annotated[str, AfterValidator(read_scope), Expected('a scope such as "all"')]
-Scopes = Annotated[
-    tuple[Scope, ...], Strict(strict=False), Expected('a list of scopes, such as ["all"]')
-]
+Scopes = Annotated[tuple[Scope, ...], LIST, Expected('a list of scopes, such as ["all"]')]

@@ -22,8 +22,11 @@ from exporter.model.time import format_duration, parse_duration
 
 LONGEST = timedelta(weeks=52)
 """No length of time in a configuration means more; far longer ones leave the calendar."""
+HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
+"""The name of a host, as far as its characters tell."""
+LIST = Strict(strict=False)
+"""Of a list: it may become a tuple, because YAML knows no tuples. Its items stay strict."""
 
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
 _BEHIND_SCHEME = re.compile(r"(?:dns:(?://[^/]*/)?|ipv[46]:)?(.*)")
 _PATTERN = re.compile(r"[^\s/]+/[^\s/]+")
 _PLAN_PATTERN = re.compile(r"[^\s/]+/[^\s/]+/\S+")
@@ -32,6 +35,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,316}")
 _RATE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)/([sm])")
 _UNITS_OF_RATE = {"s": 1, "m": 60}
 _LEAST_OFTEN, _MOST_OFTEN = 1 / 60, 10_000
+_ANY_DURATION = f"a duration from 0s to {format_duration(LONGEST)}"
 _ADD_A_UNIT = 'add a unit, as in "30s"'
 
 
@@ -110,7 +114,7 @@ def read_duration(value: object) -> timedelta:
         case _:
             raise unfit()
     if not timedelta() <= length <= LONGEST:
-        raise unfit(expected=f"a duration from 0s to {format_duration(LONGEST)}")
+        raise unfit(expected=_ANY_DURATION)
     return length
 
 
@@ -258,7 +262,7 @@ def _parsed(text: str) -> timedelta:
     try:
         return parse_duration(text)
     except OverflowError as error:
-        raise unfit(expected=f"a duration from 0s to {format_duration(LONGEST)}") from error
+        raise unfit(expected=_ANY_DURATION) from error
     except ValueError as error:
         raise unfit(advice=_ADD_A_UNIT if text.isdecimal() else "") from error
 
@@ -271,7 +275,7 @@ def _address(text: str) -> ListenAddress | None:
         host = host[1:-1]
         return ListenAddress(host, int(port)) if _is_ip(host, ipaddress.IPv6Address) else None
     numeric = re.fullmatch(r"[0-9.]+", host)
-    fits = _is_ip(host, ipaddress.IPv4Address) if numeric else _HOST.fullmatch(host)
+    fits = _is_ip(host, ipaddress.IPv4Address) if numeric else HOST_NAME.fullmatch(host)
     return ListenAddress(host, int(port)) if fits else None
 
 
@@ -313,10 +317,9 @@ PlanPattern = Annotated[
     AfterValidator(read_plan_pattern),
     Expected('a pattern PROJECT/DOMAIN/LAUNCH_PLAN, such as "*/production/etl.*"'),
 ]
-# Items stay strict; only the list itself may become a tuple, because YAML knows no tuples.
 Patterns = Annotated[
     tuple[Pattern, ...],
-    Strict(strict=False),
+    LIST,
     Expected('a list of patterns PROJECT/DOMAIN, such as ["*/production"]'),
 ]
 SomePatterns = Annotated[Patterns, AfterValidator(_not_empty)]
@@ -330,13 +333,13 @@ ProjectLabel = Annotated[
 ]
 ProjectLabels = Annotated[
     tuple[ProjectLabel, ...],
-    Strict(strict=False),
+    LIST,
     AfterValidator(_told_apart),
     Expected('a list of label keys, such as ["team", "tier"]'),
 ]
 Buckets = Annotated[
     tuple[Duration, ...],
-    Strict(strict=False),
+    LIST,
     AfterValidator(increasing(50)),
     Expected('a list of increasing durations, such as ["30s", "5m", "1h"]'),
 ]

@@ -34,8 +34,8 @@ _NEWEST_ROWS = 100
 _DOMAINS_SHARE = 0.3
 """Part of a check's time that may go to the names of domains, which can be had otherwise."""
 
-_OPTIONAL = {"PERMISSION_DENIED", "UNIMPLEMENTED", "NOT_FOUND"}
-"""How a proxy refuses a call that it does not know. Nothing depends on the version."""
+_UNTOLD = {"PERMISSION_DENIED", "UNIMPLEMENTED", "NOT_FOUND"}
+"""How an old Admin, or a proxy, refuses a call that it does not know."""
 
 
 class _Seen(NamedTuple):
@@ -71,11 +71,8 @@ class AdminChecks:
         try:
             answer = await self._client.get_version(timeout=self._patience)
         except AdminError as error:
-            if error.code in _OPTIONAL:
-                return Finding.warn(
-                    f"not told: {error.code}",
-                    fix="none is needed; allow GetVersion for this client to see it",
-                )
+            if error.code in _UNTOLD:
+                return judgement.version_untold(error.code)
             return self._refused("GetVersion", began, error)
         return judgement.version(answer)
 

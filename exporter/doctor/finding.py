@@ -52,9 +52,9 @@ class Finding:
         return cls(status=Status.FAIL, summary=summary, fix=fix)
 
     @classmethod
-    def skip(cls, reason: str) -> Self:
-        """Return why nothing was looked at."""
-        return cls(status=Status.SKIP, summary=reason)
+    def skip(cls, reason: str, *, fix: str = "") -> Self:
+        """Return why nothing was looked at, and what could be done about that."""
+        return cls(status=Status.SKIP, summary=reason, fix=fix)
 
     @classmethod
     def of_error(cls, error: Exception) -> Self:

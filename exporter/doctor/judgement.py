@@ -55,6 +55,18 @@ def version(answer: Version) -> Finding:
     return Finding.ok(f"Flyte Admin {answer.version or 'of no version that it tells'}{build}")
 
 
+def version_untold(code: str) -> Finding:
+    """Say that Admin, or a proxy before it, did not tell the version, on which nothing depends."""
+    why = "a proxy before Flyte Admin does not let GetVersion through"
+    if code == "UNIMPLEMENTED":
+        why = "Flyte Admin is too old to know GetVersion, or its ingress does not let it through"
+    return Finding.skip(
+        f"not told ({code}): {why}",
+        fix="none is needed, nothing depends on it; where projects cannot be listed either, check"
+        " that admin.endpoint is the gRPC port of Flyte Admin",
+    )
+
+
 def projects(found: Sequence[Target], settings: DiscoverySettings) -> Finding:
     """Say how many of the targets that were *found* will be scraped, and which pattern is idle."""
     included = sum(wanted(target, settings) for target in found)

@@ -24,7 +24,7 @@ async def token(
         return Finding.of_error(error)
     except TimeoutError:
         return Finding.fail(
-            f"{credentials.description}: none came within {length(patience)}",
+            f"none came within {length(patience)}: {credentials.description}",
             fix="check that it can be reached from here, and what it waits for",
         )
     words = [credentials.description]

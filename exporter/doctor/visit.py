@@ -14,7 +14,9 @@ from opentelemetry.trace import NoOpTracer
 
 from exporter.admin.auth.credentials import credentials_from
 from exporter.admin.connection import Connection
+from exporter.admin.limits import limits_of
 from exporter.admin.opening import open_client
+from exporter.admin.spans import Spans
 from exporter.config.load import load
 from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
@@ -119,7 +121,13 @@ async def _looks(
     connection = await stack.enter_async_context(Connection(settings.admin, clock=clock))
     credentials = await stack.enter_async_context(
         credentials_from(
-            settings.admin, connection, clock=clock, observer=listener, environ=environ
+            settings.admin,
+            connection,
+            limits=limits_of(settings.admin, waited=listener.waited_for_rate),
+            spans=Spans(NoOpTracer()),
+            clock=clock,
+            observer=listener,
+            environ=environ,
         )
     )
     admin = AdminChecks(client, settings, clock=clock, patience=patience)

@@ -41,6 +41,11 @@ header. What holds for all families:
 - **Past `metrics.series_limit`** new launch plans are counted under `{OVERFLOW}`: no count is lost.
 - **`metrics.relabel`** renames launch plans; **`metrics.families`** has a family do without them,
   leaves it out, or limits it: see [Cardinality](cardinality.md).
+
+Below each table, every family has a question that it answers and a PromQL expression that does.
+They run on Prometheus 2.42 and later. Each aggregates first, by `sum` what is counted and by `max`
+or `min` what is a state, so that it holds as well while one exporter takes over from another. A
+window is to span four scrapes at least; a counter of rare events wants hours.
 """
 
 _SECTIONS = {
@@ -99,7 +104,7 @@ _HEAD = (("Metric", "Type", "Labels", "Meaning"), ("---",) * 4)
 
 
 def reference() -> str:
-    """Return the page as Markdown: one table for each source."""
+    """Return the page as Markdown: for each source one table, then what its families answer."""
     return "\n".join([_INTRODUCTION, *map(_section, _SECTIONS)])
 
 
@@ -131,8 +136,13 @@ def _of(source: Source) -> list[Family]:
 
 def _section(source: Source) -> str:
     title, introduction = _SECTIONS[source]
-    rows = _table((_name(f), _type(f), _labels(f), f.help) for f in _of(source))
-    return f"## {title}\n\n{introduction}\n\n{rows}"
+    rows = _table((f"[{_name(f)}](#{f.name})", _type(f), _labels(f), f.help) for f in _of(source))
+    answers = "\n".join(map(_answer, _of(source)))
+    return f"## {title}\n\n{introduction}\n\n{rows}\n{answers}"
+
+
+def _answer(family: Family) -> str:
+    return f"### {_name(family)}\n\n{family.question}\n\n```promql\n{family.example}\n```\n"
 
 
 def _type(family: Family) -> str:

@@ -10,14 +10,16 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from exporter.telemetry.log import get_logger
 from exporter.telemetry.outcomes import DROPPED, EXPORTED, FAILED, SpanObserver
 from exporter.telemetry.plan import masked
+from exporter.telemetry.spans import LightSpan
 
 log = get_logger(__name__)
 
@@ -26,12 +28,27 @@ _REASON_LENGTH = 500
 """Characters of the reason that the log shows."""
 
 
+class Target(Protocol):
+    """An exporter of OpenTelemetry's; its spans are of whatever form it wants."""
+
+    def export(self, spans: Sequence[Any], /) -> SpanExportResult:
+        """Send them; may take long."""
+
+    def shutdown(self) -> None:
+        """Send no more."""
+
+
 class Delivery:
     """
     Takes spans that have ended, and sees them off.
 
+    It is to OpenTelemetry's `BatchSpanProcessor` what our spans are to its own: the same, for less,
+    and what waits in it is of the form that *formed* gives it.
+
     Args:
         target: Sends them; its calls may take long.
+        formed: Makes of a span what *target* sends. Is called where the span ends, as what it is
+            made of need not be kept then.
         place: Where it sends them, for the log.
         observer: Is told what became of them.
         queue_size: Spans that may wait, those under way included.
@@ -42,8 +59,9 @@ class Delivery:
 
     def __init__(
         self,
-        target: SpanExporter,
+        target: Target,
         *,
+        formed: Callable[[LightSpan], Any],
         place: str,
         observer: SpanObserver,
         queue_size: int,
@@ -52,30 +70,35 @@ class Delivery:
         secrets: Sequence[str] = (),
     ) -> None:
         self._target = target
+        self._formed = formed
+        self._place = place
         self._observer = observer
         self._queue_size = queue_size
+        self._batch_size = batch_size
+        self._delay_seconds = delay_seconds
+        self._secrets = secrets
+        self._queue: deque[Any] = deque()
         self._lock = threading.Lock()
         self._waiting = 0
+        self._lost = 0
         self._closed = False
         self._given_up = threading.Event()
+        self._awaken = threading.Event()
         _listen_to_the_sdk()
-        self._processor = BatchSpanProcessor(
-            _Outlet(target, place=place, left=self._left, given_up=self._given_up, secrets=secrets),
-            max_queue_size=queue_size,
-            max_export_batch_size=batch_size,
-            schedule_delay_millis=delay_seconds * 1000,
-        )
+        self._thread = threading.Thread(target=self._run, name="export spans", daemon=True)
+        self._thread.start()
 
-    def take(self, span: ReadableSpan) -> None:
+    def take(self, span: LightSpan) -> None:
         """Take one; never waits."""
-        # The SDK's queue would drop the oldest, and write a line to the log for each of them.
         with self._lock:
             room = self._waiting < self._queue_size and not self._closed
             self._waiting += room
-        if room:
-            self._processor.on_end(span)
-        else:
+        if not room:
             self._observer.spans_left(outcome=DROPPED, spans=1)
+            return
+        self._queue.append(self._formed(span))
+        if len(self._queue) >= self._batch_size and not self._awaken.is_set():
+            self._awaken.set()
 
     async def close(self, *, seconds: float) -> None:
         """Send what waits, within so many *seconds*; what is not sent by then is dropped."""
@@ -83,11 +106,13 @@ class Delivery:
             if self._closed:
                 return
             self._closed = True
+        self._awaken.set()
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
 
         def flush() -> None:
-            self._processor.shutdown()  # type: ignore[no-untyped-call]
+            self._thread.join()
+            self._target.shutdown()
             with contextlib.suppress(RuntimeError):  # the loop did not wait for us, and is closed
                 loop.call_soon_threadsafe(done.set)
 
@@ -105,53 +130,41 @@ class Delivery:
             self._observer.spans_left(outcome=DROPPED, spans=lost)
             log.warning("spans lost at exit", spans=lost, waited_seconds=seconds)
 
-    def _left(self, outcome: str, spans: int) -> None:
-        with self._lock:
-            if self._given_up.is_set():
-                return
-            self._waiting -= spans
-        self._observer.spans_left(outcome=outcome, spans=spans)
+    # In the thread
 
+    def _run(self) -> None:
+        """Send batches as they fill, or their time has come; at the end, all that is left."""
+        while not self._closed:
+            filled = self._awaken.wait(self._delay_seconds)
+            self._awaken.clear()
+            if not filled:
+                self._send_batch()
+            while len(self._queue) >= self._batch_size and not self._given_up.is_set():
+                self._send_batch()
+        while self._queue and not self._given_up.is_set():
+            self._send_batch()
 
-class _Outlet(SpanExporter):
-    """Sends by *target*, in the thread of the queue, and tells how that went."""
-
-    def __init__(
-        self,
-        target: SpanExporter,
-        *,
-        place: str,
-        left: Callable[[str, int], None],
-        given_up: threading.Event,
-        secrets: Sequence[str],
-    ) -> None:
-        self._target = target
-        self._place = place
-        self._left = left
-        self._given_up = given_up
-        self._secrets = secrets
-        self._lost = 0
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def _send_batch(self) -> None:
+        batch = [self._queue.popleft() for _ in range(min(self._batch_size, len(self._queue)))]
+        if not batch:
+            return
         _LAST_WORDS.forget()
         try:
-            result = self._target.export(spans)
+            succeeded = self._target.export(batch) is SpanExportResult.SUCCESS
             reason = _LAST_WORDS.said()
         # The edge of somebody else's code: whatever goes wrong in it, the next batch may fare well.
         except Exception as error:  # noqa: BLE001
-            result, reason = SpanExportResult.FAILURE, f"{type(error).__name__}: {error}"
-        succeeded = result is SpanExportResult.SUCCESS
-        if self._given_up.is_set():
-            return result  # they were counted as dropped, and this is no news to anybody
+            succeeded, reason = False, f"{type(error).__name__}: {error}"
+        with self._lock:
+            if self._given_up.is_set():
+                return  # they were counted as dropped, and this is no news to anybody
+            self._waiting -= len(batch)
         if succeeded:
             self._succeeded()
         else:
-            self._failed(reason, len(spans))
-        self._left(EXPORTED if succeeded else FAILED, len(spans))
-        return result
-
-    def shutdown(self) -> None:
-        self._target.shutdown()
+            self._failed(reason, len(batch))
+        outcome = EXPORTED if succeeded else FAILED
+        self._observer.spans_left(outcome=outcome, spans=len(batch))
 
     def _succeeded(self) -> None:
         if self._lost:

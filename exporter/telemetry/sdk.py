@@ -7,22 +7,22 @@ the plan holds.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
-from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-from exporter.telemetry.delivery import Delivery
-from exporter.telemetry.encoding import encoded
+from exporter.telemetry.delivery import Delivery, Target
+from exporter.telemetry.encoding import Encoded, encoded, request_for
 from exporter.telemetry.outcomes import SpanObserver
 from exporter.telemetry.plan import Collector, Plan
-from exporter.telemetry.spans import LightProvider
+from exporter.telemetry.spans import LightProvider, LightSpan
 from exporter.telemetry.variables import environment_of
 
 
@@ -33,8 +33,13 @@ def assemble(plan: Plan, observer: SpanObserver) -> tuple[LightProvider, Deliver
     Raises:
         OSError: A file that the plan names cannot be read.
     """
+    target: Target = _console() if plan.collector is None else _otlp(plan.collector)
+    formed: Callable[[LightSpan], Any] = readable
+    if isinstance(target, _GrpcExporter):
+        formed = encoded
     delivery = Delivery(
-        _console() if plan.collector is None else _otlp(plan.collector),
+        target,
+        formed=formed,
         place=plan.place,
         observer=observer,
         queue_size=plan.queue_size,
@@ -43,27 +48,68 @@ def assemble(plan: Plan, observer: SpanObserver) -> tuple[LightProvider, Deliver
         secrets=plan.secrets,
     )
     provider = LightProvider(
-        resource=Resource.create(dict(plan.resource)),
-        sampler=TraceIdRatioBased(plan.sample_ratio),
+        resource=_OneResource(Resource.create(dict(plan.resource)).attributes),
+        sample_ratio=plan.sample_ratio,
         sink=delivery,
     )
     return provider, delivery
 
 
+def readable(span: LightSpan) -> ReadableSpan:
+    """Return *span*, which has ended, as OpenTelemetry's own exporters want it."""
+    return ReadableSpan(
+        span.name,
+        span.context,
+        span.parent,
+        span.resource,
+        span.attributes,
+        span.events,
+        kind=span.kind,
+        status=span.status,
+        start_time=span.start_nanos,
+        end_time=span.end_nanos,
+        instrumentation_scope=span.scope,
+    )
+
+
+class _OneResource(Resource):
+    """A resource that is only equal to itself: spans are grouped by it, one hash for each."""
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
 class _GrpcExporter(OTLPSpanExporter):
     """The SDK's, with our encoder. That for HTTP has no place for one, and keeps the SDK's."""
 
-    def _translate_data(self, data: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
-        return encoded(data)
+    def _initialize_channel_and_stub(self) -> None:
+        self._stub = _BytesStub
+        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
+
+    def _translate_data(self, data: Sequence[Encoded]) -> bytes:  # type: ignore[override]
+        return request_for(data)
 
 
-def _console() -> SpanExporter:
+class _BytesStub:
+    """The collector's stub, for requests that are encoded already."""
+
+    def __init__(self, channel: Any) -> None:
+        self.Export = channel.unary_unary(
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            response_deserializer=ExportTraceServiceResponse.FromString,
+        )
+
+
+def _console() -> Target:
     return ConsoleSpanExporter(
         out=sys.stdout, formatter=lambda span: f"{span.to_json(indent=None)}\n"
     )
 
 
-def _otlp(collector: Collector) -> SpanExporter:
+def _otlp(collector: Collector) -> Target:
     words = {
         "CERTIFICATE": collector.certificate,
         "CLIENT_KEY": collector.client_key,

@@ -232,4 +232,6 @@ async def test_files_that_hang_are_told_and_read_once(tmp_path: Path) -> None:
         assert threading.active_count() == before + 1
         with hanging.open("wb") as written:
             written.write(authority.pem)
+        hanging.unlink()
+        hanging.write_bytes(authority.pem)
         assert await connection.channel()

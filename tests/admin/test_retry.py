@@ -1,6 +1,8 @@
 """What is repeated, and when nothing is any more."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.admin.errors import (
     AdminError,
@@ -13,7 +15,7 @@ from exporter.admin.errors import (
     Throttled,
     refusal,
 )
-from exporter.admin.retry import RetryBudget, is_worth_retrying
+from exporter.admin.retry import ATTEMPTS, RetryBudget, is_worth_retrying
 
 _FACTS = {"method": "ListExecutions", "details": "no"}
 
@@ -91,24 +93,50 @@ def test_an_outage_empties_the_purse_and_good_calls_fill_it() -> None:
     """After 50 failures nobody retries; ten answers buy one retry back."""
     budget = RetryBudget()
     for _ in range(49):
-        budget.failed()
-    assert budget.allows_retry
-    budget.failed()
-    assert not budget.allows_retry
+        budget.failed(0)
+    assert budget.allows_retry(0)
+    budget.failed(0)
+    assert not budget.allows_retry(0)
     for _ in range(10):
-        budget.succeeded()
-    assert budget.allows_retry
+        budget.succeeded(0)
+    assert budget.allows_retry(0)
 
 
 def test_the_purse_has_a_bottom_and_a_rim() -> None:
     """However long an outage or a good time was, the next change is noticed as soon."""
     empty, full = RetryBudget(), RetryBudget()
     for _ in range(10_000):
-        empty.failed()
-        full.succeeded()
+        empty.failed(0)
+        full.succeeded(0)
     for _ in range(510):
-        empty.succeeded()
+        empty.succeeded(0)
+    full.allows_retry(10_000)
     for _ in range(50):
-        full.failed()
-    assert empty.allows_retry
-    assert not full.allows_retry
+        full.failed(10_000)
+    assert empty.allows_retry(0)
+    assert not full.allows_retry(10_000)
+
+
+@given(st.floats(0, 1e9), st.integers(50, 10_000))
+def test_after_some_quiet_seconds_there_are_retries_again(over_at: float, failures: int) -> None:
+    """Also where two calls in half a minute would need hours to earn them."""
+    budget = RetryBudget()
+    for _ in range(failures):
+        budget.failed(over_at)
+    assert not budget.allows_retry(over_at)
+    assert budget.allows_retry(over_at + 103)
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.integers(1, 30)), max_size=100))
+def test_an_outage_is_never_multiplied(moments: list[tuple[float, int]]) -> None:
+    """Whenever calls come in it, it costs fifty retries at once and one more in two seconds."""
+    budget, now, retries = RetryBudget(), 0.0, 0
+    for pause, calls in moments:
+        now += pause
+        for _ in range(calls):
+            for attempt in range(1, ATTEMPTS + 1):
+                budget.failed(now)
+                if attempt == ATTEMPTS or not budget.allows_retry(now):
+                    break
+                retries += 1
+        assert retries <= 50 + now / 2

@@ -23,7 +23,7 @@ from exporter.admin.errors import (
     TokenRefused,
 )
 from exporter.admin.opening import open_client
-from exporter.admin.retry import FIRST_PAUSE
+from exporter.admin.retry import ATTEMPTS, FIRST_PAUSE
 from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, settings_for
 from tests.cable import Cable
 from tests.calls import Calls
@@ -56,6 +56,10 @@ def always(code: grpc.StatusCode) -> Callable[[Any], Any]:
     return answer
 
 
+def _raise(error: Exception) -> Any:
+    raise error
+
+
 _TRANSIENT = [
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.INTERNAL,
@@ -86,6 +90,7 @@ async def test_what_passes_is_asked_again(
         grpc.StatusCode.UNIMPLEMENTED,
         grpc.StatusCode.PERMISSION_DENIED,
         grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.ALREADY_EXISTS,
     ],
 )
 async def test_what_admin_means_is_not_asked_again(
@@ -98,6 +103,37 @@ async def test_what_admin_means_is_not_asked_again(
     assert failed.value.code == code.name
     assert calls.attempts == [code.name]
     assert calls.retries == []
+
+
+async def test_a_panic_of_admin_passes(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """INTERNAL without a word is how Admin tells of one: the next attempt may meet none."""
+    answers = [Refused(grpc.StatusCode.INTERNAL), _VERSION]
+
+    def answer(_: Any) -> Any:
+        if isinstance(given := answers.pop(0), Refused):
+            raise given
+        return given
+
+    server.answers["GetVersion"] = answer
+    assert await persistent.get_version(timeout=_PATIENCE) == Version("v1", "b")
+    assert calls.attempts == ["INTERNAL", "OK"]
+    assert calls.retries == ["INTERNAL"]
+
+
+async def test_an_admin_that_goes_on_panicking(
+    persistent: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """After six attempts the call fails in a whole sentence; the breaker is for other things."""
+    server.answers["GetVersion"] = lambda _: _raise(Refused(grpc.StatusCode.INTERNAL))
+    with pytest.raises(AdminError) as failed:
+        await persistent.get_version(timeout=_PATIENCE)
+    assert type(failed.value) is AdminError
+    assert (failed.value.code, failed.value.said) == ("INTERNAL", "")
+    assert str(failed.value) == "GetVersion failed with INTERNAL"
+    assert calls.attempts == ["INTERNAL"] * ATTEMPTS
+    assert calls.breaker == []
 
 
 async def test_a_quota_is_waited_for(

@@ -7,7 +7,6 @@ import pty
 import re
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -189,38 +188,3 @@ def test_a_terminal_shows_progress(tmp_path: Path, unused_tcp_port: int) -> None
     assert said.count("\x1b[?25l") == said.count("\x1b[?25h") == 1
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
     assert f"FAIL  tcp            127.0.0.1:{unused_tcp_port} refused" in plain
-
-
-_HANGS = """
-import asyncio, sys, threading
-from exporter.doctor.threads import DaemonThreads
-
-async def main():
-    asyncio.get_running_loop().set_default_executor(DaemonThreads())
-    assert await asyncio.to_thread(sum, [1, 2]) == 3
-    try:
-        await asyncio.to_thread(int, "x")
-    except ValueError:
-        print("an error arrives")
-    try:
-        await asyncio.wait_for(asyncio.to_thread(threading.Event().wait), 0.1)
-    except TimeoutError:
-        print("given up")
-
-asyncio.run(main())
-"""
-
-
-def test_what_cannot_be_interrupted_does_not_delay_the_end() -> None:
-    """A lookup that hangs in the resolver, or a dead disk, is left behind."""
-    began = time.monotonic()
-    done = subprocess.run(
-        (sys.executable, "-c", _HANGS),
-        cwd=_ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert done.stdout.splitlines() == ["an error arrives", "given up"]
-    assert time.monotonic() - began < 10

@@ -197,7 +197,7 @@ async def test_certificate_and_token_tell_who_and_until_when(patient: Patient) -
     assert tls.endswith(f"believed by {patient.directory / 'ca.crt'}")
     url = serving.token_url
     assert told["token"] == [
-        f"ok    client credentials from {url}, expires in 30 min, scopes all offline"
+        f"ok    a token from the identity provider at {url}, expires in 30 min, scopes all offline"
     ]
     assert told["version"][0].startswith("ok")
 
@@ -277,7 +277,7 @@ async def test_an_identity_provider_that_hangs(patient: Patient) -> None:
         serving.token_endpoint.fault = Fault.HANG
         told = await patient.report(limit=3.0)
     assert told["token"] == [
-        f"FAIL  client credentials from {serving.token_url}: none came within 2.7 s",
+        f"FAIL  none came within 2.7 s: a token from the identity provider at {serving.token_url}",
         "fix: check that it can be reached from here, and what it waits for",
     ]
     assert told["version"] == ["skip  not tried, because token failed"]
@@ -334,14 +334,28 @@ async def test_a_token_that_nobody_wants(patient: Patient) -> None:
 # What Admin answers: a scripted one
 
 
-async def test_a_proxy_that_knows_no_versions(patient: Patient, server: ScriptedAdmin) -> None:
-    """Nothing depends on the version, so nothing fails without it."""
-    server.answers["GetVersion"] = refusing(grpc.StatusCode.PERMISSION_DENIED, "RBAC")
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("PERMISSION_DENIED", "a proxy before Flyte Admin does not let GetVersion through"),
+        (
+            "UNIMPLEMENTED",
+            "Flyte Admin is too old to know GetVersion, or its ingress does not let it through",
+        ),
+    ],
+)
+async def test_an_admin_that_does_not_tell_its_version(
+    patient: Patient, server: ScriptedAdmin, code: str, why: str
+) -> None:
+    """Nothing depends on it, so nobody is alarmed; what to do is said in case it is more."""
+    server.answers["GetVersion"] = refusing(grpc.StatusCode[code], "RBAC")
     told = await patient.report()
-    assert told["version"] == [
-        "warn  not told: PERMISSION_DENIED",
-        "fix: none is needed; allow GetVersion for this client to see it",
-    ]
+    found, fix = told["version"]
+    assert found == f"skip  not told ({code}): {why}"
+    assert fix == (
+        "fix: none is needed, nothing depends on it; where projects cannot be listed either, check"
+        " that admin.endpoint is the gRPC port of Flyte Admin"
+    )
     assert told["executions"][0].startswith("ok")
 
 

@@ -102,12 +102,16 @@ class Prometheus:
         return +found
 
     def api(self, call: str, **parameters: str) -> Any:
-        """Ask its HTTP API."""
+        """Ask its HTTP API, and return the data."""
+        return self.answer(call, **parameters)["data"]
+
+    def answer(self, call: str, **parameters: str) -> dict[str, Any]:
+        """Ask its HTTP API, and return all that it says, warnings included."""
         answer = get(self.port, f"/api/v1/{call}?{urlencode(parameters)}")
         assert answer is not None, "Prometheus does not answer"
-        document = json.loads(answer.body)
+        document: dict[str, Any] = json.loads(answer.body)
         assert document["status"] == "success", document
-        return document["data"]
+        return document
 
     def own_counter(self, name: str) -> float:
         """Return a counter that it keeps about itself."""

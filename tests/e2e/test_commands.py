@@ -4,12 +4,16 @@ Commands as a shell and an init system see them: exit codes, what is printed whe
 0 is success, 1 a failure that a person can mend, 2 wrong usage, 3 a bug.
 """
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,6 +198,52 @@ def test_a_call_under_way_does_not_delay_the_stop(simulator: Simulator, tmp_path
             proxy.state = State(Trouble.HANG)
             until(lambda: proxy.hanging, within=10, what="a call that hangs")
             assert running.program.terminate(within=_PROMPT_SECONDS) == 0
+
+
+@pytest.mark.parametrize("setting", ["client_secret_file", "token_file", "ca_file", "config"])
+def test_a_file_that_hangs_does_not_delay_the_stop(
+    simulator: Simulator, tmp_path: Path, setting: str
+) -> None:
+    """A secret, a certificate or the configuration itself on a mount that is gone."""
+    hanging = tmp_path / "hanging"
+    os.mkfifo(hanging)
+    auth: dict[str, Any] = {
+        "type": "token_file",
+        "header": "authorization",
+        "token_file": str(hanging),
+    }
+    if setting == "client_secret_file":
+        auth |= {"type": "client_secret", "client_id": "exporter", "scopes": ["all"]}
+        auth |= {"token_url": "http://127.0.0.1:9/token", setting: auth.pop("token_file")}
+    admin: dict[str, Any] = {"auth": auth}
+    if setting == "ca_file":
+        admin = {"insecure": False, "ca_file": str(hanging)}
+    elif setting == "config":
+        admin = {}
+    config = write_config(tmp_path, endpoint=simulator.address, admin=admin)
+    with Exporter(config) as running:
+        assert running.port
+        if setting == "config":
+            hanging.replace(config)
+            running.program.send(signal.SIGHUP)
+        with _being_read(config if setting == "config" else hanging):
+            assert running.program.terminate(within=_PROMPT_SECONDS) == 0
+    assert "Traceback" not in running.program.said()
+
+
+@contextmanager
+def _being_read(fifo: Path) -> Iterator[None]:
+    """Wait until somebody reads from *fifo*, and write nothing to it."""
+
+    def opened() -> int:
+        # Fails as long as nobody reads.
+        with suppress(OSError):
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        return 0
+
+    descriptor = until(opened, within=20, what=f"a read from {fifo}")
+    yield
+    os.close(descriptor)
 
 
 def test_an_answer_under_way_does_not_delay_the_stop_for_long(

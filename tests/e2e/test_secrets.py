@@ -164,7 +164,7 @@ def test_nothing_from_the_doctor(scene: Scene, *, wrong: bool, form: tuple[str, 
     path.write_text(WRONG if wrong else SECRET, encoding="utf-8")
     config = scene.config("doctor", auth={"client_secret_file": str(path)})
     said = run("doctor", f"--config={config}", *form)
-    assert "client credentials from" in said or "invalid_client" in said
+    assert "a token from the identity provider at" in said or "invalid_client" in said
     assert found_in(said) == []
 
 

@@ -116,6 +116,14 @@ def test_a_series_of_all_launch_plans_has_no_such_label() -> None:
 def test_the_lines_of_a_sample() -> None:
     """The escapes are those of the format, to the letter."""
     labels = ['a"b', "c\\d", "e\nf", "SUCCEEDED"]
-    family = Family("x_total", Kind.COUNTER, catalog.Source.LEDGER, "", ("q", "b", "n", "p"))
+    family = Family(
+        "x_total",
+        Kind.COUNTER,
+        catalog.Source.LEDGER,
+        "",
+        ("q", "b", "n", "p"),
+        question="",
+        example="",
+    )
     expected = rb'x_total{q="a\"b",b="c\\d",n="e\nf",p="SUCCEEDED"} 7' + b"\n"
     assert text.sample(family, labels, 7) == expected

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import structlog
 from opentelemetry.trace import (
     INVALID_SPAN,
     SpanKind,
@@ -241,7 +240,7 @@ async def test_off_means_that_nothing_is_recorded(tally: Tally) -> None:
     tracing = start_tracing(TracingSettings(), {}, observer=tally)
     with tracing.tracer("x").start_as_current_span("poll") as span:
         assert span is INVALID_SPAN
-        assert (trace_ids(), sampled_trace_id(), trace_metadata()) == ({}, None, ())
+        assert (trace_ids(), sampled_trace_id(span), trace_metadata(span)) == ({}, None, ())
     await tracing.shutdown()
     assert tally.counts == {}
 
@@ -262,11 +261,11 @@ def test_off_costs_no_import() -> None:
 async def test_the_current_span_is_known_to_others(tally: Tally) -> None:
     """To calls, to exemplars and to the log."""
     async with tracing_of(tally, exporter="console") as tracing:
-        with tracing.tracer("x").start_as_current_span("poll"):
+        with tracing.tracer("x").start_as_current_span("poll") as span:
             context = get_current_span().get_span_context()
             trace_id, span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
-            assert trace_metadata() == (("traceparent", f"00-{trace_id}-{span_id}-01"),)
-            assert sampled_trace_id() == trace_id
+            assert trace_metadata(span) == (("traceparent", f"00-{trace_id}-{span_id}-01"),)
+            assert sampled_trace_id(span) == trace_id
             assert add_trace_ids(None, "", {"event": "e"}) == {
                 "event": "e",
                 "trace_id": trace_id,
@@ -277,16 +276,12 @@ async def test_the_current_span_is_known_to_others(tally: Tally) -> None:
 
 async def test_a_log_line_says_its_trace(tally: Tally, capsys: pytest.CaptureFixture[str]) -> None:
     """As the program writes it."""
-    defaults = structlog.get_config()
     configure(level="info", media="logfmt")
-    try:
-        async with tracing_of(tally, exporter="console") as tracing:
-            with tracing.tracer("x").start_as_current_span("poll"):
-                ids = trace_ids()
-                get_logger("exporter.x").info("within")
-            get_logger("exporter.x").info("after")
-    finally:
-        structlog.configure(**defaults)
+    async with tracing_of(tally, exporter="console") as tracing:
+        with tracing.tracer("x").start_as_current_span("poll"):
+            ids = trace_ids()
+            get_logger("exporter.x").info("within")
+        get_logger("exporter.x").info("after")
     _, within, after = capsys.readouterr().err.splitlines()
     assert "event=within" in within
     assert f"trace_id={ids['trace_id']}" in within
@@ -297,10 +292,10 @@ async def test_a_log_line_says_its_trace(tally: Tally, capsys: pytest.CaptureFix
 async def test_a_trace_that_is_not_kept_is_still_told_to_admin(tally: Tally) -> None:
     """With the flag that says so, so that it does not begin one by itself; but no exemplar."""
     async with tracing_of(tally, exporter="console", sample_ratio=0.0) as tracing:
-        with tracing.tracer("x").start_as_current_span("poll"):
-            ((key, value),) = trace_metadata()
+        with tracing.tracer("x").start_as_current_span("poll") as span:
+            ((key, value),) = trace_metadata(span)
             assert (key, value[-3:]) == ("traceparent", "-00")
-            assert sampled_trace_id() is None
+            assert sampled_trace_id(span) is None
 
 
 async def test_each_task_has_its_own_current_span(tally: Tally) -> None:
@@ -314,7 +309,9 @@ async def test_each_task_has_its_own_current_span(tally: Tally) -> None:
                 if name == "second":
                     gate.set()
                 await gate.wait()
-                return sampled_trace_id(), f"{span.get_span_context().trace_id:032x}"
+                return sampled_trace_id(
+                    get_current_span()
+                ), f"{span.get_span_context().trace_id:032x}"
 
         results = await asyncio.gather(poll("first"), poll("second"))
     assert all(current == own for current, own in results)

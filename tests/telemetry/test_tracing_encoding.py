@@ -10,8 +10,6 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -22,8 +20,9 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from exporter.telemetry.encoding import encoded
-from exporter.telemetry.spans import LightProvider
+from exporter.telemetry.encoding import encoded, request_for
+from exporter.telemetry.sdk import readable
+from exporter.telemetry.spans import LightProvider, LightSpan
 
 _KINDS = st.sampled_from(SpanKind)
 _VALUES = st.one_of(
@@ -41,9 +40,9 @@ class Kept:
     """Keeps the spans that ended."""
 
     def __init__(self) -> None:
-        self.spans: list[ReadableSpan] = []
+        self.spans: list[LightSpan] = []
 
-    def take(self, span: ReadableSpan) -> None:
+    def take(self, span: LightSpan) -> None:
         """Keep one."""
         self.spans.append(span)
 
@@ -51,8 +50,18 @@ class Kept:
 def provider(kept: Kept) -> LightProvider:
     """Return what makes spans for *kept*."""
     return LightProvider(
-        resource=Resource({"service.name": "x", "n": 1}), sampler=ALWAYS_ON, sink=kept
+        resource=Resource({"service.name": "x", "n": 1}), sample_ratio=1.0, sink=kept
     )
+
+
+def ours(kept: Kept) -> ExportTraceServiceRequest:
+    """Return what a collector would read."""
+    return ExportTraceServiceRequest.FromString(request_for([encoded(one) for one in kept.spans]))
+
+
+def theirs(kept: Kept) -> ExportTraceServiceRequest:
+    """Return what it would read from the SDK."""
+    return encode_spans([readable(one) for one in kept.spans])
 
 
 def spans_of(request: ExportTraceServiceRequest) -> Mapping[bytes, tuple[str, str, Span]]:
@@ -82,12 +91,12 @@ def test_it_says_what_the_sdk_says(
             inner.add_event(text, attributes)
             inner.end()
             outer.set_attributes(attributes)
-    ours, theirs = encoded(kept.spans), encode_spans(kept.spans)
-    assert spans_of(ours) == spans_of(theirs)
-    assert ours.resource_spans[0].resource == theirs.resource_spans[0].resource
+    own, other = ours(kept), theirs(kept)
+    assert spans_of(own) == spans_of(other)
+    assert own.resource_spans[0].resource == other.resource_spans[0].resource
     # Each resource once, and within it each tracer once.
-    assert len(ours.resource_spans) == 1
-    names = [each.scope.name for each in ours.resource_spans[0].scope_spans]
+    assert len(own.resource_spans) == 1
+    names = [each.scope.name for each in own.resource_spans[0].scope_spans]
     assert len(names) == len(set(names))
 
 
@@ -98,10 +107,10 @@ def test_a_trace_that_came_from_elsewhere_is_continued() -> None:
     remote = SpanContext(5, 6, True, TraceFlags(1), state)
     context = set_span_in_context(NonRecordingSpan(remote), Context())
     provider(kept).get_tracer("x").start_span("one", context).end()
-    (span,) = encoded(kept.spans).resource_spans[0].scope_spans[0].spans
+    (span,) = ours(kept).resource_spans[0].scope_spans[0].spans
     assert (span.trace_id[-1], span.parent_span_id[-1], span.trace_state) == (5, 6, "vendor=1")
     assert span.flags & 0xFF == 1
-    assert spans_of(encode_spans(kept.spans)) == spans_of(encoded(kept.spans))
+    assert spans_of(theirs(kept)) == spans_of(ours(kept))
 
 
 def test_what_python_takes_for_equal_is_told_apart() -> None:
@@ -110,7 +119,7 @@ def test_what_python_takes_for_equal_is_told_apart() -> None:
     tracer = provider(kept).get_tracer("x")
     for value in (1, True, 1.0):
         tracer.start_span("one", attributes={"key": value}).end()
-    spans = encoded(kept.spans).resource_spans[0].scope_spans[0].spans
+    spans = ours(kept).resource_spans[0].scope_spans[0].spans
     kinds = [span.attributes[0].value.WhichOneof("value") for span in spans]
     assert kinds == ["int_value", "bool_value", "double_value"]
 
@@ -121,5 +130,5 @@ def test_a_value_of_another_type_becomes_text(value: object) -> None:
     kept = Kept()
     attributes = {"key": value}
     provider(kept).get_tracer("x").start_span("one", attributes=attributes).end()  # type: ignore[arg-type]
-    (span,) = encoded(kept.spans).resource_spans[0].scope_spans[0].spans
+    (span,) = ours(kept).resource_spans[0].scope_spans[0].spans
     assert span.attributes[0].value.string_value == str(value)

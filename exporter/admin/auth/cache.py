@@ -7,16 +7,22 @@ What takes a while to get is got once for all who wait, early, and not too often
     failing     what is still valid is given on; else everybody hears the failure, and nobody asks
                 before a pause is over, which grows with every failure
 
+Nothing happens by a timer: all of it begins when somebody asks for the value. Where nobody does, it
+expires.
+
 What it was made from may change at any time, such as a file with a secret. Then it is got anew at
 once, whatever pause there was: somebody has just repaired it.
 """
 
 import asyncio
 import random
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from exporter.admin.auth.errors import CredentialsError, TokenUnavailable
+from exporter.admin.auth.secret_file import Origin, Unseen
 from exporter.model.clock import Clock
 from exporter.model.time import SECOND, Micros
 
@@ -29,6 +35,9 @@ How long before its end a value is not relied on any more: part of its life, and
 
 The call that carries it takes time, and the clock that judges it is not ours.
 """
+
+_SHORTEST_LIFE = 1.0
+"""Seconds that a value must be good for: every call would ask for one that ends sooner."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 """Seconds without a request after the first failure, and after many."""
@@ -69,7 +78,7 @@ class Cache(Generic[V]):
 
     Args:
         fetch: Gets one; raises `CredentialsError`.
-        fingerprint: What the value is made from, as far as can be seen without getting it.
+        origin: What the value is made from, as far as can be seen without getting it.
         longest_wait: Seconds without a request after many failures.
         jitter: Random numbers from 0 to 1, so that many of us do not ask in step.
     """
@@ -80,14 +89,14 @@ class Cache(Generic[V]):
         *,
         clock: Clock,
         listener: Listener[V],
-        fingerprint: Callable[[], object] = lambda: None,
+        origin: Origin | None = None,
         longest_wait: float = _LONGEST_WAIT,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._listener = listener
-        self._fingerprint = fingerprint
+        self._origin = origin or Unseen()
         self._longest_wait = longest_wait
         self._jitter = jitter
         self._value: V | None = None
@@ -107,7 +116,7 @@ class Cache(Generic[V]):
 
     async def get(self) -> V:
         """Return a value that is valid; raises the `CredentialsError` for which there is none."""
-        changed = self.has_changed()
+        changed = self.has_changed(await self.seen())
         request = self._requested() if changed or self._is_due() else self._request
         if request is not None and (changed or not self._is_usable()):
             await asyncio.shield(request)
@@ -122,9 +131,10 @@ class Cache(Generic[V]):
 
         In a pause after a failure nobody is asked: the failure is raised again.
         """
+        changed = self.has_changed(await self.seen())
         if self._value is not None and self._value != refused:
             return
-        if self._request is None and self._is_pausing() and not self.has_changed():
+        if self._request is None and self._is_pausing() and not changed:
             raise self._reason()
         await asyncio.shield(self._requested())
         if self._failure is not None:
@@ -141,10 +151,19 @@ class Cache(Generic[V]):
             self._request.cancel()
             await asyncio.wait([self._request])
 
-    def has_changed(self) -> bool:
-        """Tell whether what the last answer was made from is not there any more as it was."""
+    @property
+    def made_from(self) -> object:
+        """What was seen of the origin when a value was asked for the last time."""
+        return self._made_from
+
+    async def seen(self) -> object:
+        """Return what is seen of the origin."""
+        return await self._origin.seen()
+
+    def has_changed(self, seen: object) -> bool:
+        """Tell whether what the last answer was made from is not there any more, now *seen*."""
         asked = self._value is not None or self._failure is not None
-        return asked and self._request is None and self._made_from != self._fingerprint()
+        return asked and self._request is None and self._made_from != seen
 
     def _is_due(self) -> bool:
         """Tell whether another one should be asked for."""
@@ -172,7 +191,7 @@ class Cache(Generic[V]):
         return max(expires_at - self._got_at, 0) / SECOND
 
     def _reason(self) -> CredentialsError:
-        failure = self._failure or TokenUnavailable("The token had expired when it came.")
+        failure = self._failure or TokenUnavailable(_EXPIRED)
         # One error is raised for many calls: each would add to its traceback for ever.
         return failure.with_traceback(None)
 
@@ -180,17 +199,26 @@ class Cache(Generic[V]):
         """Return the request that is under way, or begin it."""
         if self._request is None:
             self._request = asyncio.create_task(self._ask(), name="credentials")
+            # Behind a value that is still good nobody waits, and the listener has heard of it.
+            self._request.add_done_callback(_note_outcome)
         return self._request
 
     async def _ask(self) -> None:
         try:
             # Before the request: what changes while it is under way is asked for again.
-            self._made_from = self._fingerprint()
+            self._made_from = await self._origin.look()
             value = await self._fetch()
         except CredentialsError as error:
             self._take_failure(error)
+        except Exception as bug:
+            # Whoever waits hears of it; whoever comes next finds a pause, as after any failure.
+            self._take_failure(_failure_of(bug))
+            raise
         else:
-            self._take(value)
+            if _has_expired(value, Micros(self._clock.now() + round(_SHORTEST_LIFE * SECOND) - 1)):
+                self._take_failure(TokenUnavailable(_EXPIRED))
+            else:
+                self._take(value)
         finally:
             self._request = None
 
@@ -222,6 +250,27 @@ class Cache(Generic[V]):
         wait *= 0.5 + 0.5 * self._jitter()
         told = error.wait if isinstance(error, TokenUnavailable) else None
         return max(wait, told or 0.0)
+
+
+_EXPIRED = (
+    "The token had expired when it came, or was about to; have its giver make tokens that last for"
+    " minutes, and compare the clocks."
+)
+
+
+def _failure_of(bug: Exception) -> CredentialsError:
+    """Return what is told of *bug*: without its text, which may repeat a secret."""
+    frame = traceback.extract_tb(bug.__traceback__)[-1]
+    return TokenUnavailable(
+        f"Asking for it ended in a bug of ours: {type(bug).__name__} at"
+        f" {Path(frame.filename).name}:{frame.lineno}; please report it.",
+        code="INTERNAL",
+    )
+
+
+def _note_outcome(request: "asyncio.Task[None]") -> None:
+    if not request.cancelled():
+        request.exception()
 
 
 def _has_expired(value: Expiring, now: Micros) -> bool:

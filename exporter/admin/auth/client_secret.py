@@ -3,16 +3,16 @@
 import ipaddress
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from exporter.admin.auth.cache import Cache
 from exporter.admin.auth.discovery import Announced
 from exporter.admin.auth.errors import CredentialsError, SourceRejected
+from exporter.admin.auth.secret_file import Origin, SecretFile, Unseen
 from exporter.admin.auth.token import Secret, Token
 from exporter.admin.auth.token_endpoint import Client, TokenEndpoint, address_of
-from exporter.admin.auth.token_file import fingerprint_of, read_secret
 from exporter.config.settings import AuthSettings
+from exporter.model.clock import Clock
 from exporter.telemetry.log import get_logger
 
 _log = get_logger(__name__)
@@ -24,8 +24,9 @@ class ClientSecret:
 
     Args:
         announced: What Admin says of tokens; what is configured wins over it.
-        environ: Where a variable with the secret is looked up.
         proxy_headers: What a proxy before the identity provider wants to see.
+        clock: Says when it is time to look at the file with the secret again.
+        environ: Where a variable with the secret is looked up.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ClientSecret:
         *,
         announced: Cache[Announced],
         proxy_headers: Callable[[], Awaitable[Sequence[tuple[str, str]]]],
+        clock: Clock,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._client_id = client_id
@@ -46,17 +48,23 @@ class ClientSecret:
         self._environ = environ
         self._url = auth.token_url or ""
         self._warned_of = ""
+        path = None if auth.client_secret_env else auth.client_secret_file
+        self._file: SecretFile | None = None
+        if path is not None:
+            setting = "admin.auth.client_secret_file"
+            self._file = SecretFile(path, setting=setting, clock=clock)
 
     @property
-    def description(self) -> str:
+    def giver(self) -> str:
         """Who gives the tokens, for a person."""
-        where = address_of(self._url) if self._url else "the token endpoint that Flyte Admin names"
-        return f"client credentials from {where}"
+        if not self._url:
+            return "the identity provider that Flyte Admin names"
+        return f"the identity provider at {address_of(self._url)}"
 
-    def fingerprint(self) -> object:
-        """Return what changes when the secret does."""
-        path = self._secret_file()
-        return None if path is None else fingerprint_of(path)
+    @property
+    def origin(self) -> Origin:
+        """What changes when the secret does; a variable never does."""
+        return self._file or Unseen()
 
     async def fetch(self) -> Token:
         """Ask the identity provider."""
@@ -79,14 +87,10 @@ class ClientSecret:
             self._announced.forget()
             raise
 
-    def _secret_file(self) -> Path | None:
-        """Return the file with the secret, unless a variable holds it."""
-        return None if self._auth.client_secret_env else self._auth.client_secret_file
-
     async def _secret(self) -> Secret:
-        path, name = self._secret_file(), self._auth.client_secret_env
-        if path is not None:
-            return await read_secret(path, setting="admin.auth.client_secret_file")
+        if self._file is not None:
+            return await self._file.read()
+        name = self._auth.client_secret_env
         if name is None:
             raise AssertionError("the configuration let a client pass without its secret")
         text = self._environ.get(name, "").strip()

@@ -21,10 +21,13 @@ from exporter.admin.auth.external_command import ExternalCommand
 from exporter.admin.auth.proof import Proof
 from exporter.admin.auth.proxy import PROXY_HEADER, ProxyAuthorization
 from exporter.admin.auth.reports import AuthObserver, DiscoveryReport, TokenReport
+from exporter.admin.auth.secret_file import Origin
 from exporter.admin.auth.token import Token, secrets_in, without
 from exporter.admin.auth.token_endpoint import TokenEndpoint
 from exporter.admin.auth.token_file import TokenFile
 from exporter.admin.auth.verdict import is_admins, verdict
+from exporter.admin.limits import Limits
+from exporter.admin.spans import Spans
 from exporter.config.settings import AdminSettings, AuthSettings
 from exporter.model.clock import Clock
 from exporter.model.time import Micros
@@ -37,11 +40,12 @@ class TokenSource(Protocol):
     """Gives tokens."""
 
     @property
-    def description(self) -> str:
+    def giver(self) -> str:
         """Who gives them, for a person."""
 
-    def fingerprint(self) -> object:
-        """Return what changes when what the tokens are made from does."""
+    @property
+    def origin(self) -> Origin:
+        """What the tokens are made from."""
 
     async def fetch(self) -> Token:
         """Give one; raises `CredentialsError`."""
@@ -85,12 +89,14 @@ class Credentials:
     @property
     def description(self) -> str:
         """Where the tokens come from, for a person."""
-        what = self._admins.source.description if self._admins is not None else "no token"
-        announced = self._announced
-        if announced is not None and not announced.needed:
+        if self._admins is None:
+            what = "no token"
+        elif (announced := self._admins.announced.current) is not None and not announced.needed:
             what = "no token: this Admin does not ask for one"
-        also = self._proxy.description
-        return f"{what}; for the proxy {also}" if also else what
+        else:
+            what = f"a token from {self._admins.source.giver}"
+        also = self._proxy.giver
+        return f"{what}; for the proxy before Admin, a token from {also}" if also else what
 
     @property
     def expires_at(self) -> Micros | None:
@@ -172,10 +178,6 @@ class Credentials:
             raise
 
     @property
-    def _announced(self) -> Announced | None:
-        return None if self._admins is None else self._admins.announced.current
-
-    @property
     def _token(self) -> Token | None:
         return None if self._admins is None else self._admins.proof.token
 
@@ -184,6 +186,8 @@ def credentials_from(
     admin: AdminSettings,
     connection: Connection,
     *,
+    limits: Limits,
+    spans: Spans,
     clock: Clock,
     observer: AuthObserver,
     environ: Mapping[str, str] = os.environ,
@@ -194,6 +198,8 @@ def credentials_from(
     Args:
         admin: How Admin is reached, and how we authenticate.
         connection: How Admin is asked which tokens it wants.
+        limits: Of all calls to Admin, that one included.
+        spans: Of those calls.
         clock: Says when tokens expire and pauses are over.
         observer: Is told of every token.
         environ: Where the variable with a client's secret is looked up.
@@ -205,6 +211,8 @@ def credentials_from(
     by_client = auth.type == "client_secret"
     discovery = Discovery(
         connection,
+        limits=limits,
+        spans=spans,
         header=auth.header,
         with_endpoint=by_client and not auth.token_url,
         is_complete=bool(auth.header and (not by_client or (auth.token_url and auth.scopes))),
@@ -215,16 +223,13 @@ def credentials_from(
         discovery.fetch, clock=clock, listener=DiscoveryReport(), longest_wait=_DISCOVERY_WAIT
     )
     source = _source(admin, announced, proxy, clock=clock, environ=environ)
-    report = TokenReport(
-        observer, source=lambda: source.description, clock=clock, tells_expiry=True
-    )
+    report = TokenReport(observer, source=lambda: source.giver, clock=clock, tells_expiry=True)
     proof = Proof(
-        Cache(source.fetch, clock=clock, listener=report, fingerprint=source.fingerprint),
+        Cache(source.fetch, clock=clock, listener=report, origin=source.origin),
         refuser="Admin",
-        source=lambda: source.description,
+        source=lambda: source.giver,
         report=report,
         clock=clock,
-        fingerprint=source.fingerprint,
         judge=verdict,
     )
     return Credentials(
@@ -254,6 +259,7 @@ def _source(
                 endpoint,
                 announced=announced,
                 proxy_headers=proxy.metadata,
+                clock=clock,
                 environ=environ,
             )
         case AuthSettings(type="external_command", command=command) if command:

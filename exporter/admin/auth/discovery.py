@@ -4,6 +4,10 @@ Admin says, to anybody who asks, what tokens it wants and where they come from.
 The service that says so is not there where Admin's authentication is off, and that is the answer:
 no token is needed. It is not there either where an ingress does not route to it; then the first
 refused call shows that a token is needed after all, and what is configured must do.
+
+These calls keep to the limits of all calls to Admin, and have spans. They need neither retries nor
+the circuit breaker: while there is no answer, the question is repeated for all calls together,
+after pauses that grow (see `exporter.admin.auth.cache`).
 """
 
 import re
@@ -13,10 +17,17 @@ from typing import Any, Protocol
 
 import grpc
 from flyteidl.service import auth_pb2, auth_pb2_grpc
+from opentelemetry.trace import Span
 
 from exporter.admin.auth.errors import CredentialsError, SourceRejected
 from exporter.admin.auth.token import fit_to_show, secrets_in
+from exporter.admin.certificates import ConnectionSettingsError
+from exporter.admin.errors import AdminError, nonsense, refusal
+from exporter.admin.limits import NO_ROOM, Limits
+from exporter.admin.question import Question
+from exporter.admin.spans import Spans
 from exporter.model.time import Micros
+from exporter.telemetry.context import trace_metadata
 
 DEFAULT_HEADER = "flyte-authorization"
 """Where Admin looks for the token unless it says otherwise."""
@@ -25,6 +36,9 @@ DEFAULT_HEADER = "flyte-authorization"
 _KEY = re.compile(r"(?!grpc-)[a-z0-9_.-]+(?<!-bin)")
 
 # A proxy before Admin refuses what it does not know; what is configured may be enough.
+_SERVICE = "flyteidl.service.AuthMetadataService"
+_Headers = tuple[tuple[str, str], ...]
+
 _NOT_FOR_US = {"PERMISSION_DENIED", "UNAUTHENTICATED", "NOT_FOUND"}
 
 
@@ -32,7 +46,7 @@ class Connection(Protocol):
     """How Admin is reached."""
 
     async def channel(self) -> grpc.aio.Channel:
-        """Return the channel for the next call."""
+        """Return the channel for the next call; raises `ConnectionSettingsError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +72,8 @@ class Discovery:
     Asks AuthMetadataService.
 
     Args:
+        limits: Of all calls to Admin.
+        spans: Of those calls.
         header: The configured metadata key, which wins over Admin's.
         with_endpoint: Whether the token endpoint is wanted too.
         is_complete: Whether all is configured, so that there is nothing to ask.
@@ -69,6 +85,8 @@ class Discovery:
         self,
         connection: Connection,
         *,
+        limits: Limits,
+        spans: Spans,
         header: str | None,
         with_endpoint: bool,
         is_complete: bool,
@@ -76,6 +94,8 @@ class Discovery:
         time_limit: float,
     ) -> None:
         self._connection = connection
+        self._limits = limits
+        self._spans = spans
         self._header = header
         self._with_endpoint = with_endpoint
         self._is_complete = is_complete
@@ -123,23 +143,45 @@ class Discovery:
         return key
 
     async def _ask(self, method: str, request: Any) -> Any:
-        stub = auth_pb2_grpc.AuthMetadataServiceStub(await self._connection.channel())
+        question = Question(
+            service=_SERVICE, method=method, request=request, timeout=self._time_limit
+        )
+        try:
+            stub = auth_pb2_grpc.AuthMetadataServiceStub(await self._connection.channel())
+        except ConnectionSettingsError as error:
+            raise CredentialsError(str(error), code="UNAVAILABLE", lasting=False) from None
         proof = tuple(await self._proxy_metadata())
         try:
-            answer = await getattr(stub, method)(
-                request, timeout=self._time_limit, metadata=proof or None
-            )
-        except grpc.aio.AioRpcError as error:
-            said = fit_to_show(error.details() or "", *secrets_in(proof))
-            code = error.code().name
-        else:
-            if answer is not None:
-                return answer
-            # How grpc.aio passes on an answer that it could not decode.
-            said, code = "bytes that are no answer to it", "INTERNAL"
-        raise CredentialsError(
-            f"Admin was asked which tokens it wants, and {method} failed with {code}"
-            f"{': ' if said else ''}{said}.",
-            code=code,
-            lasting=False,
+            async with self._limits.room(within=question.timeout):
+                with self._spans.attempt(question, number=1) as span:
+                    return await _answer(stub, question, proof, span)
+        except TimeoutError:
+            raise CredentialsError(
+                f"Admin was not asked which tokens it wants: {NO_ROOM}.",
+                code="DEADLINE_EXCEEDED",
+                lasting=False,
+            ) from None
+        except AdminError as error:
+            raise CredentialsError(
+                f"Admin was asked which tokens it wants, and {method} failed with {error.code}"
+                f"{': ' if error.said else ''}{error.said}.",
+                code=error.code,
+                lasting=False,
+            ) from None
+
+
+async def _answer(stub: Any, question: Question, proof: _Headers, span: Span) -> Any:
+    """Ask once; raises `AdminError`, which holds nothing of *proof*."""
+    try:
+        answer = await getattr(stub, question.method)(
+            question.request,
+            timeout=question.timeout,
+            metadata=(*proof, *trace_metadata(span)) or None,
         )
+    except grpc.aio.AioRpcError as error:
+        said = fit_to_show(error.details() or "", *secrets_in(proof))
+        raise refusal(question.method, error.code().name, said) from None
+    if answer is None:
+        # How grpc.aio passes on an answer that it could not decode.
+        raise nonsense(question.method, "", "bytes that are no answer to it")
+    return answer

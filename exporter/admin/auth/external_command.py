@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from exporter.admin.auth.claims import expiry_of
 from exporter.admin.auth.errors import SourceRejected, TokenUnavailable
+from exporter.admin.auth.secret_file import Unseen
 from exporter.admin.auth.token import DEFAULT_LIFE, Token, fit_to_show, token_text
 from exporter.model.clock import Clock
 from exporter.model.time import SECOND, Micros, rfc3339
@@ -29,6 +30,9 @@ class ExternalCommand:
     """
     Gets tokens from a program.
 
+    Attributes:
+        origin: Nothing can be seen of what the program makes its tokens from.
+
     Args:
         command: The program and its arguments.
         setting: Where it is configured, such as `admin.auth.command`.
@@ -41,15 +45,12 @@ class ExternalCommand:
         self._setting = setting
         self._clock = clock
         self._time_limit = time_limit
+        self.origin = Unseen()
 
     @property
-    def description(self) -> str:
+    def giver(self) -> str:
         """Who gives the tokens, for a person."""
         return f"the program {fit_to_show(self._command[0])}"
-
-    def fingerprint(self) -> object:
-        """Return that nothing can be seen of what the program makes its tokens from."""
-        return None
 
     async def fetch(self) -> Token:
         """Run the program, and return the token that it prints."""

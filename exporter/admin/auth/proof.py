@@ -25,7 +25,6 @@ class Proof:
     Args:
         refuser: Who may refuse it, for a person.
         source: Who gives it, for a person.
-        fingerprint: What changes when somebody has repaired the source.
         judge: Says of a token and the words of its refusal why none of its kind can work; None
             when another one may.
     """
@@ -38,7 +37,6 @@ class Proof:
         source: Callable[[], str],
         report: TokenReport,
         clock: Clock,
-        fingerprint: Callable[[], object] = lambda: None,
         judge: Callable[[str, str], str | None] = lambda _token, _details: None,
     ) -> None:
         self._tokens = tokens
@@ -46,7 +44,6 @@ class Proof:
         self._source = source
         self._report = report
         self._clock = clock
-        self._fingerprint = fingerprint
         self._judge = judge
         self._held: TokenRejected | None = None
         self._held_until = 0.0
@@ -63,7 +60,7 @@ class Proof:
 
     async def bearer(self) -> str:
         """Return the value of the header; raises the `CredentialsError` for which there is none."""
-        self._raise_held()
+        self._raise_held(await self._tokens.seen())
         return (await self._tokens.get()).bearer
 
     async def refused(self, bearer: str, details: str) -> None:
@@ -75,7 +72,8 @@ class Proof:
         Raises:
             CredentialsError: a retry makes no sense now.
         """
-        self._raise_held()
+        seen = await self._tokens.seen()
+        self._raise_held(seen)
         token = self._tokens.current
         if token is None or token.bearer != bearer:
             return
@@ -84,7 +82,7 @@ class Proof:
             raise self._hold(reason)
         # Calls that were refused side by side share the request of the first. What was repaired
         # is asked at once.
-        worthwhile = self._renewing == bearer or self._tokens.has_changed()
+        worthwhile = self._renewing == bearer or self._tokens.has_changed(seen)
         if not worthwhile and not self._may_renew():
             raise self._useless(details, "as the one before")
         self._renewing = bearer
@@ -99,11 +97,11 @@ class Proof:
         """End a request that is under way."""
         await self._tokens.close()
 
-    def _raise_held(self) -> None:
+    def _raise_held(self, seen: object) -> None:
         if self._held is None:
             return
         over = self._clock.monotonic() >= self._held_until
-        if over or self._fingerprint() != self._held_for:
+        if over or seen != self._held_for:
             self._held = None
             return
         # The same error is raised for many calls: each would add to its traceback for ever.
@@ -119,7 +117,7 @@ class Proof:
         first = sentence != self._last_said or now > self._held_until + LASTING_WAIT
         self._held = TokenRejected(sentence, lasting=True)
         self._held_until = now + LASTING_WAIT
-        self._held_for = self._fingerprint()
+        self._held_for = self._tokens.made_from
         self._last_said = sentence
         self._tokens.forget()
         self._report.rejected(self._held, first=first)

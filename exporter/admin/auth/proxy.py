@@ -20,23 +20,23 @@ class ProxyAuthorization:
 
     def __init__(self, auth: AuthSettings, *, clock: Clock, observer: AuthObserver) -> None:
         self._proof: Proof | None = None
-        self.description = ""
+        self.giver = ""
         if not auth.proxy_command:
             return
         command = ExternalCommand(
             auth.proxy_command, setting="admin.auth.proxy_command", clock=clock
         )
-        self.description = command.description
+        self.giver = command.giver
         report = TokenReport(
             observer,
-            source=lambda: f"{self.description} for the proxy",
+            source=lambda: f"{self.giver} for the proxy",
             clock=clock,
             tells_expiry=False,
         )
         self._proof = Proof(
             Cache(command.fetch, clock=clock, listener=report),
             refuser="Admin, or the proxy before it,",
-            source=lambda: self.description,
+            source=lambda: self.giver,
             report=report,
             clock=clock,
         )

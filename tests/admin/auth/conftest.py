@@ -16,9 +16,12 @@ import structlog
 from aiohttp import web
 from flyteidl.admin import version_pb2
 from flyteidl.service import admin_pb2_grpc, auth_pb2, auth_pb2_grpc
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from exporter.admin.auth.credentials import Credentials, credentials_from
 from exporter.admin.auth.token import Secret, Token
+from exporter.admin.limits import Limits
+from exporter.admin.spans import Spans
 from exporter.config.settings import AdminSettings
 from exporter.model.time import SECOND, Micros
 from tests.rig import ManualClock
@@ -170,14 +173,32 @@ class Bench:
     connection: ToAdmin
     told: Told
     environ: dict[str, str]
+    limits: Limits = field(
+        default_factory=lambda: Limits(
+            rate=10_000, burst=10_000, concurrency=64, waited=lambda _: None
+        )
+    )
+    tracer: Tracer = field(default_factory=NoOpTracer)
+    timeout: str = "15s"
 
     def credentials(self, **auth: object) -> Credentials:
         """Return credentials as the section `admin.auth` describes them."""
         settings = AdminSettings.model_validate(
-            {"endpoint": f"127.0.0.1:{self.admin.port}", "insecure": True, "auth": auth}
+            {
+                "endpoint": f"127.0.0.1:{self.admin.port}",
+                "insecure": True,
+                "timeout": self.timeout,
+                "auth": auth,
+            }
         )
         return credentials_from(
-            settings, self.connection, clock=self.clock, observer=self.told, environ=self.environ
+            settings,
+            self.connection,
+            limits=self.limits,
+            spans=Spans(self.tracer),
+            clock=self.clock,
+            observer=self.told,
+            environ=self.environ,
         )
 
 

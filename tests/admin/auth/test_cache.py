@@ -1,6 +1,7 @@
 """One request for all who wait, early, and not too often."""
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ class Source:
     clock: ManualClock
     life: float | None = 1000.0
     error: Exception | None = None
-    seen: object = "as it was"
+    state: object = "as it was"
     asked: int = 0
     open: asyncio.Event = field(default_factory=asyncio.Event)
     renewed_with: list[Token] = field(default_factory=list)
@@ -41,6 +42,14 @@ class Source:
         if self.life is None:
             return token(f"t{self.asked}")
         return token(f"t{self.asked}", expires_at=self.clock.now() + round(self.life * SECOND))
+
+    async def seen(self) -> object:
+        """Return what it is made from."""
+        return self.state
+
+    async def look(self) -> object:
+        """Return what it is made from."""
+        return self.state
 
     def renewed(self, value: Token) -> None:
         """Take note."""
@@ -63,7 +72,7 @@ def cache_of(source: Source, jitter: Callable[[], float] = lambda: 1.0) -> Cache
         source.fetch,
         clock=source.clock,
         listener=source,
-        fingerprint=lambda: source.seen,
+        origin=source,
         jitter=jitter,
     )
 
@@ -125,6 +134,17 @@ async def test_what_ages_is_given_at_once_and_got_anew_behind(source: Source) ->
     assert source.asked == 2
     source.open.set()
     await idle()
+    assert await name(cache) == "t2"
+
+
+async def test_nothing_is_got_by_a_timer(source: Source) -> None:
+    """Where nobody asks for it, a value runs out; whoever comes next waits for another."""
+    cache = cache_of(source)
+    await name(cache)
+    for _ in range(20):
+        source.clock.advance(100)
+        await idle()
+    assert source.asked == 1
     assert await name(cache) == "t2"
 
 
@@ -205,6 +225,57 @@ async def test_an_outage_is_not_hammered(source: Source) -> None:
     assert source.failures == [("TokenUnavailable", i == 0) for i in range(10)]
 
 
+@pytest.mark.parametrize("life", [-5.0, 0.0, 0.5])
+async def test_tokens_that_come_expired_do_not_have_the_provider_hammered(
+    source: Source, life: float
+) -> None:
+    """They are a failure like others: told, and asked for again after a pause that grows."""
+    cache = cache_of(source)
+    source.life = life
+    for _ in range(120):
+        with pytest.raises(TokenUnavailable, match="expired when it came"):
+            await name(cache)
+        source.clock.advance(0.5)
+    assert source.asked == 6  # at 0, 1, 3, 7, 15 and 31 s
+    assert source.renewed_with == []
+    source.life = 1000.0
+    source.clock.advance(60)
+    assert await name(cache) == "t7"
+
+
+async def test_a_bug_does_not_have_the_provider_hammered(source: Source) -> None:
+    """The next calls are told without its text, which may repeat a secret; pauses are as ever."""
+    cache = cache_of(source)
+    source.error = KeyError("hunter2")
+    told = set()
+    for _ in range(120):
+        with pytest.raises((KeyError, TokenUnavailable)) as failed:
+            await name(cache)
+        if isinstance(failed.value, TokenUnavailable):
+            assert failed.value.code == "INTERNAL"
+            told.add(re.sub(r"\d+", "N", str(failed.value)))
+        source.clock.advance(0.5)
+    assert source.asked == 6
+    assert told == {
+        "Asking for it ended in a bug of ours: KeyError at test_cache.py:N; please report it."
+    }
+    source.error = None
+    source.clock.advance(60)
+    assert await name(cache) == "t7"
+
+
+async def test_a_bug_keeps_what_is_still_valid(source: Source) -> None:
+    """As long as there is a token, calls go on."""
+    cache = cache_of(source)
+    await name(cache)
+    source.clock.advance(900)
+    source.error = KeyError("hunter2")
+    for _ in range(10):
+        assert await name(cache) == "t1"
+        await idle()
+    assert source.asked == 2
+
+
 async def test_after_an_outage_everything_is_as_before(source: Source) -> None:
     """The first answer ends the pauses, and the next failure counts from one again."""
     cache = cache_of(source)
@@ -254,7 +325,7 @@ async def test_a_repair_is_seen_at_once(source: Source) -> None:
     source.error = SourceRejected("wrong secret")
     with pytest.raises(SourceRejected):
         await name(cache)
-    source.error, source.seen = None, "repaired"
+    source.error, source.state = None, "repaired"
     assert await name(cache) == "t2"
 
 
@@ -263,7 +334,7 @@ async def test_a_repair_that_does_not_help_is_told(source: Source) -> None:
     cache = cache_of(source)
     source.error = SourceRejected("wrong secret")
     for seen in ("as it was", "repaired badly", "repaired badly"):
-        source.seen = seen
+        source.state = seen
         with pytest.raises(SourceRejected):
             await name(cache)
         source.clock.advance(LASTING_WAIT)
@@ -278,7 +349,7 @@ async def test_a_change_of_what_it_was_made_from_is_followed(source: Source) -> 
     """A token whose file was replaced is replaced, though it has not expired."""
     cache = cache_of(source)
     await name(cache)
-    source.seen = "rotated"
+    source.state = "rotated"
     assert await name(cache) == "t2"
     assert await name(cache) == "t2"
 
@@ -287,9 +358,9 @@ async def test_a_change_that_spoils_it_keeps_what_is_still_valid(source: Source)
     """A file that is empty for a moment while it is rewritten costs nothing."""
     cache = cache_of(source)
     await name(cache)
-    source.seen, source.error = "empty", SourceRejected("empty")
+    source.state, source.error = "empty", SourceRejected("empty")
     assert await name(cache) == "t1"
-    source.seen, source.error = "rewritten", None
+    source.state, source.error = "rewritten", None
     assert await name(cache) == "t3"
 
 
@@ -331,12 +402,13 @@ async def test_a_renewal_that_fails_is_raised_and_paused(source: Source) -> None
 
 
 async def test_what_is_not_ours_goes_through_to_who_waits(source: Source) -> None:
-    """An unforeseen exception is neither swallowed nor kept."""
+    """An unforeseen exception is neither swallowed nor kept for longer than a pause."""
     cache = cache_of(source)
     source.error = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         await name(cache)
     source.error = None
+    source.clock.advance(1)
     assert await name(cache) == "t2"
 
 

@@ -81,7 +81,7 @@ async def test_everything_is_discovered(
         sent = await credentials.metadata()
         assert tuple(sent) == (("x-flyte-token", "Bearer token-1"),)
         assert tuple(await credentials.metadata()) == tuple(sent)
-        assert credentials.description == f"client credentials from {provider.url}"
+        assert credentials.description == f"a token from the identity provider at {provider.url}"
         assert seconds_from(bench.clock, credentials.expires_at) == 3600
     [asked] = provider.asked
     assert asked.client == (CLIENT, SECRET)
@@ -263,7 +263,9 @@ async def test_a_token_endpoint_with_a_password(bench: Bench) -> None:
     """It would take the place of the client's proof; it is not shown either."""
     settings = _CLIENT_SECRET | {"token_url": "http://me:hunter2@127.0.0.1/token"}
     async with bench.credentials(**settings) as credentials:
-        assert credentials.description == "client credentials from http://127.0.0.1/token"
+        assert credentials.description == (
+            "a token from the identity provider at http://127.0.0.1/token"
+        )
         error = await failure(credentials)
     assert "hunter2" not in str(error)
     assert "has a user in its URL" in str(error)
@@ -316,6 +318,7 @@ async def test_a_corrected_secret_heals_at_once(
             assert error.lasting
         assert len(provider.asked) == 2
         path.write_text(f"{SECRET}\n")
+        bench.clock.advance(1)
         assert len(await credentials.metadata()) == 1
     assert bench.told.outcomes == ["rejected", "success"]
     events = [line["event"] for line in logged if line["event"].startswith("token")]
@@ -382,7 +385,7 @@ async def test_a_token_that_can_never_work_is_told_as_such(
         assert {(error.code, error.lasting) for error in errors} == {("UNAUTHENTICATED", True)}
         [said] = set(map(str, errors))
         assert said == (
-            f"Admin refuses the token from client credentials from {provider.url}, and would"
+            f"Admin refuses the token from the identity provider at {provider.url}, and would"
             ' refuse every other of its kind: its claim scp is the text "all offline". Have the'
             ' identity provider write scp as a list that holds "all", such as ["all"]; Admin does'
             " not split a text."
@@ -463,7 +466,7 @@ async def test_tokens_of_a_program(
     async with bench.credentials(type="external_command", command=[command]) as credentials:
         sent = await credentials.metadata()
         assert tuple(sent) == (("flyte-authorization", "Bearer token-1"),)
-        assert credentials.description == f"the program {command}"
+        assert credentials.description == f"a token from the program {command}"
         await credentials.refused(sent, _EXPIRED)
         assert tuple(await credentials.metadata()) == (("flyte-authorization", "Bearer token-2"),)
     assert methods(admin) == ["GetPublicClientConfig"]
@@ -482,6 +485,7 @@ async def test_tokens_of_a_file(bench: Bench, tmp_path: Path) -> None:
             " have it give tokens that are accepted."
         )
         path.write_text("another")
+        bench.clock.advance(1)
         await credentials.refused(sent, _EXPIRED)
         assert tuple(await credentials.metadata()) == (("flyte-authorization", "Bearer another"),)
 
@@ -496,6 +500,7 @@ async def test_a_file_with_a_token_that_can_never_work(bench: Bench, tmp_path: P
         assert 'its claim aud is "elsewhere", and Admin wants "here".' in str(error)
         assert error.lasting
         path.write_text("replaced")
+        bench.clock.advance(1)
         assert tuple(await credentials.metadata()) == (("flyte-authorization", "Bearer replaced"),)
 
 
@@ -509,7 +514,9 @@ async def test_a_proxy_sees_its_token_on_every_request(
             ("proxy-authorization", "Bearer for-the-proxy"),
             ("flyte-authorization", "Bearer token-1"),
         )
-        assert credentials.description.endswith(f"; for the proxy the program {proxied}")
+        assert credentials.description.endswith(
+            f"; for the proxy before Admin, a token from the program {proxied}"
+        )
     assert {headers["proxy-authorization"] for _, headers in admin.asked} == {
         "Bearer for-the-proxy"
     }

@@ -46,7 +46,7 @@ async def test_a_rotated_file_is_read_again(tmp_path: Path, clock: ManualClock, 
     file = TokenFile(path, clock=clock)
     told = Told()
     report = TokenReport(told, source=lambda: "", clock=clock, tells_expiry=True)
-    cache = Cache(file.fetch, clock=clock, listener=report, fingerprint=file.fingerprint)
+    cache = Cache(file.fetch, clock=clock, listener=report, origin=file.origin)
     assert (await cache.get()).secret.reveal() == "token-0"
     assert (await cache.get()).secret.reveal() == "token-0"
     assert told.outcomes == ["success"]
@@ -59,6 +59,7 @@ async def test_a_rotated_file_is_read_again(tmp_path: Path, clock: ManualClock, 
         case "linking":
             path.unlink()
             path.symlink_to(versions[1])
+    clock.advance(1)
     assert (await cache.get()).secret.reveal() == "token-1"
     assert told.outcomes == ["success"] * 2
 
