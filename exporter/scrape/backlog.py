@@ -19,6 +19,9 @@ from exporter.model.executions import Execution
 from exporter.model.targets import Target
 from exporter.model.tasks import Due
 from exporter.scrape import patterns
+from exporter.telemetry.log import get_logger
+
+log = get_logger(__name__)
 
 _REMEMBERED = 20_000
 """Launch plans of which is remembered whether they are matched."""
@@ -49,6 +52,7 @@ class Backlog:
         self._waiting: deque[Due] = deque()
         self._over: dict[Due, None] = {}
         self._arrived = asyncio.Event()
+        self._drops = False
         self.set_rules(TasksSettings())
 
     def set_rules(self, settings: TasksSettings) -> None:
@@ -117,6 +121,16 @@ class Backlog:
         if excess > 0:
             self._over.update([(self._waiting.popleft(), None) for _ in range(excess)])
             self._observer.tasks_dropped(excess)
+            if not self._drops:
+                log.warning(
+                    "too many executions wait for their tasks to be counted, the oldest are dropped",
+                    setting="tasks.backlog",
+                    limit=self._limit,
+                    see="docs/tasks.md",
+                )
+            self._drops = True
+        elif len(self._waiting) * 2 < self._limit:
+            self._drops = False
         self._observer.tasks_wait(len(self._waiting))
         if self._waiting:
             self._arrived.set()

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.config.settings import ScrapeSettings, TasksSettings
 from exporter.metrics.formats import Format
@@ -299,12 +300,14 @@ async def test_a_crash_at_any_moment_counts_once(counting: Counting, fatal: int)
 
 
 async def test_the_oldest_are_dropped_and_counted(counting: Counting) -> None:
-    """What is still counted is what ended last; the ledger forgets the others too."""
+    """What is still counted is what ended last; the ledger forgets the others, the log tells."""
     rig = counting(backlog=2)
     await begin(rig)
-    for number in range(5):
-        simple(rig, f"r{number}", task=f"t{number}")
-    await rig.poll(T)
+    with capture_logs() as logs:
+        for number in range(5):
+            simple(rig, f"r{number}", task=f"t{number}")
+            await rig.poll(T)
+    assert [log["setting"] for log in logs if "setting" in log] == ["tasks.backlog"]
     assert rig.metric("flyte_exporter_task_backlog_dropped_total") == 3
     assert rig.metric("flyte_exporter_task_backlog") == 2
     await count_all(rig)
