@@ -123,7 +123,7 @@ class Backlog:
             self._observer.tasks_dropped(excess)
             if not self._drops:
                 log.warning(
-                    "too many executions wait for their tasks to be counted, the oldest are dropped",
+                    "too many executions wait for their tasks to be counted: the oldest drop out",
                     setting="tasks.backlog",
                     limit=self._limit,
                     see="docs/tasks.md",
