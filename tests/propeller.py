@@ -1,6 +1,6 @@
 """What propeller reports of an execution's nodes and tasks, in the few words that a test needs."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flyteidl.admin import event_pb2
@@ -97,8 +97,3 @@ def inputs(*told: tuple[int, int, str, str]) -> Any:
             ]
         },
     }
-
-
-def names(nodes: Iterable[Any]) -> list[str]:
-    """Return which *nodes* these are."""
-    return [node.id.node_id for node in nodes]
