@@ -36,6 +36,7 @@ from exporter.admin import retry
 from exporter.admin.auth.errors import CredentialsError
 from exporter.admin.auth.token import secrets_in, without
 from exporter.admin.breaker import Breaker, Change, Leave
+from exporter.admin.carried import Carried
 from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.errors import (
     AdminError,
@@ -263,8 +264,11 @@ class _Call:
         began = time.monotonic()
         code, why = "", ""
         try:
+            pairs = (*metadata, *trace_metadata(span))
             answer = await getattr(stub, question.method)(
-                question.request, timeout=timeout, metadata=(*metadata, *trace_metadata(span))
+                question.request,
+                timeout=timeout,
+                metadata=Carried(*pairs) if pairs else None,
             )
             code = "OK"
         except grpc.aio.AioRpcError as error:

@@ -27,6 +27,9 @@ _SDK = "opentelemetry"
 _REASON_LENGTH = 500
 """Characters of the reason that the log shows."""
 
+_AT_ONCE = 256
+"""Spans that get their form in a row: a millisecond's work."""
+
 
 class Target(Protocol):
     """An exporter of OpenTelemetry's; its spans are of whatever form it wants."""
@@ -42,13 +45,13 @@ class Delivery:
     """
     Takes spans that have ended, and sees them off.
 
-    It is to OpenTelemetry's `BatchSpanProcessor` what our spans are to its own: the same, for less,
-    and what waits in it is of the form that *formed* gives it.
+    It is to OpenTelemetry's `BatchSpanProcessor` what our spans are to its own: the same, for less.
+    Spans get the form in which they are sent soon after they ended, for then the processor has them
+    at hand; but some in a row, so that it has at hand what does it, too.
 
     Args:
         target: Sends them; its calls may take long.
-        formed: Makes of a span what *target* sends. Is called where the span ends, as what it is
-            made of need not be kept then.
+        formed: Makes of a span what *target* sends; takes microseconds.
         place: Where it sends them, for the log.
         observer: Is told what became of them.
         queue_size: Spans that may wait, those under way included.
@@ -77,6 +80,8 @@ class Delivery:
         self._batch_size = batch_size
         self._delay_seconds = delay_seconds
         self._secrets = secrets
+        self._at_once = min(_AT_ONCE, batch_size)
+        self._ended: deque[LightSpan] = deque()
         self._queue: deque[Any] = deque()
         self._lock = threading.Lock()
         self._waiting = 0
@@ -96,9 +101,11 @@ class Delivery:
         if not room:
             self._observer.spans_left(outcome=DROPPED, spans=1)
             return
-        self._queue.append(self._formed(span))
-        if len(self._queue) >= self._batch_size and not self._awaken.is_set():
-            self._awaken.set()
+        self._ended.append(span)
+        if len(self._ended) >= self._at_once:
+            self._form()
+            if len(self._queue) >= self._batch_size:
+                self._awaken.set()
 
     async def close(self, *, seconds: float) -> None:
         """Send what waits, within so many *seconds*; what is not sent by then is dropped."""
@@ -130,6 +137,15 @@ class Delivery:
             self._observer.spans_left(outcome=DROPPED, spans=lost)
             log.warning("spans lost at exit", spans=lost, waited_seconds=seconds)
 
+    def _form(self) -> None:
+        """Give those that ended their form; from any thread."""
+        while True:
+            try:
+                span = self._ended.popleft()
+            except IndexError:
+                return
+            self._queue.append(self._formed(span))
+
     # In the thread
 
     def _run(self) -> None:
@@ -138,9 +154,11 @@ class Delivery:
             filled = self._awaken.wait(self._delay_seconds)
             self._awaken.clear()
             if not filled:
+                self._form()
                 self._send_batch()
             while len(self._queue) >= self._batch_size and not self._given_up.is_set():
                 self._send_batch()
+        self._form()
         while self._queue and not self._given_up.is_set():
             self._send_batch()
 

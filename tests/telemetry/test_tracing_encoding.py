@@ -132,3 +132,17 @@ def test_a_value_of_another_type_becomes_text(value: object) -> None:
     provider(kept).get_tracer("x").start_span("one", attributes=attributes).end()  # type: ignore[arg-type]
     (span,) = ours(kept).resource_spans[0].scope_spans[0].spans
     assert span.attributes[0].value.string_value == str(value)
+
+
+def test_what_otlp_has_no_room_for_becomes_text() -> None:
+    """A number beyond 64 bits, and the name of a file that is no UTF-8; the span still travels."""
+    kept = Kept()
+    span = provider(kept).get_tracer("x").start_span("a\udcff", attributes={"big": 2**63})
+    span.set_status(StatusCode.ERROR, "no \udcff")
+    span.record_exception(OSError("b\udcff"))
+    span.end()
+    (sent,) = ours(kept).resource_spans[0].scope_spans[0].spans
+    assert sent.name == "a\\udcff"
+    assert sent.attributes[0].value.string_value == str(2**63)
+    assert sent.status.message == "no \\udcff"
+    assert sent.events[0].attributes[1].value.string_value == "b\\udcff"
