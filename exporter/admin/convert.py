@@ -75,7 +75,7 @@ def execution(message: Any) -> Execution:
             launch_plan(plan),
             started_at,
             updated_at,
-            _duration(closure.duration) if closure.HasField("duration") else None,
+            duration_of(closure.duration) if closure.HasField("duration") else None,
             scheduled_at,
         ),
     )
@@ -87,7 +87,8 @@ def launch_plan(identifier: Any) -> str:
     return GENERATED + name if identifier.resource_type == _TASK else name
 
 
-def _duration(duration: Any) -> int | None:
+def duration_of(duration: Any) -> int | None:
+    """Return a protobuf duration in microseconds; None where none can be that long."""
     whole, nanos = int(duration.seconds), int(duration.nanos)
     if not -LONGEST < whole < LONGEST:
         return None

@@ -25,8 +25,9 @@ from exporter.metrics.budget import NO_LIMITS, OVERFLOW, Budget
 from exporter.metrics.catalog import Family, Kind
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.heirs import heirs_of, together
-from exporter.metrics.labelling import AS_THEY_ARE, PLAN_PLACE, Labelling
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.measure import Increments, SeriesKey
+from exporter.metrics.owners import NAME_PLACE, is_launch_plan, is_task, owner_of
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, seconds
@@ -75,7 +76,7 @@ class Series:
 
 @dataclass(slots=True, eq=False)
 class _Plan:
-    """The series of one launch plan; with an empty name, of the target itself."""
+    """The series of one launch plan or task; with an empty name, of the target itself."""
 
     last_at: Micros
     series: list[Series] = field(default_factory=list)
@@ -269,7 +270,7 @@ class Book:
 
     def plans(self, target: Target) -> list[str]:
         """Return the launch plans of *target* that have series of their own."""
-        return [plan for plan in self._names.get(target, ()) if plan and plan != OVERFLOW]
+        return [name for name in self._names.get(target, ()) if is_launch_plan(name)]
 
     # Other settings
 
@@ -519,26 +520,27 @@ class Book:
         family, labels = key
         if self._admits(family, labels):
             return self._create(key, now)
-        has_plan = bool(_owner(labels)[1])
-        rest = labels[PLAN_PLACE + 1 :]
+        has_name = bool(owner_of(family, labels)[1])
+        rest = labels[NAME_PLACE + 1 :]
         # A series of all launch plans together has no name to give up but the target's.
-        plan = (OVERFLOW,) if has_plan else labels[PLAN_PLACE : PLAN_PLACE + 1]
+        name = (OVERFLOW,) if has_name else labels[NAME_PLACE : NAME_PLACE + 1]
         for target, always in ((Target(*labels[:2]), False), (_OVERFLOW_TARGET, True)):
-            spill = (family, (*target, *plan, *rest))
+            spill = (family, (*target, *name, *rest))
             series = self._series.get(spill)
             if series is not None:
                 return series
-            if always or (has_plan and self._fits(family, self._cost(family), overflow=True)):
+            if always or (has_name and self._fits(family, self._cost(family), overflow=True)):
                 return self._create(spill, now)
         raise AssertionError("the last resort always fits")
 
     def _admits(self, family: Family, labels: tuple[str, ...]) -> bool:
         cost = self._cost(family)
-        owner = _owner(labels)
-        if owner[1] and owner not in self._plans:
-            # A launch plan comes in with all that it will need, or not at all.
-            return self._fits(family, cost) and self.budget.fits(self._cost_of_plan)
-        return self._fits(family, cost)
+        owner = owner_of(family, labels)
+        if not owner[1] or owner in self._plans:
+            return self._fits(family, cost)
+        # A launch plan or a task comes in with all that it will need, or not at all.
+        needed = self._costs_of_task() if is_task(owner[1]) else self._cost_of_plan
+        return self._fits(family, cost) and self.budget.fits(needed)
 
     def _fits(self, family: Family, cost: int, *, overflow: bool = False) -> bool:
         return self.budget.fits(cost, overflow=overflow) and self.budget.fits_family(
@@ -559,6 +561,16 @@ class Book:
             if family not in self.labelling.disabled and self.labelling.names_plans(family)
         ]
         return sum(map(self._cost, own)) + len(self._plan_levels) * len(_ALWAYS_SHOWN)
+
+    def _costs_of_task(self) -> int:
+        """Return how many series a task needs at once."""
+        births = (
+            catalog.TASK_DURATION,
+            catalog.TASK_QUEUE_DURATION,
+            catalog.TASK_ATTEMPTS,  # as SUCCEEDED
+            catalog.TASK_ATTEMPTS,  # as FAILED
+        )
+        return sum(self._cost(family) for family in births if family not in self.labelling.disabled)
 
     def _cost(self, family: Family) -> int:
         return len(self._bounds[family]) + 3 if family.kind is Kind.HISTOGRAM else 1
@@ -582,7 +594,7 @@ class Book:
         family, labels = key
         self._series[key] = series
         self.budget.take(family, self._cost(family))
-        self._open(*_owner(labels), now).series.append(series)
+        self._open(*owner_of(family, labels), now).series.append(series)
 
     def _open_named(self, target: Target, launch_plans: Iterable[str], now: Micros) -> None:
         """Have those in of whom no series is kept, for the sake of their levels."""
@@ -608,7 +620,7 @@ class Book:
 
     def _open_levels(self, owner: tuple[Target, str], plan: _Plan) -> None:
         """Keep places for the levels of a launch plan, so that they come in with it."""
-        if OVERFLOW in (owner[0].project, owner[1]):
+        if OVERFLOW in (owner[0].project, owner[1]) or is_task(owner[1]):
             return
         for family in self._plan_levels if owner[1] else self._target_levels:
             if family not in plan.levels and self.budget.fits_family(family, len(_ALWAYS_SHOWN)):
@@ -635,7 +647,7 @@ class Book:
         self, target: Target, increments: Increments, added: Iterable[Series], now: Micros
     ) -> list[Activity]:
         """Take note that something happened, to the launch plans and to whom they overflow into."""
-        owners = {_owner(series.labels) for series in added}
+        owners = {owner_of(series.family, series.labels) for series in added}
         owners.update((target, name) for name in increments.launch_plans)
         touched: list[Activity] = []
         for owner in owners:
@@ -680,11 +692,6 @@ def _zero(bounds: int) -> Value:
 
 def _layouts_of(bounds: Mapping[Family, Sequence[float]]) -> dict[Family, str]:
     return {family: ",".join(map(text.bound, own)) for family, own in bounds.items()}
-
-
-def _owner(labels: tuple[str, ...]) -> tuple[Target, str]:
-    """Return whose series this is: a launch plan's, or by an empty name the target's."""
-    return Target(*labels[:PLAN_PLACE]), "".join(labels[PLAN_PLACE : PLAN_PLACE + 1])
 
 
 def _delta(

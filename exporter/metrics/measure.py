@@ -19,6 +19,7 @@ from exporter.model.executions import Execution, Mode, Phase
 from exporter.model.launch_plans import ActivePlan
 from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
+from exporter.model.tasks import Tally
 from exporter.model.time import SECOND
 
 SeriesKey = tuple[Family, tuple[str, ...]]
@@ -87,6 +88,34 @@ def measure(
     plans.update(launch_plan for launch_plan, _, _ in finished)
     plans.update(row.launch_plan for row in events.primed)
     return Increments(births, counts, observations, frozenset(plans))
+
+
+def measure_tasks(target: Target, tally: Tally) -> Increments:
+    """Work out what the tasks of one execution of *target* add."""
+    births: dict[SeriesKey, None] = {}
+    for task in sorted(tally.tasks):
+        births.update(dict.fromkeys(_births_of_task((*target, task))))
+    counts: dict[SeriesKey, int] = {}
+    for (task, phase), attempts in tally.attempts.items():
+        counts[catalog.TASK_ATTEMPTS, (*target, task, phase.name)] = attempts
+    for (task, status), lookups in tally.lookups.items():
+        counts[catalog.CACHE_LOOKUPS, (*target, task, status.name)] = lookups
+    observations: dict[SeriesKey, list[float]] = {}
+    for family, lengths in (
+        (catalog.TASK_DURATION, tally.ran),
+        (catalog.TASK_QUEUE_DURATION, tally.waited),
+    ):
+        for task, micros in lengths.items():
+            observations[family, (*target, task)] = [length / SECOND for length in micros]
+    return Increments(births, counts, observations)
+
+
+def _births_of_task(task: tuple[str, ...]) -> Iterable[SeriesKey]:
+    """Return the series that a task has from its first sight on."""
+    yield catalog.TASK_DURATION, task
+    yield catalog.TASK_QUEUE_DURATION, task
+    for phase in _LIKELY:
+        yield catalog.TASK_ATTEMPTS, (*task, phase)
 
 
 def introduce(target: Target, plans: Iterable[ActivePlan]) -> Increments:

@@ -38,6 +38,7 @@ from exporter.model.schedules import Timetable
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
+from exporter.scrape.backlog import Backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.frontier import Frontier
 from exporter.scrape.inquiry import Inquiry, PollTimeout
@@ -84,6 +85,8 @@ class Services:
     settings: ScrapeSettings
     norms: NormsOf = field(default_factory=NormsOf)
     grace: timedelta = SchedulesSettings().grace
+    backlog: Backlog | None = None
+    """Who waits for their tasks to be counted; None where nobody does."""
 
 
 @dataclass(slots=True)
@@ -450,6 +453,8 @@ class Poller:
             # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.
             memory.remember({}, progress)
             return digest
+        backlog = services.backlog
+        due = () if backlog is None else backlog.wanted(self.target, digest.finished)
         commit = Commit(
             target=self.target,
             rows=digest.rows,
@@ -461,6 +466,8 @@ class Poller:
             activity=posting.activity,
             removed=posting.removed,
             inactive=posting.inactive,
+            tasks_due=due,
+            tasks_done=backlog.over if backlog is not None and due else (),
         )
         await services.journal.commit(
             commit, then=partial(self._committed, memory, digest, posting, commit)
@@ -474,6 +481,9 @@ class Poller:
         memory.remember_plans(commit.plans, commit.forgotten)
         memory.remember_schedules(commit.schedules)
         self._standings.touch(map(self._label, (*commit.plans, *commit.forgotten)))
+        if services.backlog is not None and commit.tasks_due:
+            services.backlog.told(commit.tasks_done)
+            services.backlog.add(commit.tasks_due)
         self._timetables.touch(commit.schedules)
         for correction, executions in digest.corrections.items():
             services.process.corrected(reason=correction.value, executions=executions)
