@@ -32,10 +32,12 @@ from exporter.model.status import TargetStatus
 from exporter.pipeline import Correction
 from exporter.reload.services import Lasting
 from exporter.reload.shifts import Reread, Shifts, open_shifts
+from exporter.scrape.backlog import open_backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.inventory import Register
 from exporter.scrape.poll import STEPS
 from exporter.scrape.scheduler import Handover
+from exporter.scrape.tasks import TASK_OUTCOMES
 from exporter.scrape.worker import Outcome
 from exporter.telemetry.clock import SystemClock
 from exporter.telemetry.log import get_logger
@@ -152,6 +154,7 @@ async def start(
             reasons=tuple(correction.value for correction in Correction),
             retries=REASONS,
             token_outcomes=TOKEN_OUTCOMES,
+            task_outcomes=TASK_OUTCOMES,
         )
         book = open_book(settings.metrics, ledger, process=process, clock=clock)
         process.watch(budget=book.budget, ledger_size=ledger.size_bytes)
@@ -167,6 +170,9 @@ async def start(
                 labels=settings.discovery.project_labels,
             ),
             fleet=Fleet(ledger.newest_cursor()),
+            backlog=open_backlog(
+                settings.tasks, ledger, observer=process, label=book.labelling.label
+            ),
             exposition=book.exposition,
             process=process,
             clock=clock,

@@ -10,6 +10,9 @@ against what is known:
 3. Rows that only the reconcile found are noted as corrections.
 4. `track.plans` takes the ends over into the state of their launch plans.
 
+The tasks of an execution that is over are asked for apart from its poll (`scrape.tasks`), and go
+the same way: `track.tasks` says what is to be counted of them, `metrics.measure` where.
+
 The `Digest` that comes out is committed to the ledger as one transaction (`ledger`), and only then
 shown: `metrics.book` adds the increments to the series and renders them, and a scrape writes bytes
 that exist. A crash before the commit counted nothing, a crash after it counted all.
@@ -22,17 +25,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
-from exporter.metrics.measure import Increments, measure
+from exporter.metrics.measure import Increments, measure, measure_tasks
 from exporter.model.ends import ends_of
 from exporter.model.events import Events, SteppedBack
 from exporter.model.executions import TERMINAL, Execution, ExecutionId, Tracked
 from exporter.model.launch_plans import PlanState
 from exporter.model.schedules import Judgement, ScheduleState
 from exporter.model.targets import Target
+from exporter.model.tasks import Visited
 from exporter.model.time import EPOCH, Micros
 from exporter.track.executions import Known, Observed, miss, observe, prime
 from exporter.track.plans import advance_all
 from exporter.track.schedules import Agenda, judge_all, note
+from exporter.track.tasks import tally
 
 
 class Step(Enum):
@@ -98,6 +103,7 @@ class Digest:
         increments: What it adds to which series.
         corrections: What the reconcile put right.
         stepped_back: Executions seen unfinished after their end.
+        finished: Executions that are over now.
         plans: States of the launch plans that it changed.
         schedules: How launch plans keep their schedules, where it changed that.
         judged: What became of the slots of the launch plans on its agenda.
@@ -108,6 +114,7 @@ class Digest:
     increments: Increments
     corrections: Mapping[Correction, int]
     stepped_back: Sequence[SteppedBack]
+    finished: Sequence[Execution] = ()
     plans: Mapping[str, PlanState] = field(default_factory=dict)
     schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
     judged: Mapping[str, Judgement] = field(default_factory=dict)
@@ -164,10 +171,16 @@ def digest(
         increments=labelled(measure(batch.target, events, judged), labelling),
         corrections=_corrections(batch, events),
         stepped_back=events.stepped_back,
+        finished=events.finished,
         plans={**batch.plans, **advance_all(before, ends, now)},
         schedules=changed,
         judged=judged,
     )
+
+
+def digest_tasks(target: Target, visited: Sequence[Visited], labelling: Labelling) -> Increments:
+    """Turn the *visited* nodes of one finished execution of *target* into what they add."""
+    return labelled(measure_tasks(target, tally(visited)), labelling)
 
 
 def _past(known: Known, batch: Batch) -> list[Execution]:

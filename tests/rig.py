@@ -26,7 +26,7 @@ from exporter.admin.limits import Limits
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
 from exporter.admin.transport import Transport
-from exporter.config.settings import ScrapeSettings
+from exporter.config.settings import ScrapeSettings, TasksSettings
 from exporter.ledger.opening import open_ledger
 from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
@@ -41,9 +41,11 @@ from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Correction
+from exporter.scrape.backlog import open_backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.norms import NormsOf
 from exporter.scrape.poll import STEPS, Poller, Services
+from exporter.scrape.tasks import TASK_OUTCOMES, TaskCounter
 from exporter.scrape.upkeep import Upkeep
 from exporter.sim.api import AdminApi
 from exporter.sim.executions import ExecutionKey
@@ -56,6 +58,8 @@ HOLD = timedelta(minutes=2)
 BOUNDS = {
     catalog.EXECUTION_DURATION: (10.0, 60.0, 600.0),
     catalog.EXECUTION_QUEUE_DURATION: (1.0, 10.0),
+    catalog.TASK_DURATION: (10.0, 60.0, 600.0),
+    catalog.TASK_QUEUE_DURATION: (1.0, 10.0),
 }
 VARIETIES = {catalog.EXECUTION_ERROR_CODES: 20, catalog.CLUSTER_EXECUTIONS_FINISHED: 100}
 COUNTED = tuple(f for f in catalog.FAMILIES if f.source is catalog.Source.LEDGER)
@@ -101,7 +105,7 @@ class SimulatedStub:
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         async def call(request: Any, *, timeout: float, metadata: Any) -> Any:
-            assert {key for key, _ in metadata} <= {"traceparent"}
+            assert {key for key, _ in metadata or ()} <= {"traceparent"}
             assert timeout > 0
             self._rig.calls.append((method, request))
             await self._rig.at_await(method)
@@ -188,6 +192,8 @@ class Rig:
     varieties: Mapping[catalog.Family, int] = field(default_factory=lambda: dict(VARIETIES))
     hold: timedelta = HOLD
     norms: NormsOf = field(default_factory=NormsOf)
+    tasks: TasksSettings = field(default_factory=TasksSettings)
+    concurrency: int = 64
     labelling: Labelling = AS_THEY_ARE
     family_limits: Mapping[Family, int] = field(default_factory=dict)
     clock: ManualClock = field(default_factory=ManualClock)
@@ -213,7 +219,10 @@ class Rig:
         )
         self.process = Process(methods=METHODS, codes=CODES)
         self.process.born(
-            outcomes=(), steps=STEPS, reasons=tuple(reason.value for reason in Correction)
+            outcomes=(),
+            steps=STEPS,
+            reasons=tuple(reason.value for reason in Correction),
+            task_outcomes=TASK_OUTCOMES,
         )
         self.exposition = Exposition(self.process, hidden=self.labelling.disabled)
         self.book = Book(
@@ -238,7 +247,12 @@ class Rig:
         transport = Transport(
             line=SimulatedLine(self),
             tokens=Nothing(),
-            limits=Limits(rate=10_000, burst=10_000, concurrency=64, waited=lambda _: None),
+            limits=Limits(
+                rate=10_000,
+                burst=10_000,
+                concurrency=self.concurrency,
+                waited=lambda _: None,
+            ),
             breaker=Breaker(),
             budget=RetryBudget(),
             spans=Spans(NoOpTracer()),
@@ -247,6 +261,9 @@ class Rig:
             # Every failure is the poll's to deal with.
             attempts=1,
             sleep=self.clock.sleep,
+        )
+        self.backlog = open_backlog(
+            self.tasks, self.ledger, observer=self.process, label=self.labelling.label
         )
         self.services = Services(
             admin=AdminClient(transport),
@@ -259,6 +276,7 @@ class Rig:
             tracer=NoOpTracer(),
             settings=self.settings,
             norms=self.norms,
+            backlog=self.backlog if self.tasks.match else None,
         )
         self.relieve()
 
@@ -271,6 +289,8 @@ class Rig:
             keep=lambda *_: True,
         )
         self.pollers = {}
+        nodes = self.services.admin.nodes(rate=10_000, concurrency=1)
+        self.task_counter = TaskCounter(self.services, self.backlog, nodes, settings=self.tasks)
 
     def die(self) -> None:
         """End the process; only what is in the ledger's file is left of it."""

@@ -7,6 +7,7 @@ patience ends.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -14,11 +15,14 @@ import grpc
 from flyteidl.admin import common_pb2, execution_pb2, project_pb2, version_pb2
 from flyteidl.core import identifier_pb2
 
-from exporter.admin import convert, query
+from exporter.admin import convert, nodes, query
 from exporter.admin.columns import Page
 from exporter.admin.errors import AdminError, MessageTooLarge, nonsense
+from exporter.admin.limits import Limits
+from exporter.admin.nodes import NodeClient
 from exporter.admin.query import Query
 from exporter.admin.question import Question
+from exporter.admin.retry import RetryBudget
 from exporter.admin.transport import Transport
 from exporter.model.executions import Execution
 from exporter.model.launch_plans import ActivePlan
@@ -35,6 +39,7 @@ METHODS = (
     "ListExecutions",
     "ListLaunchPlans",
     "ListProjects",
+    *nodes.METHODS,
 )
 """The RPCs that we use."""
 
@@ -62,8 +67,19 @@ class AdminClient:
     """
 
     def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._ask = transport.ask
         self._domains_are_old_news = False
+
+    def nodes(self, *, rate: float, concurrency: int) -> NodeClient:
+        """
+        Return a client for nodes, whose calls have limits and retries of their own.
+
+        So however much is asked there, and however slowly it is answered, what is asked here has
+        the room that it would have without.
+        """
+        limits = Limits(rate=rate, burst=1, concurrency=concurrency, waited=lambda _: None)
+        return NodeClient(replace(self._transport, limits=limits, budget=RetryBudget()))
 
     async def list_executions(
         self,

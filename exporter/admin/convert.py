@@ -76,7 +76,7 @@ def execution(message: Any) -> Execution:
             launch_plan(plan),
             started_at if 0 < started_at < END_OF_TIME else None,
             updated_at,
-            _duration(closure.duration),
+            duration_of(closure.duration),
             scheduled_at,
             spec.metadata.system_metadata.execution_cluster,
             failure(closure) if phase in FAILURES else None,
@@ -101,7 +101,8 @@ def launch_plan(identifier: Any) -> str:
     return GENERATED + name if identifier.resource_type == _TASK else name
 
 
-def _duration(duration: Any) -> int | None:
+def duration_of(duration: Any) -> int | None:
+    """Return a protobuf duration in microseconds; None where none can be that long."""
     whole, nanos = int(duration.seconds), int(duration.nanos)
     lasted = whole * SECOND + nanos // 1000
     return lasted if 0 < lasted < LONGEST else None

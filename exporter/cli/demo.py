@@ -16,6 +16,7 @@ from exporter.config.settings import (
     MetricsSettings,
     ScrapeSettings,
     Settings,
+    TasksSettings,
     WebSettings,
 )
 from exporter.config.values import ListenAddress
@@ -74,6 +75,7 @@ async def _demo(
         settings = Settings(
             admin=AdminSettings(endpoint=admin.address, insecure=True),
             scrape=ScrapeSettings(interval=_INTERVAL, reconcile_interval=timedelta(minutes=1)),
+            tasks=TasksSettings(match=("*/*/*",)),
             metrics=MetricsSettings(first_sample_hold=_HOLD),
             ledger=LedgerSettings(path=directory / "ledger.db"),
             web=WebSettings(listen=ListenAddress(host, address.port)),

@@ -111,6 +111,10 @@ class FamiliesSettings(Section):
     flyte_launch_plan_schedule_last_run_timestamp_seconds: FamilySettings = FamilySettings()
     flyte_launch_plan_info: FamilySettings = FamilySettings()
     flyte_launch_plan_active_since_timestamp_seconds: FamilySettings = FamilySettings()
+    flyte_task_duration_seconds: FamilySettings = FamilySettings()
+    flyte_task_queue_duration_seconds: FamilySettings = FamilySettings()
+    flyte_task_attempts_total: FamilySettings = FamilySettings()
+    flyte_node_cache_lookups_total: FamilySettings = FamilySettings()
     flyte_projects: FamilySettings = FamilySettings()
     flyte_project_info: FamilySettings = FamilySettings()
 

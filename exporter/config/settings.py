@@ -13,6 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from exporter.config.admin import AdminSettings, AuthSettings
 from exporter.config.relabelling import FamiliesSettings, RelabelRule
 from exporter.config.section import Section
+from exporter.config.tasks import TasksSettings
 from exporter.config.text import CollectorUrl
 from exporter.config.values import (
     LIST,
@@ -42,6 +43,7 @@ __all__ = [
     "SchedulesSettings",
     "ScrapeSettings",
     "Settings",
+    "TasksSettings",
     "TracingSettings",
     "WebSettings",
 ]
@@ -196,13 +198,14 @@ class MetricsSettings(Section):
     Upper bounds of the buckets of `flyte_execution_duration_seconds`, at most 50.
 
     From a short task to a day of training. Each bound is one series per launch plan. Changing
-    them begins that histogram anew.
+    them begins that histogram anew. `flyte_task_duration_seconds` has the same.
     """
     queue_buckets: Buckets = _durations("1s 2s 5s 10s 30s 1m 2m 5m 10m 30m 1h")
     """
     Upper bounds of the buckets of `flyte_execution_queue_duration_seconds`, at most 50.
 
     Finer than those of durations: a healthy cluster starts an execution within seconds.
+    `flyte_task_queue_duration_seconds` has the same.
     """
     series_limit: Annotated[int, Field(ge=100)] = 300_000
     """
@@ -318,6 +321,7 @@ class Settings(Section):
     discovery: DiscoverySettings = DiscoverySettings()
     scrape: ScrapeSettings = ScrapeSettings()
     schedules: SchedulesSettings = SchedulesSettings()
+    tasks: TasksSettings = TasksSettings()
     metrics: MetricsSettings = MetricsSettings()
     ledger: LedgerSettings = LedgerSettings()
     web: WebSettings = WebSettings()

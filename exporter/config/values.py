@@ -323,6 +323,11 @@ Patterns = Annotated[
     Expected('a list of patterns PROJECT/DOMAIN, such as ["*/production"]'),
 ]
 SomePatterns = Annotated[Patterns, AfterValidator(_not_empty)]
+PlanPatterns = Annotated[
+    tuple[PlanPattern, ...],
+    Strict(strict=False),
+    Expected('a list of patterns PROJECT/DOMAIN/LAUNCH_PLAN, such as ["*/production/etl.*"]'),
+]
 ProjectLabel = Annotated[
     str, AfterValidator(read_label), Expected('the key of a label, such as "team"')
 ]

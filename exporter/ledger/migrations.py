@@ -39,6 +39,18 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (project, domain, launch_plan)
     ) WITHOUT ROWID;
     """,
+    # Finished executions whose tasks are still to be counted.
+    """
+    CREATE TABLE task_backlog (
+        place       INTEGER PRIMARY KEY,
+        project     TEXT    NOT NULL,
+        domain      TEXT    NOT NULL,
+        name        TEXT    NOT NULL,
+        created_at  INTEGER NOT NULL,
+        launch_plan TEXT    NOT NULL,
+        UNIQUE (project, domain, name, created_at)
+    );
+    """,
 )
 """The first makes version 2 out of version 1. What was released is never changed."""
 

@@ -9,6 +9,7 @@ from exporter.model.launch_plans import Activation, PlanState
 from exporter.model.progress import Progress
 from exporter.model.schedules import ScheduleState
 from exporter.model.targets import Target
+from exporter.model.tasks import Due
 from exporter.model.time import Micros
 
 
@@ -98,6 +99,8 @@ class Commit:
         inactive: Launch plans whose series are over.
         activations: Launch plans of the target that are active, where that is news.
         deactivated: Launch plans of the target that are not active any more.
+        tasks_due: Finished executions whose tasks are still to be counted.
+        tasks_done: Those of which they are, or never will be.
         labelling: By which rules series are named from now on.
         discovery: The discovery that was just completed. Targets that are not scraped any more
             lose their active launch plans with it.
@@ -118,6 +121,8 @@ class Commit:
     inactive: Sequence[tuple[Target, str]] = ()
     activations: Sequence[Activation] = ()
     deactivated: Sequence[str] = ()
+    tasks_due: Sequence[Due] = ()
+    tasks_done: Sequence[Due] = ()
     labelling: str | None = None
     discovery: Discovery | None = None
     begun: Mapping[Target, Progress | None] = field(default_factory=dict)

@@ -91,6 +91,17 @@ CREATE TABLE activity (
     PRIMARY KEY (project, domain, launch_plan)
 ) WITHOUT ROWID;
 
+-- Finished executions whose tasks are still to be counted, in the order in which they finished.
+CREATE TABLE task_backlog (
+    place       INTEGER PRIMARY KEY,
+    project     TEXT    NOT NULL,
+    domain      TEXT    NOT NULL,
+    name        TEXT    NOT NULL,
+    created_at  INTEGER NOT NULL,
+    launch_plan TEXT    NOT NULL,
+    UNIQUE (project, domain, name, created_at)
+);
+
 -- The active launch plans of every target, as the last complete listing had them. `schedule` is
 -- empty where there is none; `exclusive` is whether it skips a slot while others run;
 -- `active_since` is when the launch plan was first seen active.

@@ -37,6 +37,7 @@ from exporter.model.launch_plans import Activation, ActivePlan
 from exporter.model.progress import Progress
 from exporter.model.schedules import parse_schedule
 from exporter.model.targets import Target
+from exporter.model.tasks import Due
 from exporter.model.time import Micros
 
 _UPSERT_EXECUTIONS = """
@@ -126,6 +127,17 @@ WHERE project = :project AND domain = :domain
 _FORGET_ACTIVE = """
 DELETE FROM active_plan
 WHERE (project, domain) NOT IN (SELECT project, domain FROM discovered WHERE included)
+"""
+_INSERT_DUE = """
+INSERT INTO task_backlog (project, domain, name, created_at, launch_plan)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
+FROM json_each(:rows) WHERE TRUE
+ON CONFLICT DO NOTHING
+"""
+_DELETE_DONE = """
+DELETE FROM task_backlog
+WHERE (project, domain, name, created_at) IN
+    (SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:rows))
 """
 
 
@@ -266,6 +278,17 @@ class Ledger:
                 plans[name] = Activation(plan, Micros(since))
         return found
 
+    def tasks_due(self) -> list[Due]:
+        """Read which finished executions' tasks are still to be counted, the oldest first."""
+        with explained(self.path):
+            return [
+                Due(Target(project, domain), ExecutionId(name, Micros(created_at)), launch_plan)
+                for project, domain, name, created_at, launch_plan in self._connection.execute(
+                    "SELECT project, domain, name, created_at, launch_plan FROM task_backlog"
+                    " ORDER BY place"
+                )
+            ]
+
     def _write(self, commit: Commit) -> None:
         self._remove(commit)
         if commit.target is not None:
@@ -275,6 +298,10 @@ class Ledger:
         if commit.activity:
             rows = [(*row.target, row.launch_plan, row.last_at) for row in commit.activity]
             self._connection.execute(_UPSERT_ACTIVITY, {"rows": json.dumps(rows)})
+        for statement, dues in ((_INSERT_DUE, commit.tasks_due), (_DELETE_DONE, commit.tasks_done)):
+            if dues:
+                due = [(*due.target, *due.id, due.launch_plan) for due in dues]
+                self._connection.execute(statement, {"rows": json.dumps(due)})
         if commit.released:
             self._connection.execute(
                 "UPDATE series SET shown = NULL WHERE id IN (SELECT value FROM json_each(?))",

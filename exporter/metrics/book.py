@@ -28,7 +28,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.heirs import heirs_of, together
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.measure import Increments, SeriesKey
-from exporter.metrics.owners import Owner, Variety, owner_of, spills
+from exporter.metrics.owners import Owner, Variety, is_launch_plan, is_task, owner_of, spills
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, seconds
@@ -85,7 +85,7 @@ class Series:
 
 @dataclass(slots=True, eq=False)
 class _Plan:
-    """The series of one launch plan; with an empty name, of the target itself."""
+    """The series of one launch plan or task; with an empty name, of the target itself."""
 
     last_at: Micros
     series: list[Series] = field(default_factory=list)
@@ -288,7 +288,7 @@ class Book:
 
     def plans(self, target: Target) -> list[str]:
         """Return the launch plans of *target* that have series of their own."""
-        return [plan for plan in self._names.get(target, ()) if plan and plan != OVERFLOW]
+        return [name for name in self._names.get(target, ()) if is_launch_plan(name)]
 
     # Other settings
 
@@ -584,10 +584,11 @@ class Book:
     def _admits(self, family: Family, labels: tuple[str, ...]) -> bool:
         cost = self._cost(family)
         owner = owner_of(family, labels)
-        if owner is not None and owner[1] and owner not in self._plans:
-            # A launch plan comes in with all that it will need, or not at all.
-            return self._fits(family, cost) and self.budget.fits(self._cost_of_plan)
-        return self._fits(family, cost)
+        if owner is None or not owner[1] or owner in self._plans:
+            return self._fits(family, cost)
+        # A launch plan or a task comes in with all that it will need, or not at all.
+        needed = self._costs_of_task() if is_task(owner[1]) else self._cost_of_plan
+        return self._fits(family, cost) and self.budget.fits(needed)
 
     def _fits(self, family: Family, cost: int, *, overflow: bool = False) -> bool:
         return self.budget.fits(cost, overflow=overflow) and self.budget.fits_family(
@@ -610,6 +611,16 @@ class Book:
             if family not in self.labelling.disabled and self.labelling.names_plans(family)
         ]
         return sum(map(self._cost, own)) + len(self._plan_levels) * len(_ALWAYS_SHOWN)
+
+    def _costs_of_task(self) -> int:
+        """Return how many series a task needs at once."""
+        births = (
+            catalog.TASK_DURATION,
+            catalog.TASK_QUEUE_DURATION,
+            catalog.TASK_ATTEMPTS,  # as SUCCEEDED
+            catalog.TASK_ATTEMPTS,  # as FAILED
+        )
+        return sum(self._cost(family) for family in births if family not in self.labelling.disabled)
 
     def _cost(self, family: Family) -> int:
         return len(self._bounds[family]) + 3 if family.kind is Kind.HISTOGRAM else 1
@@ -662,7 +673,7 @@ class Book:
 
     def _open_levels(self, owner: tuple[Target, str], plan: _Plan) -> None:
         """Keep places for the levels of a launch plan, so that they come in with it."""
-        if OVERFLOW in (owner[0].project, owner[1]):
+        if OVERFLOW in (owner[0].project, owner[1]) or is_task(owner[1]):
             return
         for family in self._plan_levels if owner[1] else self._target_levels:
             if family not in plan.levels and self.budget.fits_family(family, len(_ALWAYS_SHOWN)):

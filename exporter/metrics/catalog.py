@@ -85,7 +85,8 @@ LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVE
 
 TARGET = ("project", "domain")
 LAUNCH_PLAN = (*TARGET, "launch_plan")
-_OPEN_LABELS = frozenset({"launch_plan", "error_code", "execution_cluster"})
+TASK = (*TARGET, "task")
+_OPEN_LABELS = frozenset({"launch_plan", "task", "error_code", "execution_cluster"})
 
 EXECUTIONS_ACTIVE = Family(
     "flyte_executions_active",
@@ -461,6 +462,69 @@ LAUNCH_PLAN_ACTIVE_SINCE = Family(
         )
     """),
 )
+TASK_DURATION = Family(
+    "flyte_task_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from start to end of attempts at a task that succeeded; of a map task, of the whole.",
+    TASK,
+    unit="seconds",
+    question="How long do 95 in 100 successful attempts at each task take at most?",
+    example=_promql("""
+        histogram_quantile(
+          0.95,
+          sum by (project, domain, task, le) (rate(flyte_task_duration_seconds_bucket[1d]))
+        )
+    """),
+)
+TASK_QUEUE_DURATION = Family(
+    "flyte_task_queue_duration_seconds",
+    Kind.HISTOGRAM,
+    Source.LEDGER,
+    "Time from when an attempt at a task was first heard of to its start.",
+    TASK,
+    unit="seconds",
+    question="Which tasks wait longest for the cluster, on average over the last hour?",
+    example=_promql("""
+        topk(
+          10,
+          sum by (project, domain, task) (rate(flyte_task_queue_duration_seconds_sum[1h]))
+          /
+          sum by (project, domain, task) (rate(flyte_task_queue_duration_seconds_count[1h]))
+        )
+    """),
+)
+TASK_ATTEMPTS = Family(
+    "flyte_task_attempts_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "Attempts at a task that ended, each counted once; of a map task, at each of its inputs.",
+    (*TASK, "phase"),
+    question="Which tasks fail most often?",
+    example=_promql("""
+        topk(
+          10,
+          sum by (project, domain, task) (
+            increase(flyte_task_attempts_total{phase="FAILED"}[1d])
+          ) > 0
+        )
+    """),
+)
+CACHE_LOOKUPS = Family(
+    "flyte_node_cache_lookups_total",
+    Kind.COUNTER,
+    Source.LEDGER,
+    "What the cache did for a task, once for each node or input of a map task that asked it.",
+    (*TASK, "cache_status"),
+    question="How often does the cache have the answer for a task that asks it?",
+    example=_promql("""
+        sum by (project, domain, task) (
+          rate(flyte_node_cache_lookups_total{cache_status="CACHE_HIT"}[1d])
+        )
+        /
+        sum by (project, domain, task) (rate(flyte_node_cache_lookups_total[1d]))
+    """),
+)
 PROJECTS = Family(
     "flyte_projects",
     Kind.GAUGE,
@@ -690,6 +754,31 @@ RECONCILE_CORRECTIONS = Family(
     ("reason",),
     question="How many executions did only the reconcile find (above 0: see scrape.overlap)?",
     example="sum by (reason) (increase(flyte_exporter_reconcile_corrections_total[1d]))",
+)
+TASK_BACKLOG = Family(
+    "flyte_exporter_task_backlog",
+    Kind.GAUGE,
+    Source.PROCESS,
+    "Finished executions whose tasks are still to be counted.",
+    question="How many executions wait for their tasks to be counted?",
+    example="max by (job) (flyte_exporter_task_backlog)",
+)
+TASK_BACKLOG_DROPPED = Family(
+    "flyte_exporter_task_backlog_dropped_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Finished executions whose tasks stay uncounted because more than tasks.backlog were waiting.",
+    question="Of how many executions did the tasks go uncounted because too many waited?",
+    example="sum by (job) (increase(flyte_exporter_task_backlog_dropped_total[1d]))",
+)
+TASK_EXECUTIONS = Family(
+    "flyte_exporter_task_executions_total",
+    Kind.COUNTER,
+    Source.PROCESS,
+    "Finished executions looked at for their tasks: counted, gone, too_large or failed.",
+    ("outcome",),
+    question="What comes of looking at executions for their tasks?",
+    example="sum by (job, outcome) (rate(flyte_exporter_task_executions_total[1h]))",
 )
 SERIES = Family(
     "flyte_exporter_series",

@@ -15,6 +15,7 @@ from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import FAMILIES, LAUNCH_PLAN, Family
 from exporter.metrics.exemplars import Exemplar
 from exporter.metrics.measure import Increments, SeriesKey
+from exporter.metrics.owners import is_launch_plan
 from exporter.model.renaming import Renaming
 
 _REMEMBERED = 20_000
@@ -85,7 +86,7 @@ class Labelling:
 
     def moved_plan(self, name: str) -> str:
         """Return the name of a launch plan that was *name* by other rules."""
-        return name if name in {"", OVERFLOW} else self.label(name)
+        return self.label(name) if is_launch_plan(name) else name
 
     def _renamed(self, launch_plan: str) -> str:
         if launch_plan:

@@ -22,6 +22,7 @@ from exporter.model.failures import NO_ERROR, ErrorKind
 from exporter.model.launch_plans import ActivePlan
 from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
+from exporter.model.tasks import Tally
 from exporter.model.time import SECOND
 
 SeriesKey = tuple[Family, tuple[str, ...]]
@@ -139,6 +140,34 @@ def _count_by_cluster(ends: Ends, added: Increments) -> None:
             for likely in _LIKELY:
                 added.births[catalog.CLUSTER_EXECUTIONS_FINISHED, (cluster, likely)] = None
             added.counts[catalog.CLUSTER_EXECUTIONS_FINISHED, (cluster, phase.name)] = count
+
+
+def measure_tasks(target: Target, tally: Tally) -> Increments:
+    """Work out what the tasks of one execution of *target* add."""
+    births: dict[SeriesKey, None] = {}
+    for task in sorted(tally.tasks):
+        births.update(dict.fromkeys(_births_of_task((*target, task))))
+    counts: Counter[SeriesKey] = Counter()
+    for (task, phase), attempts in tally.attempts.items():
+        counts[catalog.TASK_ATTEMPTS, (*target, task, phase.name)] = attempts
+    for (task, status), lookups in tally.lookups.items():
+        counts[catalog.CACHE_LOOKUPS, (*target, task, status.name)] = lookups
+    observations: dict[SeriesKey, list[float]] = {}
+    for family, lengths in (
+        (catalog.TASK_DURATION, tally.ran),
+        (catalog.TASK_QUEUE_DURATION, tally.waited),
+    ):
+        for task, micros in lengths.items():
+            observations[family, (*target, task)] = [length / SECOND for length in micros]
+    return Increments(births, counts, observations)
+
+
+def _births_of_task(task: tuple[str, ...]) -> Iterable[SeriesKey]:
+    """Return the series that a task has from its first sight on."""
+    yield catalog.TASK_DURATION, task
+    yield catalog.TASK_QUEUE_DURATION, task
+    for phase in _LIKELY:
+        yield catalog.TASK_ATTEMPTS, (*task, phase)
 
 
 def introduce(target: Target, plans: Iterable[ActivePlan]) -> Increments:

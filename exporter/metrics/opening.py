@@ -18,9 +18,13 @@ _MOST_CLUSTERS = 100
 
 def bounds_of(settings: MetricsSettings) -> Mapping[Family, Sequence[float]]:
     """Return the upper bounds of each histogram whose bounds are configured, in its unit."""
+    durations = tuple(b.total_seconds() for b in settings.duration_buckets)
+    queues = tuple(b.total_seconds() for b in settings.queue_buckets)
     return {
-        catalog.EXECUTION_DURATION: tuple(b.total_seconds() for b in settings.duration_buckets),
-        catalog.EXECUTION_QUEUE_DURATION: tuple(b.total_seconds() for b in settings.queue_buckets),
+        catalog.EXECUTION_DURATION: durations,
+        catalog.EXECUTION_QUEUE_DURATION: queues,
+        catalog.TASK_DURATION: durations,
+        catalog.TASK_QUEUE_DURATION: queues,
     }
 
 

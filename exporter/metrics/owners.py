@@ -1,10 +1,12 @@
 """
 Whose a series is, and where its counts go when there is no room for it.
 
-A family may have one open label: launch plans, error codes and clusters are named by others. Two
-limits keep their number in check. The budget is of all series together; what does not fit it goes
-to `__overflow__`. Some families have a limit of their own, so that hostile values cannot eat the
-budget; what is past that goes to `other`.
+The owner decides when a series is over: what nobody has heard of for long goes with all it has.
+
+A family may have one open label: launch plans, tasks, error codes and clusters are named by others.
+Two limits keep their number in check. The budget is of all series together; what does not fit it
+goes to `__overflow__`. Some families have a limit of their own, so that hostile values cannot eat
+the budget; what is past that goes to `other`.
 """
 
 from collections.abc import Mapping
@@ -18,17 +20,34 @@ OTHER = "other"
 """Stands for the values past a family's own limit."""
 
 Owner = tuple[Target, str]
-"""A launch plan; or, with an empty name, a target."""
+"""A target, and a launch plan or a task of it; with an empty name, the target itself."""
 
-_LAUNCH_PLAN_PLACE = len(catalog.TARGET)
+_NAME_PLACE = len(catalog.TARGET)
+_TASK_MARK = "task\x1f"
+"""Before the names of tasks, so that a launch plan of the same name is another owner."""
 
 
 def owner_of(family: Family, labels: tuple[str, ...]) -> Owner | None:
-    """Return whose series this is; None where it is of all targets together."""
-    if family.labels[:_LAUNCH_PLAN_PLACE] != catalog.TARGET:
+    """Return whose the series of *family* with *labels* is; None where all targets share it."""
+    if family.labels[:_NAME_PLACE] != catalog.TARGET:
         return None
-    has_plan = family.labels[: _LAUNCH_PLAN_PLACE + 1] == catalog.LAUNCH_PLAN
-    return Target(*labels[:_LAUNCH_PLAN_PLACE]), labels[_LAUNCH_PLAN_PLACE] if has_plan else ""
+    target = Target(*labels[:_NAME_PLACE])
+    match family.labels[_NAME_PLACE : _NAME_PLACE + 1]:
+        case ("launch_plan",):
+            return target, labels[_NAME_PLACE]
+        case ("task",):
+            return target, _TASK_MARK + labels[_NAME_PLACE]
+    return target, ""
+
+
+def is_task(name: str) -> bool:
+    """Whether the owner called *name* is a task."""
+    return name.startswith(_TASK_MARK)
+
+
+def is_launch_plan(name: str) -> bool:
+    """Whether the owner called *name* is a launch plan."""
+    return bool(name) and name != OVERFLOW and not is_task(name)
 
 
 def spills(family: Family, labels: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -62,6 +62,9 @@ class Process:
         self._polls = self._counter(catalog.POLLS)
         self._rows = self._counter(catalog.POLL_ROWS)
         self._corrections = self._counter(catalog.RECONCILE_CORRECTIONS)
+        self._task_backlog = self._gauge(catalog.TASK_BACKLOG)
+        self._task_dropped = self._counter(catalog.TASK_BACKLOG_DROPPED)
+        self._task_executions = self._counter(catalog.TASK_EXECUTIONS)
         self._series = self._gauge(catalog.SERIES)
         self._series_limit = self._gauge(catalog.SERIES_LIMIT)
         self._overflow = self._counter(catalog.SERIES_OVERFLOW)
@@ -93,6 +96,7 @@ class Process:
         reasons: tuple[str, ...],
         retries: tuple[str, ...] = (),
         token_outcomes: tuple[str, ...] = (),
+        task_outcomes: tuple[str, ...] = (),
     ) -> None:
         """Show at 0 what polls and calls count."""
         for counter, values in (
@@ -101,6 +105,7 @@ class Process:
             (self._polls, outcomes),
             (self._rows, steps),
             (self._corrections, reasons),
+            (self._task_executions, task_outcomes),
             (self._overflow, tuple(_DIVERTIBLE)),
         ):
             for value in values:
@@ -215,6 +220,18 @@ class Process:
     def corrected(self, *, reason: str, executions: int) -> None:
         """Count what a reconcile put right."""
         self._corrections.labels(reason).inc(executions)
+
+    def tasks_wait(self, executions: int) -> None:
+        """Show how many finished executions wait for their tasks to be counted."""
+        self._task_backlog.set(executions)
+
+    def tasks_dropped(self, executions: int) -> None:
+        """Count finished executions whose tasks nobody will count."""
+        self._task_dropped.inc(executions)
+
+    def tasks_looked_at(self, *, outcome: str) -> None:
+        """Count one finished execution that was looked at for its tasks."""
+        self._task_executions.labels(outcome).inc()
 
     def spans_left(self, *, outcome: str, spans: int) -> None:
         """Count spans that have ended."""

@@ -14,6 +14,7 @@ from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
 from exporter.metrics.projects import ProjectGauges
 from exporter.model.clock import Clock
+from exporter.scrape.backlog import Backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.norms import NormsOf
 from exporter.scrape.poll import Services
@@ -29,6 +30,7 @@ class Lasting:
     gauges: PlanGauges
     projects: ProjectGauges
     fleet: Fleet
+    backlog: Backlog
     exposition: Exposition
     process: Process
     clock: Clock
@@ -57,6 +59,7 @@ async def open_services(settings: Settings, lasting: Lasting) -> AsyncIterator[S
             tracer=tracer,
             settings=settings.scrape,
             grace=settings.schedules.grace,
+            backlog=lasting.backlog if settings.tasks.match else None,
             norms=NormsOf(
                 freshness=settings.freshness, expected_duration=settings.expected_duration
             ),

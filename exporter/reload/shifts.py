@@ -25,6 +25,7 @@ from exporter.reload.services import Lasting, open_services
 from exporter.scrape.inventory import Inventory
 from exporter.scrape.poll import Services
 from exporter.scrape.scheduler import Handover, Scheduler
+from exporter.scrape.tasks import TaskCounter
 from exporter.scrape.upkeep import Upkeep
 from exporter.telemetry import log as logging
 from exporter.telemetry.log import get_logger
@@ -73,6 +74,7 @@ class Shifts:
         self._waiting: list[asyncio.Future[Reload]] = []
         self._served: list[asyncio.Future[Reload]] = []
         self._over = False
+        self._task_counter: TaskCounter | None = None
         self._begin(handover)
 
     @property
@@ -114,10 +116,13 @@ class Shifts:
         try:
             while True:
                 async with asyncio.TaskGroup() as group:
-                    tasks = (
+                    tasks = [
                         group.create_task(self._scheduler.run(), name="scheduler"),
                         group.create_task(self._upkeep.run(), name="upkeep"),
-                    )
+                    ]
+                    if self._task_counter is not None:
+                        counting = self._task_counter.run()
+                        tasks.append(group.create_task(counting, name="tasks"))
                     await self._close_others()
                     self._others = successor = await self._wait_for_successor()
                     for task in tasks:
@@ -210,6 +215,7 @@ class Shifts:
             hold=settings.metrics.first_sample_hold,
         )
         self._lasting.projects.set_labels(settings.discovery.project_labels)
+        self._lasting.backlog.set_rules(settings.tasks)
         logging.configure(level=settings.log.level, media=settings.log.format)
 
     def _begin(self, handover: Handover) -> None:
@@ -239,6 +245,12 @@ class Shifts:
             clock=lasting.clock,
             keep=self._scheduler.in_use,
         )
+
+        self._task_counter = None
+        if settings.tasks.match:
+            limits = settings.tasks
+            nodes = services.admin.nodes(rate=limits.rate_limit, concurrency=limits.concurrency)
+            self._task_counter = TaskCounter(services, lasting.backlog, nodes, settings=limits)
 
     def _done(self, changed: str) -> Reload:
         self._lasting.process.config_loaded(at=self._lasting.clock.now())

@@ -70,6 +70,10 @@ class Memory:
         """Return what is known of the live executions whose launch plan has *label*."""
         return self._live.get(label, {}).values()
 
+    def has_live(self, label: str) -> bool:
+        """Whether a launch plan that has *label* has live executions."""
+        return label in self._live
+
     def labels(self) -> list[str]:
         """Return the labels of the launch plans that have live executions."""
         return list(self._live)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from fnmatch import fnmatchcase
 
 from exporter.config.settings import PlanDuration
 from exporter.model.launch_plans import NoPlanFacts, Norms, PlanFacts
 from exporter.model.targets import Target
+from exporter.scrape import patterns
 
 
 class NormsOf:
@@ -36,11 +36,6 @@ class NormsOf:
 def _first(rules: Sequence[PlanDuration], target: Target, launch_plan: str) -> timedelta | None:
     """Return the limit of the first of *rules* that matches."""
     for rule in rules:
-        project, domain, name = rule.match.split("/", 2)
-        if (
-            fnmatchcase(target.project, project)
-            and fnmatchcase(target.domain, domain)
-            and fnmatchcase(launch_plan, name)
-        ):
+        if patterns.names(rule.match, target, launch_plan):
             return rule.limit
     return None

@@ -22,15 +22,14 @@ from operator import attrgetter
 from opentelemetry.trace import Tracer, get_current_span
 
 from exporter import pipeline
-from exporter.admin import query
 from exporter.admin.client import AdminClient
-from exporter.admin.errors import AdminError, RowTooLarge
+from exporter.admin.errors import AdminError
 from exporter.config.settings import SchedulesSettings, ScrapeSettings
 from exporter.ledger.journal import Journal
 from exporter.ledger.records import Commit
 from exporter.metrics.book import Book, Posting
 from exporter.metrics.budget import OVERFLOW
-from exporter.metrics.gauges import STANDING, PlanGauges, rows_of, rows_of_schedule
+from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
 from exporter.model.executions import TERMINAL, Execution, ExecutionId
@@ -39,19 +38,21 @@ from exporter.model.schedules import Timetable
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros, rfc3339
 from exporter.pipeline import Batch, Digest, Step
+from exporter.scrape.backlog import Backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.frontier import Frontier
 from exporter.scrape.inquiry import Inquiry, PollTimeout
 from exporter.scrape.listing import BEGINNING, Position, Slice, slices
+from exporter.scrape.live import Live
 from exporter.scrape.lookback import Lookback
 from exporter.scrape.memory import Memory
 from exporter.scrape.norms import NormsOf
+from exporter.scrape.past import Past
+from exporter.scrape.standings import Standings
 from exporter.scrape.timetables import Timetables
 from exporter.telemetry.context import sampled_trace_id
 from exporter.telemetry.log import get_logger
 from exporter.track.executions import levels as levels_of
-from exporter.track.plans import is_kept, is_shown, merged, spare, standing
-from exporter.track.schedules import Agenda, most_behind
 
 STEPS = ("new", "live", "reconcile", "past")
 """Where rows come from, as `flyte_exporter_poll_rows_total` tells them apart."""
@@ -64,18 +65,6 @@ _NEW_SHARE = 0.5
 
 _HOPELESS = frozenset({"DEADLINE_EXCEEDED", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNAVAILABLE"})
 """What a list fails with when the next question would fail likewise, after as long a wait."""
-
-_PASTS_AT_ONCE = 5
-"""Launch plans whose past one poll asks for: there is no hurry, and the rate limit is for all."""
-
-_TRIES = 3
-"""Polls that ask for the past of the same launch plan before it stays unknown."""
-
-_PLANS_AT_ONCE = 200
-"""Launch plans whose gauges are rendered in one go: some 10 ms."""
-
-_SCHEDULES_AT_ONCE = 25
-"""Launch plans whose schedules are looked at in one go: some 10 ms."""
 
 _ID = attrgetter("id")
 
@@ -97,6 +86,8 @@ class Services:
     settings: ScrapeSettings
     norms: NormsOf = field(default_factory=NormsOf)
     grace: timedelta = SchedulesSettings().grace
+    backlog: Backlog | None = None
+    """Who waits for their tasks to be counted; None where nobody does."""
 
 
 @dataclass(slots=True)
@@ -153,20 +144,18 @@ class Poller:
         self._memory: Memory | None = None
         self._levels_shown = False
         self._frontier: Frontier | None = None
-        self._asked: dict[ExecutionId, int] = {}
+        self._live = Live(self._inquiry)
         self._sweep: _Sweep | None = None
         self._swept = False
         self._reconcile_at = reconcile_at
-        self._absent: set[ExecutionId] = set()
-        self._too_large: dict[ExecutionId, RowTooLarge] = {}
         self._touched: set[str] = set()
-        self._stood: set[str] = set()
-        self._unknown: dict[str, int] = {}
-        self._asked_past: set[str] = set()
-        self._timetables = Timetables(services.book.labelling.label)
-        self._unjudged: set[str] = set()
-        self._revised: Memory | None = None
-        self._told_timetables = False
+        self._past = Past(target, self._inquiry)
+        self._standings = Standings(
+            target, gauges=services.gauges, norms=services.norms, clock=services.clock
+        )
+        self._timetables = Timetables(
+            target, label=self._label, gauges=services.gauges, grace=services.grace
+        )
 
     @property
     def active_at(self) -> float:
@@ -184,21 +173,19 @@ class Poller:
 
     def has_live(self, launch_plan: str) -> bool:
         """Whether a launch plan of that label is live; taken for granted before the first poll."""
-        return self._memory is None or any(True for _ in self._memory.live_of(launch_plan))
+        return self._memory is None or self._memory.has_live(launch_plan)
 
     def prime_plan(self, launch_plan: str) -> None:
         """Have one of the next polls ask how *launch_plan* fared, if nothing is known of that."""
-        if launch_plan not in self._asked_past and query.has_past(launch_plan):
-            self._unknown.setdefault(launch_plan, 0)
+        self._past.want(launch_plan)
 
     def show_plan(self, launch_plan: str) -> None:
         """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
-        self._stood.add(self._label(launch_plan))
+        self._standings.touch([self._label(launch_plan)])
 
     def set_timetables(self, timetables: Mapping[str, Timetable]) -> None:
         """Have the next polls watch these: the active launch plans that have a schedule."""
         self._timetables.replace(timetables)
-        self._told_timetables = True
 
     async def poll(self) -> None:
         """
@@ -215,9 +202,8 @@ class Poller:
             )
             self._warn_of_the_future(self._memory.progress)
             # Also what a poller before us showed, which was stopped before it put that right.
-            self._stood.update(self._memory.plan_labels())
-            self._stood.update(self._services.gauges.launch_plans(self.target))
-            await self._show_plans(self._memory)
+            self._standings.begin(self._memory)
+            await self._standings.show(self._memory)
         began = self._services.clock.monotonic()
         try:
             if self._memory.progress is None:
@@ -228,7 +214,7 @@ class Poller:
             # What Admin did answer is committed, and no less true.
             if self._inquiry.heard_at >= began:
                 self._show_levels(self._memory)
-            await self._show_plans(self._memory)
+            await self._standings.show(self._memory)
             raise
         except Exception:
             # What is in the ledger is the truth: read it before anything is built on it again.
@@ -237,7 +223,7 @@ class Poller:
             self._frontier = None
             raise
         self._show_levels(self._memory)
-        await self._show_plans(self._memory)
+        await self._standings.show(self._memory)
 
     def _warn_of_the_future(self, progress: Progress | None) -> None:
         """Say so if nothing launched now can be listed, because some clock was once ahead."""
@@ -307,8 +293,13 @@ class Poller:
         seen = new.live.union(map(_ID, rows))
         stale = [key for key in memory.live() if key not in seen]
         try:
-            absent = await self._refresh(
-                memory, stale, into=rows, progress=new.progress, thorough=beginning
+            absent = await self._live.refresh(
+                stale,
+                into=rows,
+                keep=lambda some: self._commit(
+                    memory, Batch(target=self.target, rows=some), new.progress
+                ),
+                thorough=beginning,
             )
         except (AdminError, PollTimeout) as error:
             # What was answered until then is no less true.
@@ -321,9 +312,9 @@ class Poller:
         if reconciling:
             await self._reconcile(memory)
         if problem is None:
-            await self._judge(memory, now)
-        await self._ask_for_the_past(memory)
-        problem = problem or next(iter(self._too_large.values()), None)
+            await self._timetables.judge(memory, now, partial(self._keep, memory))
+        await self._past.ask(memory, partial(self._keep, memory))
+        problem = problem or self._live.problem
         if problem is not None:
             raise problem
 
@@ -398,76 +389,6 @@ class Poller:
         cursor = min(upto, Micros(frontier.settled + self._overlap))
         return progress._replace(cursor=max(progress.cursor, cursor))
 
-    async def _refresh(
-        self,
-        memory: Memory,
-        keys: list[ExecutionId],
-        *,
-        into: list[Execution],
-        progress: Progress,
-        thorough: bool,
-    ) -> list[ExecutionId]:
-        """
-        Ask what became of *keys*, and add the rows *into* those of the poll.
-
-        A large live set is committed as it comes in, with *progress*, so that no step of it keeps
-        the event loop for long.
-
-        Returns:
-            The executions that Admin answered NOT_FOUND for. They are asked for one by one only
-            once, and again when *thorough*; those that are too large to be received, likewise.
-        """
-        if thorough:
-            self._too_large.clear()
-        keys = [key for key in keys if key not in self._too_large]
-        # Those first that were asked about the longest ago: the last polls may have had no time.
-        self._asked = {key: self._asked[key] for key in keys if key in self._asked}
-        turn = max(self._asked.values(), default=0) + 1
-        keys.sort(key=lambda key: self._asked.get(key, 0))
-        missing = {key for key in keys if not query.is_speakable(key.name)}
-        listed = [key for key in keys if key not in missing]
-        missing.update(listed)
-        start = 0
-        while start < len(listed):
-            try:
-                count, rows = await self._inquiry.named([key.name for key in listed[start:]])
-            except RowTooLarge as error:
-                # Of this one alone: the others are owed an answer.
-                count, rows = 1, ()
-                self._too_large[listed[start]] = error
-                missing.discard(listed[start])
-            into += rows
-            missing.difference_update(row.id for row in rows)
-            self._asked.update(dict.fromkeys(listed[start : start + count], turn))
-            start += count
-            if len(into) > _MOST_ROWS_AT_ONCE:
-                batch = Batch(target=self.target, rows=[*into])
-                into.clear()
-                await self._commit(memory, batch, progress)
-        self._asked.clear()
-        return await self._look_for(missing, into=into, thorough=thorough)
-
-    async def _look_for(
-        self, missing: set[ExecutionId], *, into: list[Execution], thorough: bool
-    ) -> list[ExecutionId]:
-        """Ask one by one for executions that no list showed; see `_refresh`."""
-        self._absent.intersection_update(missing)
-        absent: list[ExecutionId] = []
-        for key in missing:
-            if (key in self._absent and not thorough) or self._inquiry.is_over:
-                continue
-            try:
-                row = await self._inquiry.get(key.name)
-            except RowTooLarge as error:
-                self._too_large[key] = error
-                continue
-            if row is not None:
-                into.append(row)
-            if row is None or row.id != key:
-                absent.append(key)
-        self._absent.update(absent)
-        return absent
-
     async def _reconcile(self, memory: Memory) -> None:
         """List once more what the other steps should have seen, from where the last poll ended."""
         settings = self._services.settings
@@ -506,75 +427,14 @@ class Poller:
             self._reconcile_at += interval
         self._swept = True
 
-    async def _ask_for_the_past(self, memory: Memory) -> None:
-        """Ask how some of the launch plans of which nothing is known fared; others next time."""
-        progress = memory.progress
-        if progress is None:
-            return
-        self._asked_past.update(plan for plan in self._unknown if plan in memory.plans)
-        for launch_plan in self._unknown.keys() & self._asked_past:
-            del self._unknown[launch_plan]
-        for launch_plan in [*self._unknown][:_PASTS_AT_ONCE]:
-            try:
-                rows = await self._inquiry.ended_of(launch_plan)
-            except (AdminError, PollTimeout) as problem:
-                # A question of no hurry is no reason for the poll to fail.
-                tries = self._unknown.pop(launch_plan) + 1
-                if tries < _TRIES:
-                    self._unknown[launch_plan] = tries
-                else:
-                    self._asked_past.add(launch_plan)
-                    log.info(
-                        "past of a launch plan stays unknown",
-                        **self.target._asdict(),
-                        launch_plan=launch_plan,
-                        problem=str(problem),
-                    )
-                return
-            # What was created later, a list will show.
-            settled = progress.retained_from
-            batch = Batch(target=self.target, rows=rows, step=Step.PAST, settled_before=settled)
-            await self._commit(memory, batch, progress)
-            self._asked_past.add(launch_plan)
-            del self._unknown[launch_plan]
-
-    async def _judge(self, memory: Memory, at: Micros) -> None:
-        """Look at the schedules that time or a run has moved on; *at* is when the poll began."""
-        progress = memory.progress
-        if progress is None or not self._told_timetables:
-            return
-        if self._revised is not memory:
-            scheduled = (plan for plan, state in memory.schedules.items() if state.schedule)
-            self._timetables.revise(scheduled)
-            # Also what a poller before us showed.
-            self._unjudged.update(self._services.gauges.launch_plans(self.target))
-            self._revised = memory
-        while timetables := self._timetables.due(at, _SCHEDULES_AT_ONCE):
-            agenda = Agenda(
-                timetables=timetables,
-                live={launch_plan: memory.live_ids(launch_plan) for launch_plan in timetables},
-                at=at,
-                grace=self._services.grace,
-            )
-            batch = Batch(target=self.target, rows=(), agenda=agenda)
-            judged = (await self._commit(memory, batch, progress)).judged
-            for label in self._timetables.looked_at(judged):
-                self._show_schedule(label)
-                self._unjudged.discard(label)
-            await asyncio.sleep(0)
-        for label in self._unjudged:
-            self._show_schedule(label)
-        self._unjudged.clear()
-
-    def _show_schedule(self, label: str) -> None:
-        judgement = most_behind(self._timetables.judgements_of(label))
-        for family, rows in rows_of_schedule(judgement).items():
-            self._services.gauges.show(self.target, label, family, rows)
-
     # Making it true
 
+    async def _keep(self, memory: Memory, batch: Batch) -> Digest:
+        """Commit *batch*, which does not bring the target any further."""
+        return await self._commit(memory, batch, memory.progress)
+
     async def _commit(
-        self, memory: Memory, batch: Batch, progress: Progress, *, lasting: bool = False
+        self, memory: Memory, batch: Batch, progress: Progress | None, *, lasting: bool = False
     ) -> Digest:
         """Digest *batch*, make it durable, take it over and show it."""
         services = self._services
@@ -596,17 +456,21 @@ class Poller:
             # Only the cursor moved: not worth a write; after a crash the next list is a bit longer.
             memory.remember({}, progress)
             return digest
+        backlog = services.backlog
+        due = () if backlog is None else backlog.wanted(self.target, digest.finished)
         commit = Commit(
             target=self.target,
             rows=digest.rows,
             progress=progress,
             plans=digest.plans,
             schedules=digest.schedules,
-            forgotten=self._outdated(memory, digest, now) if lasting else (),
+            forgotten=self._standings.outdated(memory, digest, now) if lasting else (),
             deltas=posting.deltas,
             activity=posting.activity,
             removed=posting.removed,
             inactive=posting.inactive,
+            tasks_due=due,
+            tasks_done=backlog.over if backlog is not None and due else (),
         )
         await services.journal.commit(
             commit, then=partial(self._committed, memory, digest, posting, commit)
@@ -619,8 +483,10 @@ class Poller:
         touched = memory.remember(digest.rows, commit.progress)
         memory.remember_plans(commit.plans, commit.forgotten)
         memory.remember_schedules(commit.schedules)
-        self._stood.update(map(self._label, commit.plans))
-        self._stood.update(map(self._label, commit.forgotten))
+        self._standings.touch(map(self._label, (*commit.plans, *commit.forgotten)))
+        if services.backlog is not None and commit.tasks_due:
+            services.backlog.told(commit.tasks_done)
+            services.backlog.add(commit.tasks_due)
         self._timetables.touch(commit.schedules)
         for correction, executions in digest.corrections.items():
             services.process.corrected(reason=correction.value, executions=executions)
@@ -658,46 +524,6 @@ class Poller:
         if changed and book.shows_target_levels:
             book.set_target_levels(self.target, levels_of(memory.live_rows()))
         self._touched.clear()
-
-    # How launch plans stand
-
-    def _in_use(self, label: str) -> bool:
-        """Whether a launch plan of *label* is scheduled, or has executions that are not over."""
-        facts = self._services.norms.facts
-        return facts.is_scheduled(self.target, label) or self.has_live(label)
-
-    def _outdated(self, memory: Memory, digest: Digest, now: Micros) -> list[str]:
-        """Return the launch plans whose states need not be kept any longer."""
-        unneeded: list[str] = []
-        for label in memory.plan_labels():
-            states = memory.plans_of(label)
-            unneeded += spare(states)
-            together = merged(states.values())
-            if together and not (is_shown(together, now, in_use=False) or self._in_use(label)):
-                # Time alone brings this about: nothing else would have it looked at.
-                self._stood.add(label)
-                if not is_kept(together, now, in_use=False):
-                    unneeded += states
-        return [launch_plan for launch_plan in unneeded if launch_plan not in digest.plans]
-
-    async def _show_plans(self, memory: Memory) -> None:
-        """Show how the launch plans stand about which something changed."""
-        while self._stood:
-            for label in [*self._stood][:_PLANS_AT_ONCE]:
-                self._show_standing(memory, label)
-                self._stood.discard(label)
-            await asyncio.sleep(0)
-
-    def _show_standing(self, memory: Memory, label: str) -> None:
-        services = self._services
-        state = merged(memory.plans_of(label).values())
-        if state is None:
-            shown = services.norms.facts.is_active(self.target, label)
-        else:
-            shown = is_shown(state, services.clock.now(), in_use=self._in_use(label))
-        rows = rows_of(standing(state, services.norms(self.target, label))) if shown else {}
-        for family in STANDING:
-            services.gauges.show(self.target, label, family, rows.get(family, ()))
 
     @staticmethod
     def _bound(instant: Micros, back: timedelta) -> Micros:

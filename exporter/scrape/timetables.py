@@ -1,46 +1,110 @@
-"""When the schedules of one target's launch plans are to be looked at again."""
+"""When the schedules of one target's launch plans are looked at, and what is shown of them."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
 
+from exporter.metrics.gauges import PlanGauges, rows_of_schedule
 from exporter.model.schedules import Judgement, Timetable
+from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros
+from exporter.pipeline import Batch, Digest
+from exporter.scrape.memory import Memory
+from exporter.track.schedules import Agenda, most_behind
+
+_AT_ONCE = 25
+"""Launch plans whose schedules are looked at in one go: some 10 ms."""
 
 
 class Timetables:
-    """The timetables of a target, and when time alone will have moved one of them on."""
+    """
+    The timetables of a target, and when time alone will have moved one of them on.
 
-    def __init__(self, label: Callable[[str], str]) -> None:
-        """Take launch plans that have one *label* for one where they are shown."""
+    Args:
+        target: Whose they are.
+        label: Launch plans that have one label are one where they are shown.
+        gauges: Where that is.
+        grace: How long after a slot its run may be seen.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        label: Callable[[str], str],
+        gauges: PlanGauges,
+        grace: timedelta,
+    ) -> None:
+        self._target = target
         self._label = label
-        self._judged: dict[str, dict[str, Judgement]] = {}
-        self._known: Mapping[str, Timetable] = {}
+        self._gauges = gauges
+        self._grace = grace
+        self._known: Mapping[str, Timetable] | None = None
         self._again: dict[str, Micros] = {}
         self._first: Micros | None = None
+        self._judged: dict[str, dict[str, Judgement]] = {}
+        self._unjudged: set[str] = set()
+        self._revised: Memory | None = None
 
     def replace(self, timetables: Mapping[str, Timetable]) -> None:
         """Take over the active launch plans that have a schedule; what is new is due at once."""
-        names = {*self._known, *timetables}
-        self._hurry(name for name in names if self._known.get(name) != timetables.get(name))
+        known = self._known or {}
+        names = {*known, *timetables}
+        self._hurry(name for name in names if known.get(name) != timetables.get(name))
         self._known = dict(timetables)
-
-    def revise(self, launch_plans: Iterable[str]) -> None:
-        """Have all timetables looked at, and those of *launch_plans*, which may be over."""
-        self._hurry({*self._known, *launch_plans})
 
     def touch(self, launch_plans: Iterable[str]) -> None:
         """Have the timetables of *launch_plans*, as far as they have one, looked at."""
-        self._hurry(name for name in launch_plans if name in self._known)
+        known = self._known or {}
+        self._hurry(name for name in launch_plans if name in known)
 
-    def due(self, now: Micros, most: int) -> dict[str, Timetable | None]:
-        """Return timetables to look at, no more than *most*; None for one that is over."""
+    async def judge(
+        self, memory: Memory, at: Micros, keep: Callable[[Batch], Awaitable[Digest]]
+    ) -> None:
+        """
+        Look at the schedules that time or a run has moved on, *keep* what came of it and show it.
+
+        Nothing is looked at before it is known which launch plans are active.
+
+        Args:
+            memory: What is known of the target.
+            at: Everything that happened until then is in it.
+            keep: Makes a batch durable.
+        """
+        if self._known is None:
+            return
+        if self._revised is not memory:
+            # Also those that may be over, and what a poller before us showed.
+            scheduled = (plan for plan, state in memory.schedules.items() if state.schedule)
+            self._hurry({*self._known, *scheduled})
+            self._unjudged.update(self._gauges.launch_plans(self._target))
+            self._revised = memory
+        while timetables := self._due(at):
+            agenda = Agenda(
+                timetables=timetables,
+                live={launch_plan: memory.live_ids(launch_plan) for launch_plan in timetables},
+                at=at,
+                grace=self._grace,
+            )
+            digest = await keep(Batch(target=self._target, rows=(), agenda=agenda))
+            for label in self._looked_at(digest.judged):
+                self._show(label)
+                self._unjudged.discard(label)
+            await asyncio.sleep(0)
+        for label in self._unjudged:
+            self._show(label)
+        self._unjudged.clear()
+
+    def _due(self, now: Micros) -> dict[str, Timetable | None]:
+        """Return some of the timetables to look at; None for one that is over."""
         if self._first is None:
             self._first = min(self._again.values(), default=None)
-        if self._first is None or self._first > now:
+        if self._known is None or self._first is None or self._first > now:
             return {}
-        names = [name for name, at in self._again.items() if at <= now][:most]
+        names = [name for name, at in self._again.items() if at <= now][:_AT_ONCE]
         return {name: self._known.get(name) for name in names}
 
-    def looked_at(self, judged: Mapping[str, Judgement]) -> list[str]:
+    def _looked_at(self, judged: Mapping[str, Judgement]) -> list[str]:
         """Take note of what was made of timetables that were due; return the labels of these."""
         for launch_plan, judgement in judged.items():
             self._judged.setdefault(self._label(launch_plan), {})[launch_plan] = judgement
@@ -53,9 +117,10 @@ class Timetables:
         self._first = None
         return list(dict.fromkeys(map(self._label, judged)))
 
-    def judgements_of(self, label: str) -> Collection[Judgement]:
-        """Return what was made last of the timetables of launch plans that have *label*."""
-        return self._judged.get(label, {}).values()
+    def _show(self, label: str) -> None:
+        judgement = most_behind(self._judged.get(label, {}).values())
+        for family, rows in rows_of_schedule(judgement).items():
+            self._gauges.show(self._target, label, family, rows)
 
     def _hurry(self, launch_plans: Iterable[str]) -> None:
         """Have *launch_plans* be due at once."""

@@ -15,9 +15,11 @@ from exporter.model.time import Micros
 from exporter.sim.executions import Executions
 from exporter.sim.launch_plans import LaunchPlansApi
 from exporter.sim.lifecycle import LifecycleApi
+from exporter.sim.nodes import NodesApi
 from exporter.sim.projects import ProjectsApi
 from exporter.sim.registry import RegistryApi
 from exporter.sim.store import Store
+from exporter.sim.tasks import TasksApi
 
 SERVICE = "flyteidl.service.AdminService"
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
@@ -27,7 +29,8 @@ class AdminApi:
     """
     All of Admin that is simulated, over one store.
 
-    Its parts hold the calls by subject: `projects`, `registry`, `launch_plans`, `lifecycle`.
+    Its parts hold the calls by subject: `projects`, `registry`, `launch_plans`, `lifecycle`,
+    `nodes`, `tasks`.
     `calls` has them by their names in AdminService; what is not in it is UNIMPLEMENTED.
     """
 
@@ -53,10 +56,19 @@ class AdminApi:
             launch_plans=self.launch_plans,
             seed=seed,
         )
+        self.tasks = TasksApi(store, now, executions=self.executions)
+        self.nodes = NodesApi(store, now, executions=self.executions, tasks=self.tasks)
         self.calls: Mapping[str, Callable[[Any], Any]] = MappingProxyType(self._by_name())
 
     def _by_name(self) -> dict[str, Callable[[Any], Any]]:
-        parts = (self.projects, self.registry, self.launch_plans, self.lifecycle)
+        parts = (
+            self.projects,
+            self.registry,
+            self.launch_plans,
+            self.lifecycle,
+            self.nodes,
+            self.tasks,
+        )
         service = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
         found = {}
         for method in service.methods:

@@ -112,6 +112,30 @@ EXECUTION_TAG = Entity(
 ADMIN_TAG = Entity(
     "at", "admin_tag", "execution_tags", _columns(text="name", bigint="id", time=_BASE_TIMES)
 )
+NODE_EXECUTION = Entity(
+    "ne",
+    "node_execution",
+    "node_executions",
+    _columns(
+        text="execution_project execution_domain execution_name node_id phase input_uri error_kind"
+        " error_code cache_status dynamic_workflow_remote_closure_reference",
+        bigint="id duration parent_id parent_task_execution_id",
+        time=f"{_BASE_TIMES} started_at node_execution_created_at node_execution_updated_at",
+        blob="closure node_execution_metadata internal_data",
+    ),
+)
+TASK_EXECUTION = Entity(
+    "te",
+    "task_execution",
+    "task_executions",
+    _columns(
+        text="project domain name version execution_project execution_domain execution_name node_id"
+        " phase input_uri",
+        bigint="id retry_attempt phase_version duration",
+        time=f"{_BASE_TIMES} started_at task_execution_created_at task_execution_updated_at",
+        blob="closure",
+    ),
+)
 NAMED_ENTITY = Entity(
     "nen",
     "entities",
@@ -128,8 +152,6 @@ NAMED_ENTITY_METADATA = Entity(
 _NOT_KEPT = tuple(
     Entity(code, prefix, "", {})
     for code, prefix in (
-        ("ne", "node_execution"),
-        ("te", "task_execution"),
         ("s", "signal"),
         ("eat", "execution_admin_tag"),
     )
@@ -146,6 +168,8 @@ BY_PREFIX = {
         PROJECT,
         EXECUTION_TAG,
         ADMIN_TAG,
+        NODE_EXECUTION,
+        TASK_EXECUTION,
         NAMED_ENTITY,
         NAMED_ENTITY_METADATA,
         *_NOT_KEPT,
@@ -155,6 +179,8 @@ BY_PREFIX = {
 JOINABLE = {
     EXECUTION.code: {"e", "l", "w", "t", "at", "et"},
     LAUNCH_PLAN.code: {"l", "w"},
+    NODE_EXECUTION.code: {"ne", "e"},
+    TASK_EXECUTION.code: {"te", "t", "e", "ne"},
     NAMED_ENTITY.code: {"nen", "nem"},
     PROJECT.code: {"p"},
 }

@@ -1,5 +1,6 @@
 """One execution, out of its row: what it holds, and how Get and lists show it."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +27,11 @@ class ExecutionKey(NamedTuple):
         return identifier_pb2.WorkflowExecutionIdentifier(
             project=self.project, domain=self.domain, name=self.name
         )
+
+
+def key_of(identifier: Any) -> ExecutionKey:
+    """Return which execution a `WorkflowExecutionIdentifier` names."""
+    return ExecutionKey(identifier.project, identifier.domain, identifier.name)
 
 
 class ErrorSeen(NamedTuple):
@@ -95,9 +101,20 @@ class Stored:
     def listed(self) -> bytes:
         """Return it serialized as lists answer: the error message cut, inputs left out."""
         message = self.message()
-        if message.closure.HasField("error"):
-            error = message.closure.error
-            error.message = error.message.encode()[:LISTED_MESSAGE_BYTES].decode(errors="ignore")
+        trim_error(message.closure)
         message.spec.ClearField("inputs")
         message.closure.ClearField("computed_inputs")
         return bytes(message.SerializeToString())
+
+
+def trim_error(closure: Any) -> None:
+    """Cut the error message of *closure*, if it has one, as lists do."""
+    if closure.HasField("error"):
+        error = closure.error
+        error.message = error.message.encode()[:LISTED_MESSAGE_BYTES].decode(errors="ignore")
+
+
+def digest(*parts: object) -> str:
+    """Return *parts* as a name has them that must differ from all others: a hash."""
+    text = "/".join(map(str, parts))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -18,7 +18,7 @@ from exporter.model.executions import Mode, Phase
 from exporter.model.time import Micros
 from exporter.sim import wire
 from exporter.sim.entities import EXECUTION
-from exporter.sim.execution import ExecutionKey, Stored
+from exporter.sim.execution import ExecutionKey, Stored, key_of
 from exporter.sim.executions import Executions
 from exporter.sim.filters import Value, names_state
 from exporter.sim.inputs import refuse_empty_inputs, refuse_other_inputs
@@ -26,13 +26,11 @@ from exporter.sim.launch_plans import LaunchPlansApi
 from exporter.sim.listing import checked, require, require_id, selected
 from exporter.sim.names import refuse_bad_labels
 from exporter.sim.phases import already_over, refuse_phase_change
+from exporter.sim.producers import is_accepted, other_cluster
 from exporter.sim.projects import ProjectsApi
 from exporter.sim.refusal import Refusal, invalid, missing, printed_message
 from exporter.sim.registry import RegistryApi, kind_of
 from exporter.sim.store import Store
-
-DEFAULT_PRODUCER = "propeller"
-"""A producer id that stands for every cluster."""
 
 _NAME_LENGTH = 63
 _NAME = re.compile(r"[a-z][a-z\-0-9]*")
@@ -144,7 +142,7 @@ class LifecycleApi:
         return self._repeated(request, Mode.RECOVERED)
 
     def _repeated(self, request: Any, mode: Mode) -> Any:
-        original = self._executions.get(_key(request.id))
+        original = self._executions.get(key_of(request.id))
         spec = original.spec
         spec.metadata.mode = mode
         spec.metadata.reference_execution.CopyFrom(original.key.message())
@@ -161,10 +159,10 @@ class LifecycleApi:
     def terminate_execution(self, request: Any) -> Any:
         """Answer TerminateExecution: ABORTING at once, the end is propeller's."""
         require_id(request, "project", "domain", "name")
-        stored = self._executions.get(_key(request.id))
+        stored = self._executions.get(key_of(request.id))
         if stored.phase.is_terminal:
             raise already_over(
-                "Cannot abort an already terminated workflow execution", stored.phase
+                "Cannot abort an already terminated workflow execution", stored.phase.name
             )
         self._executions.abort(stored, request.cause, at=self._now())
         self.on_abort(stored.key)
@@ -173,14 +171,14 @@ class LifecycleApi:
     def update_execution(self, request: Any) -> Any:
         """Answer UpdateExecution: archives, or brings back."""
         require_id(request, "project", "domain", "name")
-        stored = self._executions.get(_key(request.id))
+        stored = self._executions.get(key_of(request.id))
         self._executions.archive(stored.key, at=self._now(), state=request.state)
         return execution_pb2.ExecutionUpdateResponse()
 
     def get_execution(self, request: Any) -> Any:
         """Answer GetExecution: archived ones too, the error uncut."""
         require_id(request, "project", "domain", "name")
-        return self._executions.get(_key(request.id)).message()
+        return self._executions.get(key_of(request.id)).message()
 
     def list_executions(self, request: Any) -> Any:
         """Answer ListExecutions."""
@@ -224,7 +222,7 @@ class LifecycleApi:
                 "Workflow event handler request event doesn't have an execution id -"
                 f" {printed_message(event)}"
             )
-        stored = self._executions.get(_key(event.execution_id))
+        stored = self._executions.get(key_of(event.execution_id))
         _accept_producer(stored, event)
         if not event.HasField("occurred_at"):
             refuse_phase_change(stored.phase, Phase(event.phase), **stored.key._asdict())
@@ -244,10 +242,6 @@ class LifecycleApi:
             output_uri=output_uri,
         )
         return event_pb2.WorkflowExecutionEventResponse()
-
-
-def _key(identifier: Any) -> ExecutionKey:
-    return ExecutionKey(identifier.project, identifier.domain, identifier.name)
 
 
 def _check_name(given: str) -> None:
@@ -274,7 +268,7 @@ def _check_launched(spec: Any) -> None:
 def _accept_producer(stored: Stored, event: Any) -> None:
     """Let a queued execution move to the event's cluster; refuse other clusters after that."""
     producer = event.producer_id
-    if producer in {"", DEFAULT_PRODUCER} or producer == stored.cluster:
+    if is_accepted(stored, producer):
         return
     if event.phase == Phase.QUEUED:
         stored.cluster = producer
@@ -282,11 +276,4 @@ def _accept_producer(stored: Stored, event: Any) -> None:
         return
     if event.phase == stored.phase:
         return  # That it was recorded already is said first.
-    raise Refusal(
-        grpc.StatusCode.FAILED_PRECONDITION,
-        f"Cluster/producer from event [{producer}] does not match existing workflow execution"
-        f" clusterInDB: [{stored.cluster}]",
-        reason=event_pb2.EventFailureReason(
-            incompatible_cluster=event_pb2.EventErrorIncompatibleCluster(cluster=producer)
-        ),
-    )
+    raise other_cluster(stored, producer)

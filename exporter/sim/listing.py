@@ -116,6 +116,16 @@ def checked(request: Any, entity: Entity, rpc: str) -> ListRequest:
     """
     require_id(request, "project", "domain")
     require_limit(request.limit)
+    return rest_checked(request, entity, rpc)
+
+
+def rest_checked(request: Any, entity: Entity, rpc: str) -> ListRequest:
+    """
+    Check what lists of every kind have, once it is known what they are of and have a limit.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
     conditions = parsed(request.filters, entity)
     sort = sort_of(request, entity)
     return ListRequest(conditions, sort, offset_of(request.token, rpc), request.limit)

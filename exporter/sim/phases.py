@@ -13,12 +13,10 @@ from exporter.model.executions import Phase
 from exporter.sim.refusal import Refusal, printed
 
 
-def already_over(details: str, phase: Phase) -> Refusal:
+def already_over(details: str, phase: str) -> Refusal:
     """Return the refusal of a change after the end, which names the end for programs."""
     reason = event_pb2.EventFailureReason(
-        already_in_terminal_state=event_pb2.EventErrorAlreadyInTerminalState(
-            current_phase=phase.name
-        )
+        already_in_terminal_state=event_pb2.EventErrorAlreadyInTerminalState(current_phase=phase)
     )
     return Refusal(grpc.StatusCode.FAILED_PRECONDITION, details, reason=reason)
 
@@ -42,7 +40,7 @@ def refuse_phase_change(current: Phase, announced: Phase, **key: str) -> None:
         )
     if current.is_terminal:
         change = f"Invalid phase change from {current.name} to {announced.name}"
-        raise already_over(f"{change} {_for_execution(key)}", current)
+        raise already_over(f"{change} {_for_execution(key)}", current.name)
     if current is Phase.RUNNING and announced is Phase.QUEUED:
         change = f"Cannot go from {current.name} to {announced.name}"
     elif current is Phase.ABORTING and not announced.is_terminal:

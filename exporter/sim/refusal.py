@@ -45,6 +45,14 @@ def not_found(entity: str, **identifier: str) -> Refusal:
     )
 
 
+def no_such(entity: str, identifier: Message) -> Refusal:
+    """Return a refusal to answer about what *identifier* names, which is not there."""
+    return Refusal(
+        grpc.StatusCode.NOT_FOUND,
+        f"missing entity of type {entity} with identifier {printed_message(identifier)}",
+    )
+
+
 def database_fault(details: str) -> Refusal:
     """
     Return what Admin makes of a PostgreSQL error that it does not know.

@@ -68,6 +68,29 @@ CREATE TABLE execution_tags (
     execution_project TEXT, execution_domain TEXT, execution_name TEXT, key TEXT, value TEXT,
     UNIQUE (execution_project, execution_domain, execution_name, key, value)
 );
+CREATE TABLE node_executions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created_at INTEGER, updated_at INTEGER, deleted_at INTEGER,
+    execution_project TEXT, execution_domain TEXT, execution_name TEXT, node_id TEXT,
+    phase TEXT, input_uri TEXT, closure BLOB, started_at INTEGER,
+    node_execution_created_at INTEGER, node_execution_updated_at INTEGER, duration INTEGER,
+    node_execution_metadata BLOB, parent_id INTEGER, parent_task_execution_id INTEGER,
+    error_kind TEXT, error_code TEXT, cache_status TEXT,
+    dynamic_workflow_remote_closure_reference TEXT, internal_data BLOB,
+    UNIQUE (execution_project, execution_domain, execution_name, node_id)
+);
+CREATE INDEX node_executions_by_parent ON node_executions (parent_id);
+CREATE TABLE task_executions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    created_at INTEGER, updated_at INTEGER, deleted_at INTEGER,
+    project TEXT, domain TEXT, name TEXT, version TEXT,
+    execution_project TEXT, execution_domain TEXT, execution_name TEXT, node_id TEXT,
+    retry_attempt INTEGER, phase TEXT, phase_version INTEGER, input_uri TEXT, closure BLOB,
+    started_at INTEGER, task_execution_created_at INTEGER, task_execution_updated_at INTEGER,
+    duration INTEGER,
+    UNIQUE (execution_project, execution_domain, execution_name, node_id,
+            project, domain, name, version, retry_attempt)
+);
 CREATE INDEX execution_tags_by_name ON execution_tags (execution_name);
 """
 

@@ -6,7 +6,6 @@ from names and not from what happened before. Clients may launch and abort in be
 where they are until the client sends events, unless the world is told to drive them.
 """
 
-import hashlib
 import heapq
 import random
 from collections import Counter
@@ -20,9 +19,10 @@ from exporter.model.time import Micros, micros
 from exporter.sim import company, mischief, wire
 from exporter.sim.api import AdminApi
 from exporter.sim.catalog import Kind, Plan, plans
-from exporter.sim.execution import ErrorSeen, ExecutionKey, Stored
+from exporter.sim.execution import ErrorSeen, ExecutionKey, Stored, digest
 from exporter.sim.fates import CHILD_FAILED, End, Fate, fate
 from exporter.sim.incidents import Agenda, Incident, Trouble
+from exporter.sim.onlookers import Onlookers, child_name
 from exporter.sim.store import Store
 
 HISTORY = timedelta(hours=6)
@@ -101,8 +101,8 @@ class World:
             self._begin(plan)
         mischief.plot(self)
         self.api.lifecycle.on_abort = self._aborted_by_client
-        if drive:
-            self.api.lifecycle.on_launch = self._drive
+        onlookers = Onlookers(self.api, plans=self._plans, chance=self.chance)
+        self.api.lifecycle.on_launch = self._drive if drive else onlookers.leave
         self.advance(start)
 
     def advance(self, to: Micros) -> None:
@@ -157,7 +157,7 @@ class World:
         scheduled_at = Micros(slot * period)
         # A scheduler that comes back runs every slot it missed, all at once.
         up_again = self.agenda.until(Trouble.SCHEDULER_SILENCE, scheduled_at)
-        name = "f" + _digest(plan.project, plan.domain, plan.name, scheduled_at)[:19]
+        name = "f" + digest(plan.project, plan.domain, plan.name, scheduled_at)[:19]
         lag = self.chance("lag", plan.project, plan.domain, plan.name, slot)
         launched_at = (up_again or scheduled_at) + 1e6 * lag.uniform(*_SCHEDULER_LAG_SECONDS)
         self.at(
@@ -173,7 +173,7 @@ class World:
 
     def _follow_whim(self, plan: Plan, index: int) -> None:
         # Not by the project: so that two projects have executions of the same name.
-        name = "a" + _digest(self._seed, plan.domain, plan.name, index)[:19]
+        name = "a" + digest(self._seed, plan.domain, plan.name, index)[:19]
         self._launch_plan(plan, name, self.now)
         self._await_whim(plan, index + 1)
 
@@ -182,7 +182,7 @@ class World:
         usual = [plan for plan in self._plans.values() if plan[:2] == (project, domain)]
         if not usual:
             return
-        name = "a" + _digest(project, domain, created_at, self._pushed)[:19]
+        name = "a" + digest(project, domain, created_at, self._pushed)[:19]
         self._launch_plan(usual[0], name, now, created_at=created_at)
 
     def _launch_plan(
@@ -273,7 +273,7 @@ class World:
 
     def _launch_child(self, parent: _Life, plan: Plan, now: Micros) -> None:
         if parent.key in self._lives:
-            name = "f" + _digest(*parent.key, "n1")[:19]
+            name = child_name(parent.key)
             self._launch_plan(plan, name, now, mode=Mode.CHILD_WORKFLOW, parent=parent)
 
     def _wind_up(self, life: _Life, stored: Stored, at: Micros) -> None:
@@ -341,8 +341,3 @@ def _within(parent: Fate, child: Fate) -> Fate:
         runs=runs,
         winding_up=min(child.winding_up, runs / 2),
     )
-
-
-def _digest(*parts: object) -> str:
-    text = "/".join(map(str, parts))
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -22,6 +22,7 @@ from exporter.admin import query
 from exporter.admin.client import CODES, METHODS, AdminClient, Version
 from exporter.admin.connection import RECEIVE_LIMIT
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
+from exporter.admin.nodes import NodeClient
 from exporter.admin.opening import open_client
 from exporter.model.executions import ExecutionId
 from exporter.model.launch_plans import ActivePlan
@@ -44,7 +45,15 @@ _ASK: dict[str, Callable[[AdminClient], Awaitable[Any]]] = {
     "ListProjects": lambda client: client.list_targets(timeout=_PATIENCE),
     "GetDomains": lambda client: client.list_domains(timeout=_PATIENCE),
     "GetVersion": lambda client: client.get_version(timeout=_PATIENCE),
+    "ListNodeExecutions": lambda client: _nodes(client).list_nodes(_TARGET, "a", timeout=_PATIENCE),
+    "ListTaskExecutions": lambda client: _nodes(client).list_attempts(
+        _TARGET, "a", "n0", timeout=_PATIENCE
+    ),
 }
+
+
+def _nodes(client: AdminClient) -> NodeClient:
+    return client.nodes(rate=1000, concurrency=1)
 
 
 def message(name: str) -> Any:

@@ -29,6 +29,7 @@ from exporter.config.settings import (
     SchedulesSettings,
     ScrapeSettings,
     Settings,
+    TasksSettings,
     TracingSettings,
     WebSettings,
 )
@@ -103,6 +104,13 @@ def test_every_key_can_be_set() -> None:
             poll_timeout=timedelta(weeks=1),
         ),
         schedules=SchedulesSettings(grace=timedelta(seconds=90)),
+        tasks=TasksSettings(
+            match=("*/production/etl.*",),
+            rate_limit=1.5,
+            concurrency=1,
+            backlog=500,
+            max_nodes=100,
+        ),
         metrics=MetricsSettings(
             duration_buckets=(timedelta(minutes=1), timedelta(hours=1)),
             queue_buckets=(timedelta(seconds=1.5),),
@@ -245,7 +253,7 @@ def test_an_unknown_key_with_an_unreadable_value_is_reported_for_both() -> None:
     assert [problem.sentence for problem in error.problems] == [
         (
             "unknown key; known keys: admin, discovery, expected_duration, freshness, ledger, log,"
-            " metrics, schedules, scrape, tracing, web."
+            " metrics, schedules, scrape, tasks, tracing, web."
         ),
         "YAML tags (!...) are not supported; remove it, or quote text with !.",
     ]

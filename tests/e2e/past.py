@@ -95,6 +95,7 @@ def settings(directory: Path, endpoint: str, port: int) -> Settings:
             "reconcile_window": "10m",
             "poll_timeout": "10m",
         },
+        tasks={"match": ["*/*/*"], "rate_limit": "1000/s", "concurrency": 8},
         tracing={"exporter": "console", "sample_ratio": 0.1},
         web={"listen": f"127.0.0.1:{port}"},
         metrics={

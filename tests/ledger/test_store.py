@@ -35,6 +35,7 @@ from exporter.model.launch_plans import Activation, ActivePlan, PlanState, Run
 from exporter.model.progress import Progress
 from exporter.model.schedules import Cron, Rate, ScheduledRun, ScheduleState, Span
 from exporter.model.targets import Target
+from exporter.model.tasks import Due
 from exporter.model.time import Micros
 from tests.ledger.conftest import opened
 from tests.rows import NOON, TARGET, after, instants, names, targets
@@ -469,6 +470,20 @@ def test_a_target_that_is_gone_takes_its_active_launch_plans_along(ledger: Ledge
     rows = {TARGET: DiscoveredRow(included=True, misses=1), _OTHER: DiscoveredRow(False, 0)}
     ledger.commit([Commit(discovery=Discovery(NOON, rows))])
     assert ledger.active_plans() == {TARGET: {"etl": plan}}
+
+
+def test_who_waits_for_their_tasks_to_be_counted_waits_in_order(ledger: Ledger) -> None:
+    """Until they are done; who is named twice waits once, and who does not wait is not missed."""
+    dues = [
+        Due(target, ExecutionId(name, after(number)), "plan")
+        for number, (target, name) in enumerate([(_OTHER, "b"), (TARGET, "a"), (TARGET, "c")])
+    ]
+    ledger.commit([Commit(tasks_due=dues[:2])])
+    ledger.commit([Commit(target=TARGET, tasks_due=[dues[0], dues[2]])])
+    assert ledger.tasks_due() == dues
+    stranger = dues[1]._replace(id=ExecutionId("a", NOON))
+    ledger.commit([Commit(tasks_done=[dues[0], stranger])])
+    assert ledger.tasks_due() == dues[1:]
 
 
 def test_parts_left_out_stay_as_they_are(ledger: Ledger) -> None:

@@ -19,10 +19,11 @@ from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
-from exporter.metrics.measure import SeriesKey, measure
+from exporter.metrics.measure import SeriesKey, measure, measure_tasks
 from exporter.model.events import Events
 from exporter.model.executions import Execution, Mode, Phase
 from exporter.model.targets import Target
+from exporter.model.tasks import Tally
 from exporter.model.time import Micros, micros
 from tests.rows import NOON, TARGET, execution
 
@@ -30,6 +31,8 @@ HOLD = timedelta(minutes=2)
 BOUNDS: Mapping[Family, Sequence[float]] = {
     catalog.EXECUTION_DURATION: (10.0, 60.0),
     catalog.EXECUTION_QUEUE_DURATION: (1.0,),
+    catalog.TASK_DURATION: (10.0, 60.0),
+    catalog.TASK_QUEUE_DURATION: (1.0,),
 }
 VARIETIES: Mapping[Family, int] = {
     catalog.EXECUTION_ERROR_CODES: 3,
@@ -132,6 +135,12 @@ class Desk:
         """Find the series; nothing is written."""
         increments = labelled(measure(target, events), self.labelling)
         self.queued.append(self.book.post(target, increments, self.now))
+
+    def count_tasks(self, tally: Tally, target: Target = TARGET) -> None:
+        """Post what became of tasks, commit and show it."""
+        increments = labelled(measure_tasks(target, tally), self.labelling)
+        self.queued.append(self.book.post(target, increments, self.now))
+        self.settle()
 
     def begin_release(self) -> None:
         """Ask which holds are over; where the ledger need not be told, show at once."""

@@ -25,7 +25,13 @@ from tests.rows import NOON, TARGET, execution
 _DATES = Renaming(r"(.*)_\d{4}_\d{2}_\d{2}", "$1")
 _COLLAPSE = Labelling(rules=[_DATES])
 _OF_SCHEDULES = {catalog.SCHEDULE_MISSED, catalog.SCHEDULE_SKIPPED, catalog.SCHEDULE_DELAY}
-_COUNTED = [f for f in FAMILIES if f.source is Source.LEDGER and f not in _OF_SCHEDULES]
+_COUNTED = [
+    family
+    for family in FAMILIES
+    if family.source is Source.LEDGER
+    and family not in _OF_SCHEDULES
+    and "task" not in family.labels
+]
 """Those that executions alone add to."""
 _LEVELS = [family for family in FAMILIES if family.source is Source.LIVE]
 _WITH_PLAN = [family for family in _COUNTED if "launch_plan" in family.labels]

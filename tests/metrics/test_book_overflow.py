@@ -29,7 +29,9 @@ _OF_SCHEDULES = {
 _COUNTED = [
     family
     for family in catalog.FAMILIES
-    if family.source is Source.LEDGER and family not in _OF_SCHEDULES
+    if family.source is Source.LEDGER
+    and family not in _OF_SCHEDULES
+    and "task" not in family.labels
 ]
 """What each execution adds to."""
 _HISTOGRAMS = {catalog.EXECUTION_DURATION, catalog.EXECUTION_QUEUE_DURATION}

@@ -8,7 +8,12 @@ from exporter.metrics import catalog
 from exporter.metrics.catalog import BY_NAME, FAMILIES, Family, Kind, Source
 
 _UNITS = ("seconds", "bytes")
-_CONFIGURED = {catalog.EXECUTION_DURATION, catalog.EXECUTION_QUEUE_DURATION}
+_CONFIGURED = {
+    catalog.EXECUTION_DURATION,
+    catalog.EXECUTION_QUEUE_DURATION,
+    catalog.TASK_DURATION,
+    catalog.TASK_QUEUE_DURATION,
+}
 """Histograms whose bounds are a setting."""
 
 

@@ -71,8 +71,8 @@ async def test_answers_are_current(clock: Any) -> None:
 async def test_what_is_not_simulated_is_unimplemented(clock: Any) -> None:
     """A client is told so, rather than given something made up."""
     async with admin_with(clock) as (_, admin):
-        request = task_execution_pb2.TaskExecutionListRequest()
-        code, _ = await status_of(admin.ListTaskExecutions(request, timeout=5))
+        request = task_execution_pb2.TaskExecutionGetDataRequest()
+        code, _ = await status_of(admin.GetTaskExecutionData(request, timeout=5))
         assert code is grpc.StatusCode.UNIMPLEMENTED
 
 

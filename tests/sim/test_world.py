@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flyteidl.admin import event_pb2, execution_pb2
+from flyteidl.admin import event_pb2, execution_pb2, node_execution_pb2
+from flyteidl.core import catalog_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model.executions import Phase
 from exporter.model.time import SECOND, Micros
+from exporter.sim import node_rows
 from exporter.sim.execution import ExecutionKey
 from exporter.sim.incidents import parse_incident
 from exporter.sim.world import World
@@ -176,3 +178,57 @@ def test_a_driven_world_moves_what_clients_launch() -> None:
     world.advance(after(600))
     assert phase_of(world, key) is Phase.SUCCEEDED
     assert phase_of(world, other) is Phase.ABORTED
+
+
+def nodes_of(world: World, key: ExecutionKey, parent: str = "") -> Any:
+    """List nodes of an execution: those at the top, or the children of one."""
+    request = node_execution_pb2.NodeExecutionListRequest(
+        workflow_execution_id=key._asdict(), limit=100, unique_parent_id=parent
+    )
+    return world.api.calls["ListNodeExecutions"](request).node_executions
+
+
+def test_executions_have_nodes_once_somebody_looks(world: World) -> None:
+    """All kinds of nodes are there, within the times of their executions."""
+    met: Counter[str] = Counter()
+    for finish in world.executions.finishes[-600:]:
+        stored = world.executions.get(finish.key)
+        nodes = list(nodes_of(world, finish.key))
+        assert bool(nodes) == (stored.started_at is not None)
+        began, ended = stored.closure.started_at, stored.closure.updated_at
+        for node in nodes:
+            assert began.ToMicroseconds() <= node.closure.created_at.ToMicroseconds()
+            assert node.closure.updated_at.ToMicroseconds() <= ended.ToMicroseconds()
+            assert node.closure.phase in node_rows.TERMINAL
+            met["parent"] += node.metadata.is_parent_node
+            met["dynamic"] += node.metadata.is_dynamic
+            met["array"] += node.metadata.is_array
+            met["child"] += node.closure.HasField("workflow_node_metadata")
+            met["hit"] += node.closure.task_node_metadata.cache_status == catalog_pb2.CACHE_HIT
+            if node.metadata.is_parent_node:
+                assert nodes_of(world, finish.key, node.id.node_id)
+    (retried,) = world.store.row("SELECT count(*) FROM task_executions WHERE retry_attempt > 0")
+    assert retried
+    assert all(met[kind] for kind in ("parent", "dynamic", "array", "child", "hit")), met
+
+
+def test_nodes_are_the_same_whenever_somebody_looks() -> None:
+    """Looking while an execution runs changes nothing of what is there in the end."""
+    found = []
+    for looks in (False, True):
+        world = World(seed=3, start=START, speed=60, history=SHORT)
+        keys = [
+            ExecutionKey(*row)
+            for row in world.store.rows(
+                "SELECT execution_project, execution_domain, execution_name FROM executions"
+                " WHERE phase = 'RUNNING' ORDER BY place"
+            )
+        ]
+        if looks:
+            for key in keys:
+                assert nodes_of(world, key)
+        world.advance(after(120))
+        found.append(
+            [sorted(node.SerializeToString() for node in nodes_of(world, key)) for key in keys]
+        )
+    assert found[0] == found[1]

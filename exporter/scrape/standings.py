@@ -1,0 +1,75 @@
+"""How the launch plans of one target stand, and which of them are to be shown again."""
+
+import asyncio
+from collections.abc import Iterable
+
+from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
+from exporter.model.clock import Clock
+from exporter.model.targets import Target
+from exporter.model.time import Micros
+from exporter.pipeline import Digest
+from exporter.scrape.memory import Memory
+from exporter.scrape.norms import NormsOf
+from exporter.track.plans import is_kept, is_shown, merged, spare, standing
+
+_AT_ONCE = 200
+"""Launch plans whose gauges are rendered in one go: some 10 ms."""
+
+
+class Standings:
+    """Shows how launch plans stand, by the names that they have on /metrics: their labels."""
+
+    def __init__(self, target: Target, *, gauges: PlanGauges, norms: NormsOf, clock: Clock) -> None:
+        self._target = target
+        self._gauges = gauges
+        self._norms = norms
+        self._clock = clock
+        self._changed: set[str] = set()
+
+    def touch(self, labels: Iterable[str]) -> None:
+        """Have *labels* shown again: something about them changed."""
+        self._changed.update(labels)
+
+    def begin(self, memory: Memory) -> None:
+        """Have all shown again that *memory* knows, or that whoever polled before us showed."""
+        self._changed.update(memory.plan_labels())
+        self._changed.update(self._gauges.launch_plans(self._target))
+
+    async def show(self, memory: Memory) -> None:
+        """Show how those stand about which something changed."""
+        while self._changed:
+            for label in [*self._changed][:_AT_ONCE]:
+                self._show(memory, label)
+                self._changed.discard(label)
+            await asyncio.sleep(0)
+
+    def outdated(self, memory: Memory, digest: Digest, now: Micros) -> list[str]:
+        """Return the launch plans, by their true names, whose states need not be kept longer."""
+        unneeded: list[str] = []
+        for label in memory.plan_labels():
+            states = memory.plans_of(label)
+            unneeded += spare(states)
+            together = merged(states.values())
+            if together and not (
+                is_shown(together, now, in_use=False) or self._in_use(memory, label)
+            ):
+                # Time alone brings this about: nothing else would have it looked at.
+                self._changed.add(label)
+                if not is_kept(together, now, in_use=False):
+                    unneeded += states
+        return [launch_plan for launch_plan in unneeded if launch_plan not in digest.plans]
+
+    def _in_use(self, memory: Memory, label: str) -> bool:
+        """Whether a launch plan of *label* is scheduled, or has executions that are not over."""
+        scheduled = self._norms.facts.is_scheduled(self._target, label)
+        return scheduled or memory.has_live(label)
+
+    def _show(self, memory: Memory, label: str) -> None:
+        state = merged(memory.plans_of(label).values())
+        if state is None:
+            shown = self._norms.facts.is_active(self._target, label)
+        else:
+            shown = is_shown(state, self._clock.now(), in_use=self._in_use(memory, label))
+        rows = rows_of(standing(state, self._norms(self._target, label))) if shown else {}
+        for family in STANDING:
+            self._gauges.show(self._target, label, family, rows.get(family, ()))

@@ -1,0 +1,211 @@
+"""
+Counting the tasks of finished executions, one execution after the other.
+
+Nothing else waits for it, and it waits for everything: its calls have limits of their own, and what
+Admin does not answer is asked again later. An execution counts with all its tasks, or with none.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+
+from opentelemetry.trace import Status, StatusCode
+
+from exporter import pipeline
+from exporter.admin.errors import AdminError, MessageTooLarge, Nonsense, NotFound
+from exporter.admin.nodes import NodeClient
+from exporter.config.tasks import TasksSettings
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.records import Commit
+from exporter.model.tasks import Attempt, Due, Visited
+from exporter.scrape.backlog import Backlog
+from exporter.scrape.poll import Services
+from exporter.telemetry.log import get_logger
+
+log = get_logger(__name__)
+
+_PATIENCE = 30.0  # seconds, for one call, beyond what it waits for its turn
+
+_TRIES = 3
+"""How often one execution is looked at before what fails is taken for its own fault."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds, after what fails; ever longer
+
+_OF_ALL = frozenset(
+    {"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "UNAVAILABLE", "UNIMPLEMENTED"}
+)
+"""What says nothing about the execution: the next one would fail likewise."""
+
+
+class Outcome(Enum):
+    """What came of looking at one execution; the values are those of the metric's label."""
+
+    COUNTED = "counted"
+    GONE = "gone"
+    """Admin has it no more, or never had its nodes."""
+    TOO_LARGE = "too_large"
+    """It has more nodes than `tasks.max_nodes`, or one that cannot be received."""
+    FAILED = "failed"
+    """Admin did not tell, however often it was asked."""
+
+
+TASK_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+
+class TooManyNodes(Exception):
+    """An execution has more nodes than are looked at."""
+
+
+class TaskCounter:
+    """
+    Counts the tasks of those that wait in a backlog.
+
+    Args:
+        services: Those of the polls; of these, none of their room for calls is used.
+        backlog: Who waits.
+        nodes: Whom to ask.
+        settings: How many at once, and how large they may be.
+    """
+
+    def __init__(
+        self, services: Services, backlog: Backlog, nodes: NodeClient, *, settings: TasksSettings
+    ) -> None:
+        self._services = services
+        self._backlog = backlog
+        self._nodes = nodes
+        self._settings = settings
+        # A call waits for all that are before it in the line.
+        self._timeout = _PATIENCE + settings.concurrency / settings.rate_limit
+        self._tries: dict[Due, int] = {}
+        self._pause = _FIRST_PAUSE
+        self._problem = ""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._settings.concurrency):
+                group.create_task(self._work(), name=f"tasks {number}")
+
+    async def _work(self) -> None:
+        while True:
+            await self.count_next()
+
+    async def count_next(self) -> None:
+        """Count the tasks of who has waited longest; failures are logged, not raised."""
+        due = await self._backlog.take()
+        about = {
+            "flyte.project": due.target.project,
+            "flyte.domain": due.target.domain,
+            "flyte.execution": due.id.name,
+        }
+        with self._services.tracer.start_as_current_span("tasks", attributes=about) as span:
+            try:
+                visited, outcome = await self._look(due)
+            except AdminError as error:
+                problem = str(error)
+            except asyncio.CancelledError:
+                self._backlog.put_back(due)
+                raise
+            else:
+                problem = await self._commit(due, visited, outcome)
+            if span.is_recording() and problem:
+                span.set_status(Status(StatusCode.ERROR, problem))
+        self._note(problem)
+        if not problem:
+            self._pause = _FIRST_PAUSE
+            return
+        self._backlog.put_back(due)
+        pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
+        await self._services.clock.sleep(pause)
+
+    async def _look(self, due: Due) -> tuple[Sequence[Visited], Outcome]:
+        """Ask for all nodes and attempts of one execution; raises `AdminError` to try it again."""
+        try:
+            visited = await self._visit(due)
+        except NotFound:
+            return (), Outcome.GONE
+        except (TooManyNodes, MessageTooLarge):
+            return (), Outcome.TOO_LARGE
+        except AdminError as error:
+            if error.code in _OF_ALL:
+                raise
+            tries = self._tries.pop(due, 0) + 1
+            if tries < _TRIES and not isinstance(error, Nonsense):
+                self._tries[due] = tries
+                raise
+            log.warning(
+                "tasks of an execution stay uncounted",
+                **due.target._asdict(),
+                execution=due.id.name,
+                problem=str(error),
+            )
+            return (), Outcome.FAILED
+        except Exception:
+            # The edge of one execution: what nobody foresaw of it must not stop the others.
+            log.exception(
+                "counting tasks failed on a bug of ours",
+                **due.target._asdict(),
+                execution=due.id.name,
+            )
+            return (), Outcome.FAILED
+        return visited, Outcome.COUNTED if visited else Outcome.GONE
+
+    async def _visit(self, due: Due) -> Sequence[Visited]:
+        """Walk down from the nodes at the top, and ask for the attempts at each task."""
+        target, name, timeout = due.target, due.id.name, self._timeout
+        visited: dict[str, Visited] = {}
+        parents = deque([""])
+        while parents:
+            listed = await self._nodes.list_nodes(
+                target, name, parent=parents.popleft(), timeout=timeout
+            )
+            if len(visited) + len(listed) > self._settings.max_nodes:
+                raise TooManyNodes
+            for node in listed:
+                if node.id in visited:
+                    continue
+                if node.is_parent:
+                    parents.append(node.id)
+                attempts: Sequence[Attempt] = ()
+                if node.has_attempts:
+                    attempts = await self._nodes.list_attempts(
+                        target, name, node.id, timeout=timeout
+                    )
+                visited[node.id] = Visited(node, attempts)
+        return list(visited.values())
+
+    async def _commit(self, due: Due, visited: Sequence[Visited], outcome: Outcome) -> str:
+        """Count what was *visited*, durably, and have *due* wait no more; return what failed."""
+        services = self._services
+        increments = pipeline.digest_tasks(due.target, visited, services.book.labelling)
+        posting = services.book.post(due.target, increments, services.clock.now())
+        over = self._backlog.over
+        commit = Commit(
+            target=due.target,
+            deltas=posting.deltas,
+            activity=posting.activity,
+            removed=posting.removed,
+            inactive=posting.inactive,
+            tasks_done=[due, *over],
+        )
+
+        def counted() -> None:
+            services.book.apply(posting, services.clock.now())
+            services.process.tasks_looked_at(outcome=outcome.value)
+            self._backlog.told(over)
+
+        try:
+            # Once begun it comes true, whether or not we are there to see it.
+            await services.journal.commit(commit, then=counted)
+        except LedgerError as error:
+            return str(error)
+        self._tries.pop(due, None)
+        return ""
+
+    def _note(self, problem: str) -> None:
+        before, self._problem = self._problem, problem
+        if problem and not before:
+            log.warning("tasks cannot be counted", problem=problem)
+        elif before and not problem:
+            log.info("tasks can be counted again")

@@ -1,0 +1,519 @@
+"""The tasks of finished executions, from what propeller reported of them to /metrics."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.config.settings import ScrapeSettings, TasksSettings
+from exporter.metrics.formats import Format
+from exporter.model.executions import Mode, Phase
+from exporter.model.targets import Target
+from exporter.model.time import Micros
+from exporter.sim.execution import ExecutionKey
+from tests.propeller import CACHED, Propeller, inputs
+from tests.rig import Killed, Rig, failure, quiet, register
+from tests.stage import Stage
+
+T = Target("etl", "production")
+ALL = ("*/*/*",)
+_ABOUT_TASKS = ("flyte_task_", "flyte_node_")
+
+EXPECTED = """\
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="decide",le="10.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="decide",le="60.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="decide",le="600.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="decide",le="+Inf"} 1
+flyte_task_duration_seconds_count{project="etl",domain="production",task="decide"} 1
+flyte_task_duration_seconds_sum{project="etl",domain="production",task="decide"} 5
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="deep",le="10.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="deep",le="60.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="deep",le="600.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="deep",le="+Inf"} 1
+flyte_task_duration_seconds_count{project="etl",domain="production",task="deep"} 1
+flyte_task_duration_seconds_sum{project="etl",domain="production",task="deep"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="lookup",le="10.0"} 0
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="lookup",le="60.0"} 0
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="lookup",le="600.0"} 0
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="lookup",le="+Inf"} 0
+flyte_task_duration_seconds_count{project="etl",domain="production",task="lookup"} 0
+flyte_task_duration_seconds_sum{project="etl",domain="production",task="lookup"} 0
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="part",le="10.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="part",le="60.0"} 2
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="part",le="600.0"} 2
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="part",le="+Inf"} 2
+flyte_task_duration_seconds_count{project="etl",domain="production",task="part"} 2
+flyte_task_duration_seconds_sum{project="etl",domain="production",task="part"} 70
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="prepare",le="10.0"} 0
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="prepare",le="60.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="prepare",le="600.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="prepare",le="+Inf"} 1
+flyte_task_duration_seconds_count{project="etl",domain="production",task="prepare"} 1
+flyte_task_duration_seconds_sum{project="etl",domain="production",task="prepare"} 19.5
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="shard",le="10.0"} 0
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="shard",le="60.0"} 0
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="shard",le="600.0"} 1
+flyte_task_duration_seconds_bucket{project="etl",domain="production",task="shard",le="+Inf"} 1
+flyte_task_duration_seconds_count{project="etl",domain="production",task="shard"} 1
+flyte_task_duration_seconds_sum{project="etl",domain="production",task="shard"} 600
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="decide",le="1.0"} 0
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="decide",le="10.0"} 1
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="decide",le="+Inf"} 1
+flyte_task_queue_duration_seconds_count{project="etl",domain="production",task="decide"} 1
+flyte_task_queue_duration_seconds_sum{project="etl",domain="production",task="decide"} 2
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="deep",le="1.0"} 1
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="deep",le="10.0"} 1
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="deep",le="+Inf"} 1
+flyte_task_queue_duration_seconds_count{project="etl",domain="production",task="deep"} 1
+flyte_task_queue_duration_seconds_sum{project="etl",domain="production",task="deep"} 1
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="lookup",le="1.0"} 0
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="lookup",le="10.0"} 0
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="lookup",le="+Inf"} 0
+flyte_task_queue_duration_seconds_count{project="etl",domain="production",task="lookup"} 0
+flyte_task_queue_duration_seconds_sum{project="etl",domain="production",task="lookup"} 0
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="part",le="1.0"} 1
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="part",le="10.0"} 2
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="part",le="+Inf"} 2
+flyte_task_queue_duration_seconds_count{project="etl",domain="production",task="part"} 2
+flyte_task_queue_duration_seconds_sum{project="etl",domain="production",task="part"} 10
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="prepare",le="1.0"} 1
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="prepare",le="10.0"} 2
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="prepare",le="+Inf"} 2
+flyte_task_queue_duration_seconds_count{project="etl",domain="production",task="prepare"} 2
+flyte_task_queue_duration_seconds_sum{project="etl",domain="production",task="prepare"} 2.5
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="shard",le="1.0"} 0
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="shard",le="10.0"} 1
+flyte_task_queue_duration_seconds_bucket{project="etl",domain="production",task="shard",le="+Inf"} 1
+flyte_task_queue_duration_seconds_count{project="etl",domain="production",task="shard"} 1
+flyte_task_queue_duration_seconds_sum{project="etl",domain="production",task="shard"} 5
+flyte_task_attempts_total{project="etl",domain="production",task="decide",phase="SUCCEEDED"} 1
+flyte_task_attempts_total{project="etl",domain="production",task="decide",phase="FAILED"} 0
+flyte_task_attempts_total{project="etl",domain="production",task="deep",phase="SUCCEEDED"} 1
+flyte_task_attempts_total{project="etl",domain="production",task="deep",phase="FAILED"} 0
+flyte_task_attempts_total{project="etl",domain="production",task="lookup",phase="SUCCEEDED"} 0
+flyte_task_attempts_total{project="etl",domain="production",task="lookup",phase="FAILED"} 0
+flyte_task_attempts_total{project="etl",domain="production",task="part",phase="SUCCEEDED"} 2
+flyte_task_attempts_total{project="etl",domain="production",task="part",phase="FAILED"} 0
+flyte_task_attempts_total{project="etl",domain="production",task="prepare",phase="SUCCEEDED"} 1
+flyte_task_attempts_total{project="etl",domain="production",task="prepare",phase="FAILED"} 1
+flyte_task_attempts_total{project="etl",domain="production",task="shard",phase="SUCCEEDED"} 2
+flyte_task_attempts_total{project="etl",domain="production",task="shard",phase="FAILED"} 1
+flyte_task_attempts_total{project="etl",domain="production",task="shard",phase="ABORTED"} 1
+flyte_node_cache_lookups_total{project="etl",domain="production",task="lookup",cache_status="CACHE_HIT"} 1
+flyte_node_cache_lookups_total{project="etl",domain="production",task="prepare",cache_status="CACHE_POPULATED"} 1
+flyte_node_cache_lookups_total{project="etl",domain="production",task="shard",cache_status="CACHE_HIT"} 1
+flyte_node_cache_lookups_total{project="etl",domain="production",task="shard",cache_status="CACHE_POPULATED"} 2
+"""  # noqa: E501  # samples as they are
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Any:
+    """Return `counting(**settings)`: a rig that counts tasks, of all launch plans by default."""
+    rigs: list[Rig] = []
+
+    def make(*, slots: int = 64, **changed: Any) -> Rig:
+        tasks = TasksSettings(**{"match": ALL, **changed})
+        rigs.append(
+            Rig(
+                tmp_path,
+                settings=ScrapeSettings(),
+                hold=timedelta(0),
+                tasks=tasks,
+                concurrency=slots,
+            )
+        )
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.die()
+
+
+Counting = Callable[..., Rig]
+
+
+async def begin(rig: Rig) -> None:
+    """Have the target polled for the first time: what is over by then is not counted."""
+    await rig.poll(T)
+    rig.clock.advance(60)
+
+
+def run(rig: Rig, name: str, *, launch_plan: str = "nightly", **details: Any) -> ExecutionKey:
+    """Have an execution begin now."""
+    key = rig.launch(T, name, launch_plan=launch_plan, **details)
+    rig.admin.executions.move(key, Phase.RUNNING, at=rig.clock.now())
+    return key
+
+
+def propeller(rig: Rig, key: ExecutionKey) -> Propeller:
+    """Return who reports what happens in an execution that has just begun."""
+    return Propeller(rig.admin.calls, key, rig.clock.now())
+
+
+def end(rig: Rig, key: ExecutionKey, *, after: float = 1000) -> None:
+    """Have an execution succeed *after* so many seconds, and time pass until then."""
+    rig.clock.advance(after)
+    rig.admin.executions.move(key, Phase.SUCCEEDED, at=rig.clock.now())
+
+
+def simple(rig: Rig, name: str, *, launch_plan: str = "nightly", task: str = "work") -> None:
+    """Have an execution of one task run from its beginning to its end."""
+    key = run(rig, name, launch_plan=launch_plan)
+    told = propeller(rig, key)
+    told.node("start-node", "SUCCEEDED", 0)
+    told.ran("n0", task, (0, 1, 11))
+    told.node("n0", "SUCCEEDED", 11)
+    end(rig, key, after=12)
+
+
+async def count_all(rig: Rig) -> None:
+    """Have the tasks counted of all that wait."""
+    while rig.metric("flyte_exporter_task_backlog"):
+        await rig.task_counter.count_next()
+
+
+def samples(rig: Rig) -> list[str]:
+    """Return what /metrics says about tasks."""
+    document = b"".join(rig.exposition.snapshot(Format.TEXT)).decode()
+    return [line for line in document.splitlines() if line.startswith(_ABOUT_TASKS)]
+
+
+def attempts(rig: Rig, task: str = "work") -> float:
+    """Return how many attempts at a task are counted to have succeeded."""
+    return rig.totals().get(("flyte_task_attempts_total", *T, task, "SUCCEEDED"), 0.0)
+
+
+def asked(rig: Rig) -> list[str]:
+    """Return the calls about nodes and tasks that Admin got."""
+    return [method for method, _ in rig.calls if "Node" in method or "Task" in method]
+
+
+async def test_every_kind_of_node_comes_out_as_it_should(counting: Counting) -> None:
+    """Retries, caches, sub-workflows, dynamic nodes, map tasks, and what is not ours to count."""
+    rig = counting(match=("etl/prod*/night*",))
+    await begin(rig)
+    key = run(rig, "whole")
+    child = rig.launch(T, "child", launch_plan="publish", mode=Mode.CHILD_WORKFLOW)
+    told = propeller(rig, key)
+    told.node("start-node", "SUCCEEDED", 0)
+    told.ran("n0", "prepare", (2, 4, 9), phase="FAILED")
+    told.ran("n0", "prepare", (10, 10.5, 30), attempt=1)
+    told.node("n0", "SUCCEEDED", 30, task_node_metadata={**CACHED, "cache_status": 3})
+    told.node("n1", "SUCCEEDED", 30, task_node_metadata={**CACHED, "cache_status": 2})
+    told.node("n2", "RUNNING", 31, is_parent=True)
+    told.ran("n2-0-a", "part", (31, 41, 101), parent="n2")
+    told.ran("n3", "decide", (101, 103, 108))
+    told.node("n3", "DYNAMIC_RUNNING", 108, is_parent=True, is_dynamic=True)
+    told.ran("n3-0-d0", "part", (108, 108, 118), parent="n3")
+    told.node("n3-0-d1", "RUNNING", 118, parent="n3", is_parent=True)
+    told.ran("n3-0-d1-0-e", "deep", (118, 119, 120), parent="n3-0-d1")
+    told.ran(
+        "n4",
+        "shard",
+        (120, 125, 725),
+        **inputs(
+            (0, 0, "SUCCEEDED", "CACHE_HIT"),
+            (1, 0, "FAILED", "CACHE_DISABLED"),
+            (1, 1, "SUCCEEDED", "CACHE_POPULATED"),
+            (2, 0, "SUCCEEDED", "CACHE_POPULATED"),
+            (3, 0, "ABORTED", "CACHE_DISABLED"),
+        ),
+    )
+    told.node("n5", "QUEUED", 726)
+    told.node("n5", "RUNNING", 726, workflow_node_metadata={"execution_id": child._asdict()})
+    told.node("n6", "SKIPPED", 727)
+    told.node("end-node", "SUCCEEDED", 728)
+    end(rig, key)
+    await rig.poll(T)
+    assert samples(rig) == []
+    await count_all(rig)
+    assert sorted(samples(rig)) == sorted(EXPECTED.splitlines())
+    assert rig.metric('flyte_exporter_task_executions_total{outcome="counted"}') == 1
+    # The top, three parents, and six nodes that a task ran for.
+    assert len(asked(rig)) == 4 + 6
+
+
+async def test_nobody_asks_for_tasks_unless_told_to(rig: Rig) -> None:
+    """By default there is no call more, and nothing that waits."""
+    await begin(rig)
+    simple(rig, "a")
+    await rig.poll(T)
+    assert asked(rig) == []
+    assert rig.ledger.tasks_due() == []
+    assert rig.metric("flyte_exporter_task_backlog") == 0
+
+
+async def test_only_what_is_matched_is_looked_at(counting: Counting) -> None:
+    """By project, domain and launch plan; what never ran has no tasks."""
+    rig = counting(match=("etl/production/night*", "other/*/*"))
+    await begin(rig)
+    simple(rig, "a")
+    simple(rig, "b", launch_plan="hourly", task="other")
+    key = rig.launch(T, "c", launch_plan="nightly")
+    rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
+    await rig.poll(T)
+    assert rig.metric("flyte_exporter_task_backlog") == 1
+    await count_all(rig)
+    assert (attempts(rig), attempts(rig, "other")) == (1, 0)
+
+
+async def test_what_was_over_at_the_beginning_is_not_counted(counting: Counting) -> None:
+    """As with everything else that is counted."""
+    rig = counting()
+    simple(rig, "a")
+    await begin(rig)
+    await rig.poll(T)
+    assert rig.metric("flyte_exporter_task_backlog") == 0
+
+
+@pytest.mark.parametrize("fatal", range(14))
+async def test_a_crash_at_any_moment_counts_once(counting: Counting, fatal: int) -> None:
+    """Whether it comes before or after the end, or the tasks, were committed."""
+    rig = counting()
+    await begin(rig)
+    for name in ("a", "b"):
+        simple(rig, name)
+    left = [fatal]
+
+    async def die_in_time(_: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            left[0] = 1_000_000
+            raise Killed
+
+    rig.at_await = die_in_time
+    for _ in range(2):
+        try:
+            await rig.poll(T)
+            await count_all(rig)
+        except Killed:
+            rig.restart()
+    assert attempts(rig) == 2
+    assert rig.ledger.tasks_due() == []
+    assert left[0] > 100 or fatal > 10
+
+
+async def test_the_oldest_are_dropped_and_counted(counting: Counting) -> None:
+    """What is still counted is what ended last; the ledger forgets the others, the log tells."""
+    rig = counting(backlog=2)
+    await begin(rig)
+    with capture_logs() as logs:
+        for number in range(5):
+            simple(rig, f"r{number}", task=f"t{number}")
+            await rig.poll(T)
+    assert [log["setting"] for log in logs if "setting" in log] == ["tasks.backlog"]
+    assert rig.metric("flyte_exporter_task_backlog_dropped_total") == 3
+    assert rig.metric("flyte_exporter_task_backlog") == 2
+    await count_all(rig)
+    assert [attempts(rig, f"t{number}") for number in range(5)] == [0, 0, 0, 1, 1]
+    assert rig.ledger.tasks_due() == []
+
+
+async def test_what_is_gone_or_too_large_is_passed_over(counting: Counting) -> None:
+    """Each says so in its own way, and the next one gets its turn."""
+    rig = counting(max_nodes=2)
+    await begin(rig)
+    for name in ("gone", "small"):
+        simple(rig, name)
+    key = run(rig, "large")
+    told = propeller(rig, key)
+    for number in range(3):
+        told.ran(f"n{number}", "many", (0, 1, 2))
+    end(rig, key)
+    bare = run(rig, "bare")
+    end(rig, bare)
+    await rig.poll(T)
+    rig.store.execute("DELETE FROM node_executions WHERE execution_name = 'gone'")
+    await count_all(rig)
+    outcomes = {
+        outcome: rig.metric(f'flyte_exporter_task_executions_total{{outcome="{outcome}"}}')
+        for outcome in ("counted", "gone", "too_large", "failed")
+    }
+    assert outcomes == {"counted": 1, "gone": 2, "too_large": 1, "failed": 0}
+    assert (attempts(rig), attempts(rig, "many")) == (1, 0)
+    assert rig.ledger.tasks_due() == []
+
+
+async def test_a_parent_that_vanishes_takes_its_execution_along(counting: Counting) -> None:
+    """Half of an execution is not counted: NOT_FOUND for one node is so for all."""
+    rig = counting()
+    await begin(rig)
+    key = run(rig, "a")
+    told = propeller(rig, key)
+    told.ran("n0", "work", (0, 1, 2))
+    told.node("n1", "RUNNING", 2, is_parent=True)
+    end(rig, key)
+    await rig.poll(T)
+
+    async def lose(method: str) -> None:
+        if method == "ListTaskExecutions":
+            rig.store.execute("DELETE FROM node_executions")
+
+    rig.at_await = lose
+    await count_all(rig)
+    assert attempts(rig) == 0
+    assert rig.metric('flyte_exporter_task_executions_total{outcome="gone"}') == 1
+
+
+def refuse(rig: Rig, code: grpc.StatusCode, *, times: int) -> None:
+    """Have the next calls about nodes fail."""
+    left = [times]
+
+    async def fail(method: str) -> None:
+        if method == "ListNodeExecutions" and left[0] > 0:
+            left[0] -= 1
+            raise failure(code, "no")
+
+    rig.at_await = fail
+
+
+async def test_an_outage_is_waited_for(counting: Counting) -> None:
+    """Longer and longer, up to a minute, and nothing is lost by it."""
+    rig = counting()
+    await begin(rig)
+    simple(rig, "a")
+    await rig.poll(T)
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    rig.clock.sleep = sleep  # type: ignore[method-assign]
+    refuse(rig, grpc.StatusCode.PERMISSION_DENIED, times=8)
+    await count_all(rig)
+    assert slept == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert attempts(rig) == 1
+
+
+async def test_what_fails_by_itself_does_not_hold_up_the_others(counting: Counting) -> None:
+    """After three times it is given up, and said to have failed."""
+    rig = counting()
+    await begin(rig)
+    for name in ("a", "b"):
+        simple(rig, name)
+    await rig.poll(T)
+
+    async def sleep(seconds: float) -> None:
+        """Let no time pass."""
+        del seconds
+
+    rig.clock.sleep = sleep  # type: ignore[method-assign]
+    refuse(rig, grpc.StatusCode.UNKNOWN, times=3)
+    await count_all(rig)
+    assert attempts(rig) == 1
+    assert rig.metric('flyte_exporter_task_executions_total{outcome="failed"}') == 1
+
+
+async def test_who_is_stopped_leaves_it_to_the_next(counting: Counting) -> None:
+    """As a reload does, in the midst of an execution: it waits again, in its old place."""
+    rig = counting()
+    await begin(rig)
+    for name, task in (("a", "first"), ("b", "second")):
+        simple(rig, name, task=task)
+    await rig.poll(T)
+    hangs = asyncio.Event()
+
+    async def hang(method: str) -> None:
+        if method == "ListTaskExecutions":
+            await hangs.wait()
+
+    rig.at_await = hang
+    counting_one = asyncio.create_task(rig.task_counter.count_next())
+    await quiet()
+    counting_one.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await counting_one
+    rig.at_await = rig.nothing_happens
+    await rig.task_counter.count_next()
+    assert (attempts(rig, "first"), attempts(rig, "second")) == (1, 0)
+
+
+@pytest.mark.parametrize("moment", ["before commit", "after commit"])
+async def test_who_is_stopped_while_it_commits_has_counted(counting: Counting, moment: str) -> None:
+    """What was begun comes true, and nobody counts it again."""
+    rig = counting()
+    await begin(rig)
+    simple(rig, "a")
+    await rig.poll(T)
+
+    async def stop(what: str) -> None:
+        if what == moment:
+            raise asyncio.CancelledError
+
+    rig.at_await = stop
+    with contextlib.suppress(asyncio.CancelledError):
+        await rig.task_counter.count_next()
+    rig.at_await = rig.nothing_happens
+    assert rig.metric("flyte_exporter_task_backlog") == 0
+    assert attempts(rig) == 1
+
+
+async def test_a_backlog_of_another_configuration_is_sifted(counting: Counting) -> None:
+    """What is not wanted any more leaves memory at once, and the ledger by the next start."""
+    rig = counting()
+    await begin(rig)
+    simple(rig, "a")
+    simple(rig, "b", launch_plan="hourly", task="other")
+    await rig.poll(T)
+    rig.tasks = TasksSettings(match=("*/*/hourly",))
+    rig.restart()
+    assert [due.launch_plan for due in rig.ledger.tasks_due()] == ["hourly"]
+    await count_all(rig)
+    assert (attempts(rig), attempts(rig, "other")) == (0, 1)
+    simple(rig, "c", launch_plan="hourly")
+    await rig.poll(T)
+    rig.backlog.set_rules(TasksSettings())
+    assert rig.metric("flyte_exporter_task_backlog") == 0
+    rig.tasks = TasksSettings()
+    rig.restart()
+    assert rig.ledger.tasks_due() == []
+
+
+async def test_a_backlog_takes_nothing_from_the_polls(counting: Counting) -> None:
+    """With ten thousand executions waiting and Admin hanging on them, every poll is in time."""
+    rig = counting(slots=1, backlog=20_000)
+    register(rig, "etl")
+    stage = Stage(rig)
+    hangs = asyncio.Event()
+    calls: list[tuple[float, str]] = []
+
+    async def hang_on_nodes(method: str) -> None:
+        calls.append((rig.clock.monotonic(), method))
+        if "Node" in method or "TaskExecutions" in method:
+            await hangs.wait()
+
+    rig.at_await = hang_on_nodes
+    working = [asyncio.create_task(stage.scheduler.run())]
+    await stage.clock.advance(1)
+    target = Target("etl", "development")
+    for number in range(10_000):
+        key = rig.launch(target, f"r{number}", created_at=Micros(rig.clock.now() - number))
+        rig.admin.executions.move(key, Phase.RUNNING, at=rig.clock.now())
+        rig.admin.executions.move(key, Phase.SUCCEEDED, at=rig.clock.now())
+    await stage.clock.advance(60)
+    assert rig.metric("flyte_exporter_task_backlog") == 10_000
+    nodes = rig.services.admin.nodes(rate=5, concurrency=2)
+    counter = type(rig.task_counter)(
+        rig.services, rig.backlog, nodes, settings=TasksSettings(match=ALL, concurrency=2)
+    )
+    working.append(asyncio.create_task(counter.run()))
+    await quiet()
+    assert sum(method == "ListNodeExecutions" for _, method in calls) == 1
+    calls.clear()
+    began = rig.clock.monotonic()
+    await stage.clock.advance(10 * 30)
+    polled = [at for at, method in calls if method == "ListExecutions"]
+    interval = ScrapeSettings().interval.total_seconds()
+    offsets = {round((at - began) % interval, 3) for at in polled}
+    assert len({round(at) for at in polled}) == 10
+    assert len(offsets) == 1
+    assert rig.metric("flyte_admin_rate_limit_wait_seconds_total") == 0
+    for task in working:
+        task.cancel()
+    await asyncio.gather(*working, return_exceptions=True)
