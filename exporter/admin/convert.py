@@ -102,7 +102,7 @@ def launch_plan(identifier: Any) -> str:
 
 
 def duration_of(duration: Any) -> int | None:
-    """Return a protobuf duration in microseconds; None where none can be that long."""
+    """Return a protobuf duration in microseconds; None where it is 0, or cannot be."""
     whole, nanos = int(duration.seconds), int(duration.nanos)
     lasted = whole * SECOND + nanos // 1000
     return lasted if 0 < lasted < LONGEST else None
