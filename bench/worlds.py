@@ -88,7 +88,7 @@ class Shelf:
         self.active: list[bytes] = []
         self.live: list[int] = []
         self._curtain: int | None = None
-        writer = _Writer(project, domain, crowd.plans, dice)
+        writer = _Writer(project, domain, crowd.plans, now, dice)
         if crowd.active:
             self.active = [_active(form, hour % 24) for hour, form in enumerate(writer.forms)]
         newest = now - int(crowd.newest_seconds * _SECOND)
@@ -149,7 +149,10 @@ def projects(crowd: Crowd) -> Iterator[str]:
 class _Writer:
     """Fills in one form for each launch plan, because building a message anew takes far longer."""
 
-    def __init__(self, project: str, domain: str, plans: int, dice: random.Random) -> None:
+    def __init__(
+        self, project: str, domain: str, plans: int, now: int, dice: random.Random
+    ) -> None:
+        self._now = now
         self._dice = dice
         self.forms = [
             _form(project, domain, f"team.pipelines.{project}_{n:03d}") for n in range(plans)
@@ -162,6 +165,9 @@ class _Writer:
         closure = form.closure
         started = created + self._dice.randrange(200_000, 20 * _SECOND)
         lasted = self._dice.randrange(5 * _SECOND, 5400 * _SECOND)
+        if created < self._now < started + lasted:
+            # What is over ended before now, and not when it would have.
+            lasted = max(_SECOND, self._dice.randrange(self._now - created))
         _set(closure.created_at, created)
         _set(closure.started_at, started)
         closure.phase = phase
