@@ -87,7 +87,7 @@ class Timetables:
                 grace=self._grace,
             )
             digest = await keep(Batch(target=self._target, rows=(), agenda=agenda))
-            for label in self._looked_at(digest.judged):
+            for label in self._looked_at(timetables, digest.judged):
                 self._show(label)
                 self._unjudged.discard(label)
             await asyncio.sleep(0)
@@ -104,12 +104,18 @@ class Timetables:
         names = [name for name, at in self._again.items() if at <= now][:_AT_ONCE]
         return {name: self._known.get(name) for name in names}
 
-    def _looked_at(self, judged: Mapping[str, Judgement]) -> list[str]:
-        """Take note of what was made of timetables that were due; return the labels of these."""
+    def _looked_at(
+        self, timetables: Mapping[str, Timetable | None], judged: Mapping[str, Judgement]
+    ) -> list[str]:
+        """Take note of what was made of *timetables* that were due; return the labels of these."""
+        known = self._known or {}
         for launch_plan, judgement in judged.items():
             self._judged.setdefault(self._label(launch_plan), {})[launch_plan] = judgement
             if not judgement.state.schedule:
                 del self._judged[self._label(launch_plan)][launch_plan]
+            if timetables[launch_plan] != known.get(launch_plan):
+                # It has another one since we looked: that one is due.
+                continue
             if judgement.again_at is None:
                 self._again.pop(launch_plan, None)
             else:

@@ -258,6 +258,28 @@ async def test_deactivated_takes_its_gauges_and_leaves_its_counters(rig: Rig) ->
     assert kept(rig) == (None, None, None, 1, 0)
 
 
+async def test_a_schedule_that_comes_back_while_it_is_taken_down_is_judged(rig: Rig) -> None:
+    """A listing may be complete just while the poll writes what the one before has changed."""
+    hourly = Timetable(Cron("0 * * * *"))
+    watch(rig, nightly=hourly)
+    await rig.poll(T)
+    await rig.poll(T)
+
+    async def activated(what: str) -> None:
+        if what == "after commit":
+            watch(rig, nightly=hourly)
+
+    watch(rig)
+    rig.at_await = activated
+    await poll_at(rig, at("09-01 00:02"))
+    rig.at_await = rig.nothing_happens
+    await poll_at(rig, at("09-01 00:03"))
+    launch(rig, at("09-01 02:00"))
+    await poll_at(rig, at("09-01 02:10"))
+    two = seconds("09-01 02:00")
+    assert kept(rig) == (two, seconds("09-01 03:00"), two, 1, 0)
+
+
 async def test_a_schedule_that_went_while_we_were_away_owes_nothing(rig: Rig) -> None:
     """Another process finds the launch plan off; when it is back, it is a new activation."""
     hourly = Timetable(Cron("0 * * * *"))
