@@ -42,6 +42,8 @@ class Timetable(NamedTuple):
     schedule: Schedule
     exclusive: bool = False
     """Whether its concurrency policy has the scheduler skip a slot while others run."""
+    since: Micros = EPOCH
+    """When the launch plan was first seen active; another time after each activation."""
 
 
 class ScheduledRun(NamedTuple):

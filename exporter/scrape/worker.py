@@ -112,8 +112,8 @@ class Worker:
         """
         self._poller.set_timetables(
             {
-                name: Timetable(plan.schedule, plan.exclusive)
-                for name, (plan, _) in active.items()
+                name: Timetable(plan.schedule, plan.exclusive, since)
+                for name, (plan, since) in active.items()
                 if plan.schedule is not None
             }
         )

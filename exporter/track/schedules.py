@@ -165,7 +165,8 @@ def _judged(
 ) -> tuple[Judgement, int]:
     """Give each slot its verdict that is ripe for one; say also at how many slots that looked."""
     slots = _slots(timetable.schedule)
-    if state.schedule != str(timetable.schedule):
+    if state.schedule != str(timetable.schedule) or state.since < timetable.since:
+        # Nobody knows what was owed while it had another schedule, or was off.
         state = _begun(timetable, state, slots, at)
     state = state._replace(exclusive=timetable.exclusive)
     if slots is None:
@@ -223,7 +224,7 @@ def _begun(
     timetable: Timetable, state: ScheduleState, slots: Line | timedelta | None, at: Micros
 ) -> ScheduleState:
     """Return the state of a launch plan that was just seen with a schedule."""
-    since = Micros(at + micros(SLACK))
+    since = Micros(max(at, timetable.since) + micros(SLACK))
     judged = since
     if isinstance(slots, timedelta) and state.last_run and state.last_run + micros(slots) > at:
         # It has been running at this rate for a while.

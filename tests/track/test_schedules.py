@@ -18,7 +18,7 @@ from exporter.model.schedules import (
     ScheduleState,
     Timetable,
 )
-from exporter.model.time import SECOND, Micros, from_datetime, micros
+from exporter.model.time import EPOCH, SECOND, Micros, from_datetime, micros
 from exporter.track.schedules import Agenda, judge_all, longest_period, note
 
 PLAN = "etl.nightly"
@@ -39,6 +39,7 @@ class Admin:
     schedule: Schedule
     now: Micros
     exclusive: bool = False
+    since: Micros = EPOCH
     states: dict[str, ScheduleState] = field(default_factory=dict)
     rows: list[Execution] = field(default_factory=list)
     told: set[tuple[str, bool]] = field(default_factory=set)
@@ -85,7 +86,7 @@ class Admin:
                 live.append(row.id)
             self.told.update({(name, False)} | ({(name, True)} if over else set()))
         self.states |= note(self.states, launched, finished)
-        timetable = Timetable(self.schedule, self.exclusive) if active else None
+        timetable = Timetable(self.schedule, self.exclusive, self.since) if active else None
         agenda = Agenda(timetables={PLAN: timetable}, live={PLAN: live}, at=self.now, grace=GRACE)
         self.seen = judge_all(self.states, agenda)[PLAN]
         self.states[PLAN] = self.seen.state
@@ -286,6 +287,20 @@ def test_deactivated_is_forgotten_but_for_the_newest_run() -> None:
     admin.run("09-05 01:00")
     admin.polls("09-05 01:30")
     assert admin.counted == (0, 0)
+
+
+def test_an_activation_owes_nothing_of_the_time_before_it() -> None:
+    """Off and on again between two polls, or for the months in which its project was archived."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), since=at("09-01 00:30"))
+    admin.polls("09-01 03:30")
+    admin.since = at("09-05 00:30")
+    admin.run("09-05 02:00")
+    seen = admin.poll("09-05 02:10")
+    assert admin.counted == (0, 0)
+    assert seen.state.since == at("09-05 02:11")
+    # A listing may be newer than what the poll has seen.
+    admin.since = at("09-05 02:15")
+    assert admin.poll("09-05 02:14").state.since == at("09-05 02:16")
 
 
 def test_a_clock_that_is_put_forward_owes_no_slot() -> None:
