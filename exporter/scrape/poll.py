@@ -179,9 +179,9 @@ class Poller:
         """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
         self._standings.touch([self._label(launch_plan)])
 
-    def set_timetables(self, timetables: Mapping[str, Timetable]) -> None:
-        """Have the next polls watch these: the active launch plans that have a schedule."""
-        self._timetables.replace(timetables)
+    def set_timetables(self, timetables: Mapping[str, Timetable], listed_at: Micros) -> None:
+        """Have the next polls watch the active launch plans with a schedule, as of *listed_at*."""
+        self._timetables.replace(timetables, listed_at)
 
     async def poll(self) -> None:
         """

@@ -7,10 +7,10 @@ from datetime import timedelta
 from exporter.metrics.gauges import PlanGauges, rows_of_schedule
 from exporter.model.schedules import Judgement, Timetable
 from exporter.model.targets import Target
-from exporter.model.time import EPOCH, Micros
+from exporter.model.time import EPOCH, Micros, micros
 from exporter.pipeline import Batch, Digest
 from exporter.scrape.memory import Memory
-from exporter.track.schedules import Agenda, most_behind
+from exporter.track.schedules import PATIENCE, Agenda, most_behind
 
 _AT_ONCE = 25
 """Launch plans whose schedules are looked at in one go: some 10 ms."""
@@ -40,14 +40,17 @@ class Timetables:
         self._gauges = gauges
         self._grace = grace
         self._known: Mapping[str, Timetable] | None = None
+        self._listed_at = EPOCH
+        self._began_at: Micros | None = None
         self._again: dict[str, Micros] = {}
         self._first: Micros | None = None
         self._judged: dict[str, dict[str, Judgement]] = {}
         self._unjudged: set[str] = set()
         self._revised: Memory | None = None
 
-    def replace(self, timetables: Mapping[str, Timetable]) -> None:
-        """Take over the active launch plans that have a schedule; what is new is due at once."""
+    def replace(self, timetables: Mapping[str, Timetable], listed_at: Micros) -> None:
+        """Take over the active launch plans with a schedule, as of *listed_at*; news is due now."""
+        self._listed_at = listed_at
         known = self._known or {}
         names = {*known, *timetables}
         self._hurry(name for name in names if known.get(name) != timetables.get(name))
@@ -84,6 +87,7 @@ class Timetables:
                 timetables=timetables,
                 live={launch_plan: memory.live_ids(launch_plan) for launch_plan in timetables},
                 at=at,
+                sure=self._sure(at),
                 grace=self._grace,
             )
             digest = await keep(Batch(target=self._target, rows=(), agenda=agenda))
@@ -94,6 +98,15 @@ class Timetables:
         for label in self._unjudged:
             self._show(label)
         self._unjudged.clear()
+
+    def _sure(self, at: Micros) -> Micros:
+        """Return until when the timetables were seen to hold; by then, what was told is stale."""
+        if self._began_at is None:
+            self._began_at = at
+        if at - max(self._listed_at, self._began_at) < micros(PATIENCE):
+            return self._listed_at
+        # Nobody waits any longer for a listing that does not come.
+        return at
 
     def _due(self, now: Micros) -> dict[str, Timetable | None]:
         """Return some of the timetables to look at; None for one that is over."""

@@ -9,10 +9,12 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
    time: the scheduler goes through the slots in their order, so it will not come back for this one.
    As long as there is no later run, the scheduler may be down, and what it has not seen to it will
    catch up on. After a day nobody waits for that any longer.
-4. Without a run it was skipped if executions of the launch plan were there and its concurrency
+4. It takes a listing after the slot to say that the launch plan still had that schedule then: until
+   there is one, a slot without a run waits.
+5. Without a run it was skipped if executions of the launch plan were there and its concurrency
    policy is to skip; missed if not. Who runs for a slot is there from that slot on, however late it
    was launched: while it runs, a scheduler that catches up skips the slots after it.
-5. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
+6. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
 
 Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.
 """
@@ -69,12 +71,14 @@ class Agenda:
         timetables: Theirs; None for one that is not active any more, or has none.
         live: Their executions that are not over.
         at: Everything that happened until then is known.
+        sure: Until then the timetables were seen to hold.
         grace: How long after a slot its run may be seen.
     """
 
     timetables: Mapping[str, Timetable | None]
     live: Mapping[str, Collection[ExecutionId]]
     at: Micros
+    sure: Micros
     grace: timedelta
 
 
@@ -148,9 +152,7 @@ def judge_all(states: Mapping[str, ScheduleState], agenda: Agenda) -> dict[str, 
             found[launch_plan] = Judgement(ScheduleState(last_run=state.last_run))
             continue
         live = agenda.live.get(launch_plan, ())
-        found[launch_plan], more = _judged(
-            timetable, state, live, at=agenda.at, grace=micros(agenda.grace)
-        )
+        found[launch_plan], more = _judged(timetable, state, live, agenda)
         looks += more
     return found
 
@@ -159,11 +161,10 @@ def _judged(
     timetable: Timetable,
     state: ScheduleState,
     live: Collection[ExecutionId],
-    *,
-    at: Micros,
-    grace: int,
+    agenda: Agenda,
 ) -> tuple[Judgement, int]:
     """Give each slot its verdict that is ripe for one; say also at how many slots that looked."""
+    at = agenda.at
     slots = _slots(timetable.schedule)
     if state.schedule != str(timetable.schedule) or state.since < timetable.since:
         # Nobody knows what was owed while it had another schedule, or was off.
@@ -171,7 +172,7 @@ def _judged(
     state = state._replace(exclusive=timetable.exclusive)
     if slots is None:
         return Judgement(state, again_at=Micros(at + _LONG)), 1
-    judge = _Judge(slots, state, live, at=at, grace=grace)
+    judge = _Judge(slots, state, live, agenda)
     judge.pass_verdicts()
     return judge.judgement(), judge.looks
 
@@ -251,13 +252,14 @@ class _Judge:
         slots: Line | timedelta,
         state: ScheduleState,
         live: Collection[ExecutionId],
-        *,
-        at: Micros,
-        grace: int,
+        agenda: Agenda,
     ) -> None:
+        at, grace = agenda.at, micros(agenda.grace)
         self._slots = slots
         self._state = state
         self._at = at
+        self._sure = agenda.sure
+        self._waits = False
         self._grace = grace
         self._due = at - grace
         self._missed = self._skipped = 0
@@ -285,6 +287,9 @@ class _Judge:
                 break
             if slot <= self._state.since:
                 self._state = self._state._replace(judged=slot)
+            elif slot > self._sure:
+                self._waits = True
+                break
             elif self._is_excused(slot):
                 self._skipped += 1
                 self._state = self._state._replace(judged=slot)
@@ -302,7 +307,9 @@ class _Judge:
         if after_due is not None:
             times.append(Micros(after_due + self._grace))
         pending = next(self._pending(), None)
-        if pending is not None:
+        if self._waits:
+            times.append(Micros(self._at + 1))
+        elif pending is not None:
             times.append(Micros(pending + micros(PATIENCE)))
             times += (
                 Micros(run.created_at + self._grace)

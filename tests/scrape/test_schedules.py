@@ -17,7 +17,7 @@ from exporter.model.executions import Mode, Phase
 from exporter.model.renaming import Renaming
 from exporter.model.schedules import Cron, Rate, Timetable
 from exporter.model.targets import Target
-from exporter.model.time import SECOND, Micros, from_datetime
+from exporter.model.time import EPOCH, SECOND, Micros, from_datetime
 from exporter.sim.executions import ExecutionKey
 from tests.rig import ManualClock, Rig, failure
 
@@ -39,7 +39,7 @@ def rig(tmp_path: Path) -> Rig:
 
 def watch(rig: Rig, **timetables: Timetable) -> None:
     """Have discovery find these launch plans active."""
-    rig.poller(T).set_timetables(timetables)
+    rig.poller(T).set_timetables(timetables, at("12-31 00:00"))
 
 
 def launch(
@@ -256,6 +256,26 @@ async def test_deactivated_takes_its_gauges_and_leaves_its_counters(rig: Rig) ->
     watch(rig)
     await poll_at(rig, at("09-01 02:11"))
     assert kept(rig) == (None, None, None, 1, 0)
+
+
+async def test_a_start_waits_for_a_listing_before_it_calls_a_slot_missed(rig: Rig) -> None:
+    """What the ledger has of launch plans may be over; but nobody waits longer than a day."""
+    hourly = {"nightly": Timetable(Cron("0 * * * *"))}
+    rig.poller(T).set_timetables(hourly, at("09-01 00:00"))
+    await rig.poll(T)
+    await rig.poll(T)
+    rig.restart()
+    rig.poller(T).set_timetables(hourly, EPOCH)
+    await poll_at(rig, at("09-03 12:30"))
+    noon = seconds("09-03 12:00")
+    assert kept(rig) == (noon, seconds("09-03 13:00"), None, 0, 0)
+    # It was listed once more, with another schedule.
+    rig.poller(T).set_timetables({"nightly": Timetable(Cron("30 1 * * *"))}, at("09-03 12:31"))
+    await poll_at(rig, at("09-03 12:31"))
+    assert kept(rig)[3:] == (0, 0)
+    # Nothing is listed any more: a day later its slots are taken as they were.
+    await poll_at(rig, at("09-05 01:31"))
+    assert kept(rig)[3:] == (1, 0)
 
 
 async def test_a_schedule_that_comes_back_while_it_is_taken_down_is_judged(rig: Rig) -> None:

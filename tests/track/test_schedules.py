@@ -40,6 +40,7 @@ class Admin:
     now: Micros
     exclusive: bool = False
     since: Micros = EPOCH
+    listed: Micros | None = None
     states: dict[str, ScheduleState] = field(default_factory=dict)
     rows: list[Execution] = field(default_factory=list)
     told: set[tuple[str, bool]] = field(default_factory=set)
@@ -87,7 +88,13 @@ class Admin:
             self.told.update({(name, False)} | ({(name, True)} if over else set()))
         self.states |= note(self.states, launched, finished)
         timetable = Timetable(self.schedule, self.exclusive, self.since) if active else None
-        agenda = Agenda(timetables={PLAN: timetable}, live={PLAN: live}, at=self.now, grace=GRACE)
+        agenda = Agenda(
+            timetables={PLAN: timetable},
+            live={PLAN: live},
+            at=self.now,
+            sure=self.now if self.listed is None else self.listed,
+            grace=GRACE,
+        )
         self.seen = judge_all(self.states, agenda)[PLAN]
         self.states[PLAN] = self.seen.state
         self.totals.update(missed=self.seen.missed, skipped=self.seen.skipped)
@@ -287,6 +294,20 @@ def test_deactivated_is_forgotten_but_for_the_newest_run() -> None:
     admin.run("09-05 01:00")
     admin.polls("09-05 01:30")
     assert admin.counted == (0, 0)
+
+
+def test_a_slot_without_a_run_waits_for_a_listing_after_it() -> None:
+    """Whether the launch plan was to run then, only a listing knows; a run needs no such word."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.poll("09-01 00:30")
+    admin.listed = at("09-01 01:59")
+    admin.run("09-01 01:00")
+    admin.run("09-01 03:00")
+    seen = admin.polls("09-01 03:30")
+    assert (admin.counted, seen.last_due) == ((0, 0), at("09-01 03:00"))
+    admin.listed = at("09-01 03:31")
+    admin.polls("09-01 03:32")
+    assert admin.counted == (1, 0)
 
 
 def test_an_activation_owes_nothing_of_the_time_before_it() -> None:
