@@ -253,15 +253,13 @@ class Ledger:
                 version,
                 workflow,
                 schedule,
-                exclusive,
+                at_once,
                 since,
             ) in self._connection.execute(
                 "SELECT project, domain, launch_plan, version, workflow, schedule,"
                 " exclusive, active_since FROM active_plan"
             ):
-                plan = ActivePlan(
-                    name, version, workflow, parse_schedule(schedule), bool(exclusive)
-                )
+                plan = ActivePlan(name, version, workflow, parse_schedule(schedule), at_once)
                 plans = found.setdefault(Target(project, domain), {})
                 plans[name] = Activation(plan, Micros(since))
         return found
@@ -340,8 +338,8 @@ class Ledger:
             self._connection.execute(_DELETE_ACTIVE, {**named, "rows": rows})
         if commit.activations:
             activations = [
-                (name, version, workflow, str(schedule or ""), exclusive, since)
-                for (name, version, workflow, schedule, exclusive), since in commit.activations
+                (name, version, workflow, str(schedule or ""), at_once, since)
+                for (name, version, workflow, schedule, at_once), since in commit.activations
             ]
             self._connection.execute(_UPSERT_ACTIVE, {**named, "rows": json.dumps(activations)})
 

@@ -23,8 +23,8 @@ class ActivePlan(NamedTuple):
     """Name of the workflow that it runs."""
     schedule: Schedule | None
     """When Flyte's scheduler runs it; None when only others do."""
-    exclusive: bool = False
-    """Whether its concurrency policy has the scheduler skip a slot while others run."""
+    at_once: int = 0
+    """While so many run, its concurrency policy has the scheduler skip a slot; 0 without one."""
 
 
 class Activation(NamedTuple):

@@ -114,7 +114,7 @@ class Worker:
         """
         self._poller.set_timetables(
             {
-                name: Timetable(plan.schedule, plan.exclusive, since)
+                name: Timetable(plan.schedule, plan.at_once, since)
                 for name, (plan, since) in active.items()
                 if plan.schedule is not None
             },

@@ -11,12 +11,14 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
    catch up on. After a day nobody waits for that any longer.
 4. It takes a listing after the slot to say that the launch plan still had that schedule then: until
    there is one, a slot without a run waits.
-5. Without a run it was skipped if executions of the launch plan were there and its concurrency
-   policy is to skip; missed if not. Who runs for a slot is there from that slot on, however late it
-   was launched: while it runs, a scheduler that catches up skips the slots after it.
+5. Without a run it was skipped if as many executions of the launch plan were there as its
+   concurrency policy allows, and that is to skip; missed if not. Who runs for a slot is there from
+   that slot on, however late it was launched: while it runs, a scheduler that catches up skips the
+   slots after it.
 6. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
 
-Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.
+Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`; of
+the policy, `pkg/manager/impl/execution_manager.go`.
 """
 
 from bisect import bisect_right
@@ -169,10 +171,10 @@ def _judged(
     if state.schedule != str(timetable.schedule) or state.since < timetable.since:
         # Nobody knows what was owed while it had another schedule, or was off.
         state = _begun(timetable, state, slots, at)
-    state = state._replace(exclusive=timetable.exclusive)
+    state = state._replace(exclusive=timetable.at_once > 0)
     if slots is None:
         return Judgement(state, again_at=Micros(at + _LONG)), 1
-    judge = _Judge(slots, state, live, agenda)
+    judge = _Judge(slots, state, live, agenda, timetable.at_once)
     judge.pass_verdicts()
     return judge.judgement(), judge.looks
 
@@ -253,12 +255,14 @@ class _Judge:
         state: ScheduleState,
         live: Collection[ExecutionId],
         agenda: Agenda,
+        at_once: int,
     ) -> None:
         at, grace = agenda.at, micros(agenda.grace)
         self._slots = slots
         self._state = state
         self._at = at
         self._sure = agenda.sure
+        self._at_once = at_once
         self._waits = False
         self._grace = grace
         self._due = at - grace
@@ -370,7 +374,12 @@ class _Judge:
 
     def _is_excused(self, slot: Micros) -> bool:
         """Whether the scheduler had a reason not to launch a run for *slot*."""
-        return self._state.exclusive and any(span.start <= slot <= span.end for span in self._spans)
+        return self._is_busy(slot, slot)
+
+    def _is_busy(self, start: Micros, end: Micros) -> bool:
+        """Whether as many as its policy allows were there from *start* to *end*."""
+        there = sum(span.start <= start and end <= span.end for span in self._spans)
+        return 0 < self._at_once <= there
 
     def _last_due(self) -> Micros | None:
         newest = self._newest_due()
@@ -379,9 +388,7 @@ class _Judge:
         if self._run_of(newest) is not None or not self._is_excused(newest):
             return newest
         oldest = self._next(self._state.judged)
-        if oldest is None or any(
-            span.start <= oldest and newest <= span.end for span in self._spans
-        ):
+        if oldest is None or self._is_busy(oldest, newest):
             return self._state.last_due
         found = self._state.last_due
         slot: Micros | None = oldest

@@ -447,7 +447,7 @@ def test_a_target_that_is_to_be_primed_begins_anew(ledger: Ledger) -> None:
 
 def test_active_launch_plans_come_back_until_they_are_deactivated(ledger: Ledger) -> None:
     """Each with its history; a newer version takes the place of an older one."""
-    cron = Activation(ActivePlan("etl", "v1", "wf", Cron("0 3 * * *"), True), NOON)
+    cron = Activation(ActivePlan("etl", "v1", "wf", Cron("0 3 * * *"), 3), NOON)
     rate = Activation(ActivePlan("report", "v1", "wf", Rate(timedelta(hours=36))), after(1))
     ledger.commit([Commit(target=TARGET, activations=[cron, rate])])
     ledger.commit([Commit(target=_OTHER, activations=[rate])])

@@ -165,7 +165,7 @@ async def test_a_scheduler_that_was_down_for_three_slots(rig: Rig) -> None:
 
 async def test_slots_are_skipped_under_a_concurrency_policy(rig: Rig) -> None:
     """There is no row for them and nothing is overdue, also across a restart in between."""
-    policy = Timetable(Cron("0 * * * *"), exclusive=True)
+    policy = Timetable(Cron("0 * * * *"), at_once=1)
     watch(rig, nightly=policy)
     await rig.poll(T)
     await rig.poll(T)

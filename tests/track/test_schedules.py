@@ -38,7 +38,7 @@ class Admin:
 
     schedule: Schedule
     now: Micros
-    exclusive: bool = False
+    at_once: int = 0
     since: Micros = EPOCH
     listed: Micros | None = None
     states: dict[str, ScheduleState] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Admin:
                 live.append(row.id)
             self.told.update({(name, False)} | ({(name, True)} if over else set()))
         self.states |= note(self.states, launched, finished)
-        timetable = Timetable(self.schedule, self.exclusive, self.since) if active else None
+        timetable = Timetable(self.schedule, self.at_once, self.since) if active else None
         agenda = Agenda(
             timetables={PLAN: timetable},
             live={PLAN: live},
@@ -209,7 +209,7 @@ def test_a_run_that_comes_after_the_verdict_takes_nothing_back() -> None:
 
 def test_slots_are_skipped_while_a_run_takes_long() -> None:
     """Under its concurrency policy there is no row for them, and nobody is told of them."""
-    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run("09-01 01:00", lasts=timedelta(hours=2, minutes=30))
     admin.run("09-01 04:00")
     late = admin.polls("09-01 03:50")
@@ -228,9 +228,22 @@ def test_without_a_policy_a_run_excuses_nothing() -> None:
     assert admin.counted == (2, 0)
 
 
+def test_a_policy_that_allows_two_excuses_nothing_while_one_runs() -> None:
+    """Flyte counts who is there: only where there are as many as are allowed is a slot skipped."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=2)
+    admin.run("09-01 01:00", lasts=timedelta(hours=5))
+    # At 2 one was there, so that slot was missed; at 4 and 5 there were two.
+    admin.run("09-01 03:00", lasts=timedelta(hours=2, minutes=30))
+    assert admin.polls("09-01 02:30").last_due == at("09-01 02:00")
+    assert admin.polls("09-01 05:20").last_due == at("09-01 03:00")
+    admin.run("09-01 07:00")
+    admin.polls("09-01 07:30")
+    assert admin.counted == (2, 2)
+
+
 def test_a_run_by_hand_makes_the_scheduler_skip() -> None:
     """Whoever launched it, the launch plan is busy, and until the end of it only."""
-    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run(None, created="09-01 00:50", lasts=timedelta(minutes=20))
     admin.run("09-01 03:00")
     admin.polls("09-01 04:00")
@@ -239,7 +252,7 @@ def test_a_run_by_hand_makes_the_scheduler_skip() -> None:
 
 def test_a_catch_up_under_a_policy_skips_what_it_cannot_run() -> None:
     """The first of three slots runs late; the others are tried while it runs, and are skipped."""
-    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run("09-01 01:00", created="09-01 03:20", lasts=timedelta(minutes=10))
     admin.run("09-01 04:00")
     assert admin.polls("09-01 03:19").last_due == at("09-01 03:00")
@@ -253,7 +266,7 @@ def test_a_catch_up_under_a_policy_skips_what_it_cannot_run() -> None:
 
 def test_a_run_that_never_ends_excuses_every_slot() -> None:
     """What is wrong then is the run, and that is told by its age."""
-    admin = Admin(Cron("*/10 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin = Admin(Cron("*/10 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run("09-01 00:40", lasts=None)
     seen = admin.polls("09-02 02:00:30")
     assert seen.last_due == at("09-01 00:40")
