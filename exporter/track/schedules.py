@@ -199,16 +199,20 @@ def longest_period(schedule: Schedule, now: Micros) -> timedelta | None:
     """
     Return the longest time between two of the next slots; None if there are none.
 
-    Looks at a week at least and at a dozen slots at least, so at each weekend and each month's end.
+    Looks at a week at least and at a dozen days with slots at least, so at each weekend and each
+    month's end; all days with slots are alike, so a slot a minute costs no more than one a day.
     """
     slots = _slots(schedule)
     if slots is None or isinstance(slots, timedelta):
         return slots
     slot, longest, gaps = slots.after(now), 0, 0
+    if slot is not None:
+        longest = micros(slots.longest_gap_of_day())
     while slot is not None and (gaps < _GAPS or slot < now + _GAPS_WITHIN):
-        following = slots.after(slot)
+        last = slots.last_of_day(slot)
+        following = slots.after(last)
         if following is not None:
-            longest = max(longest, following - slot)
+            longest = max(longest, following - last)
         slot, gaps = following, gaps + 1
     return timedelta(microseconds=longest) if longest else None
 
