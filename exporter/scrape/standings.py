@@ -60,9 +60,21 @@ class Standings:
         return [launch_plan for launch_plan in unneeded if launch_plan not in digest.plans]
 
     def _in_use(self, memory: Memory, label: str) -> bool:
-        """Whether a launch plan of *label* is scheduled, or has executions that are not over."""
-        scheduled = self._norms.facts.is_scheduled(self._target, label)
-        return scheduled or memory.has_live(label)
+        """
+        Whether a launch plan of *label* is scheduled, or has executions that are not over.
+
+        Or is active and was given a freshness limit: to whoever was told that it is past that, it
+        must not seem well again once it has been so for two weeks.
+        """
+        facts = self._norms.facts
+        return (
+            facts.is_scheduled(self._target, label)
+            or memory.has_live(label)
+            or (
+                facts.is_active(self._target, label)
+                and self._norms(self._target, label).freshness is not None
+            )
+        )
 
     def _show(self, memory: Memory, label: str) -> None:
         state = merged(memory.plans_of(label).values())
