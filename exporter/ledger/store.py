@@ -92,9 +92,10 @@ SELECT :project, :domain, value ->> 0, value -> 1 FROM json_each(:rows) WHERE TR
 ON CONFLICT DO UPDATE SET state = excluded.state
 """
 # What was there a long time ago is over; but a yearly report may well be scheduled.
-_FORGET_SCHEDULE = """
+_FORGET_SCHEDULES = """
 DELETE FROM schedule
-WHERE project = ? AND domain = ? AND launch_plan = ? AND state ->> 'schedule' = ''
+WHERE project = :project AND domain = :domain AND state ->> 'schedule' = ''
+  AND launch_plan IN (SELECT value FROM json_each(:names))
 """
 _FORGET_PLANS = """
 DELETE FROM plan
@@ -299,7 +300,6 @@ class Ledger:
                 "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
                 (*target, launch_plan),
             )
-            self._connection.execute(_FORGET_SCHEDULE, (*target, launch_plan))
             if not launch_plan and commit.target is None:
                 # Nothing was heard of the whole target for so long: it begins anew if it returns.
                 # Where the commit is a poll's, it has returned.
@@ -333,6 +333,7 @@ class Ledger:
         if commit.forgotten:
             names = json.dumps(list(commit.forgotten))
             self._connection.execute(_FORGET_PLANS, {**named, "names": names})
+            self._connection.execute(_FORGET_SCHEDULES, {**named, "names": names})
         if commit.deactivated:
             rows = json.dumps(list(commit.deactivated))
             self._connection.execute(_DELETE_ACTIVE, {**named, "rows": rows})

@@ -490,7 +490,7 @@ class Poller:
         services.book.apply(posting, services.clock.now())
         touched = memory.remember(digest.rows, commit.progress)
         memory.remember_plans(commit.plans, commit.forgotten)
-        memory.remember_schedules(commit.schedules)
+        memory.remember_schedules(commit.schedules, commit.forgotten)
         self._standings.touch(map(self._label, (*commit.plans, *commit.forgotten)))
         self._timetables.touch(commit.schedules)
         for correction, executions in digest.corrections.items():

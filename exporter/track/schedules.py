@@ -30,6 +30,7 @@ from itertools import chain
 from operator import itemgetter
 
 from exporter.model.executions import Execution, ExecutionId
+from exporter.model.launch_plans import KEPT_FOR
 from exporter.model.schedules import (
     Judgement,
     Rate,
@@ -193,6 +194,16 @@ def most_behind(judgements: Iterable[Judgement]) -> Judgement | None:
 def _behind(judgement: Judgement) -> tuple[int, Micros]:
     due, ran = judgement.last_due or EPOCH, judgement.state.last_run or EPOCH
     return max(0, due - ran), due
+
+
+def outdated(states: Mapping[str, ScheduleState], now: Micros) -> list[str]:
+    """Return those of *states* that know no schedule, and of no run that is not long over."""
+    bound = now - micros(KEPT_FOR)
+    return [
+        launch_plan
+        for launch_plan, state in states.items()
+        if not state.schedule and (state.last_run or EPOCH) < bound
+    ]
 
 
 def longest_period(schedule: Schedule, now: Micros) -> timedelta | None:

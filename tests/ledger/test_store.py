@@ -235,12 +235,14 @@ def test_schedules_come_back_as_they_were(
         assert ledger.target(_OTHER).schedules == before
 
 
-def test_a_schedule_outlives_the_series_of_a_year_ago(ledger: Ledger) -> None:
+def test_a_schedule_outlives_a_launch_plan_that_is_forgotten(ledger: Ledger) -> None:
     """A launch plan that is over takes its schedule along, unless it is still to run by it."""
     kept = {"yearly": ScheduleState(schedule="@yearly"), "gone": ScheduleState(last_run=NOON)}
     ledger.commit([Commit(target=TARGET, schedules=kept)])
-    ledger.commit([Commit(inactive=[(TARGET, "yearly"), (TARGET, "gone")])])
+    ledger.commit([Commit(target=_OTHER, schedules=kept)])
+    ledger.commit([Commit(target=TARGET, forgotten=["yearly", "gone"])])
     assert ledger.target(TARGET).schedules == {"yearly": kept["yearly"]}
+    assert ledger.target(_OTHER).schedules == kept
     ledger.commit([Commit(begun={TARGET: None})])
     assert ledger.target(TARGET).schedules == {}
 

@@ -340,6 +340,26 @@ async def test_nothing_is_judged_by_a_poll_that_failed(rig: Rig) -> None:
     assert kept(rig) == (three, seconds("09-01 04:00"), three, 0, 0)
 
 
+async def test_the_newest_run_is_forgotten_in_time(rig: Rig) -> None:
+    """Of a launch plan without a schedule; of one that has one, it is known for ever."""
+    await rig.poll(T)
+    for launch_plan in ("nightly", "yearly"):
+        launch(rig, at("09-01 00:00"), launch_plan=launch_plan)
+    await poll_at(rig, at("09-01 01:00"))
+    watch(rig, yearly=Timetable(Cron("0 0 1 9 *")))
+    await poll_at(rig, at("10-01 00:00"))
+    assert rig.ledger.target(T).schedules.keys() == {"nightly", "yearly"}
+    await poll_at(rig, at("10-20 00:00"))
+    assert rig.ledger.target(T).schedules.keys() == {"yearly"}
+    rig.restart()
+    watch(rig, yearly=Timetable(Cron("0 0 1 9 *")))
+    await poll_at(rig, at("10-20 00:01"))
+    last_run = "flyte_launch_plan_schedule_last_run_timestamp_seconds"
+    assert shown(rig)[f"{last_run}{{{NIGHTLY.replace('nightly', 'yearly')}}}"] == seconds(
+        "09-01 00:00"
+    )
+
+
 async def test_an_idle_poll_writes_nothing(rig: Rig) -> None:
     """Between two slots a schedule costs nothing: no call and no commit."""
     watch(rig, nightly=Timetable(Cron("0 2 * * *")))
