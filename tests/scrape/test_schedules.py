@@ -342,13 +342,15 @@ async def test_nothing_is_judged_by_a_poll_that_failed(rig: Rig) -> None:
 
 async def test_the_newest_run_is_forgotten_in_time(rig: Rig) -> None:
     """Of a launch plan without a schedule; of one that has one, it is known for ever."""
+    watch(rig, never=Timetable(Cron("0 0 1 9 *")))
+    await rig.poll(T)
     await rig.poll(T)
     for launch_plan in ("nightly", "yearly"):
         launch(rig, at("09-01 00:00"), launch_plan=launch_plan)
     await poll_at(rig, at("09-01 01:00"))
     watch(rig, yearly=Timetable(Cron("0 0 1 9 *")))
     await poll_at(rig, at("10-01 00:00"))
-    assert rig.ledger.target(T).schedules.keys() == {"nightly", "yearly"}
+    assert rig.ledger.target(T).schedules.keys() == {"nightly", "yearly", "never"}
     await poll_at(rig, at("10-20 00:00"))
     assert rig.ledger.target(T).schedules.keys() == {"yearly"}
     rig.restart()
