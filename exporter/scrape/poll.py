@@ -309,7 +309,9 @@ class Poller:
         if reconciling:
             await self._reconcile(memory)
         if problem is None:
-            await self._timetables.judge(memory, now, partial(self._keep, memory))
+            await self._timetables.judge(
+                memory, now, keep=partial(self._keep, memory), is_late=lambda: self._inquiry.is_over
+            )
         await self._past.ask(memory, partial(self._keep, memory))
         problem = problem or self._live.problem
         if problem is not None:

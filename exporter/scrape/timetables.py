@@ -62,7 +62,12 @@ class Timetables:
         self._hurry(name for name in launch_plans if name in known)
 
     async def judge(
-        self, memory: Memory, at: Micros, keep: Callable[[Batch], Awaitable[Digest]]
+        self,
+        memory: Memory,
+        at: Micros,
+        *,
+        keep: Callable[[Batch], Awaitable[Digest]],
+        is_late: Callable[[], bool],
     ) -> None:
         """
         Look at the schedules that time or a run has moved on, *keep* what came of it and show it.
@@ -73,6 +78,8 @@ class Timetables:
             memory: What is known of the target.
             at: Everything that happened until then is in it.
             keep: Makes a batch durable.
+            is_late: Says whether the rest has to wait for the next poll. After a long time without
+                us there may be many slots.
         """
         if self._known is None:
             return
@@ -95,6 +102,8 @@ class Timetables:
                 self._show(label)
                 self._unjudged.discard(label)
             await asyncio.sleep(0)
+            if is_late():
+                return
         for label in self._unjudged:
             self._show(label)
         self._unjudged.clear()

@@ -4,6 +4,7 @@ How launch plans keep their schedules, as /metrics has it.
 Flyte's scheduler is played by the test: it launches an execution for a slot, or does not.
 """
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from exporter.model.schedules import Cron, Rate, Timetable
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, SECOND, Micros, from_datetime
 from exporter.sim.executions import ExecutionKey
-from tests.rig import ManualClock, Rig, failure
+from tests.rig import Killed, ManualClock, Rig, failure
 
 T = Target("etl", "production")
 NIGHTLY = 'project="etl",domain="production",launch_plan="nightly"'
@@ -338,6 +339,62 @@ async def test_nothing_is_judged_by_a_poll_that_failed(rig: Rig) -> None:
     await poll_at(rig, at("09-01 03:10"))
     three = seconds("09-01 03:00")
     assert kept(rig) == (three, seconds("09-01 04:00"), three, 0, 0)
+
+
+async def test_slots_that_are_too_many_for_one_poll_are_judged_by_the_next(rig: Rig) -> None:
+    """A poll ends in time, also after weeks without us; no slot is counted twice or not at all."""
+    names = [f"p{number}" for number in range(60)]
+    watch(rig, **{name: Timetable(Cron("0 * * * *")) for name in names})
+    await rig.poll(T)
+    await rig.poll(T)
+    for name in names:
+        launch(rig, at("09-01 05:00"), launch_plan=name)
+    commits = 0
+
+    async def slow(what: str) -> None:
+        nonlocal commits
+        if what == "before commit":
+            commits += 1
+            rig.clock.advance(40)
+
+    rig.at_await = slow
+    rig.clock.instant = at("09-01 05:10")
+    counted: list[float] = []
+    for _ in range(4):
+        commits = 0
+        await rig.poll(T)
+        assert commits <= 4
+        totals = rig.totals()
+        counted.append(sum(totals[key] for key in totals if key[0].endswith("missed_total")))
+    assert 0 < counted[0] < counted[-1] == 4 * len(names)
+
+
+@pytest.mark.parametrize("steps", range(1, 14))
+async def test_killed_anywhere_a_slot_is_counted_once(rig: Rig, steps: int) -> None:
+    """Missed and skipped slots are in the transaction that knows their verdict."""
+    policy = {"nightly": Timetable(Cron("0 * * * *"), at_once=1)}
+    watch(rig, **policy)
+    await rig.poll(T)
+    await rig.poll(T)
+    launch(rig, at("09-01 03:00"), lasts=1.5 * HOUR)
+    launch(rig, at("09-01 06:00"))
+    left = steps
+
+    async def die(_: str) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Killed
+
+    rig.at_await = die
+    rig.clock.instant = at("09-01 06:10")
+    with contextlib.suppress(Killed):
+        await rig.poll(T)
+    rig.at_await = rig.nothing_happens
+    rig.restart()
+    watch(rig, **policy)
+    await poll_at(rig, at("09-01 06:11"))
+    assert kept(rig)[3:] == (3, 1)
 
 
 async def test_the_newest_run_is_forgotten_in_time(rig: Rig) -> None:
