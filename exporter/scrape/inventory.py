@@ -31,7 +31,7 @@ from exporter.scrape.place import place
 from exporter.scrape.poll import Services
 from exporter.telemetry.log import get_logger
 from exporter.track.inventory import Changes, compare
-from exporter.track.schedules import longest_period
+from exporter.track.periods import longest_period
 
 log = get_logger(__name__)
 

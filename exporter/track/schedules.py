@@ -33,15 +33,14 @@ from exporter.model.executions import Execution, ExecutionId
 from exporter.model.launch_plans import KEPT_FOR
 from exporter.model.schedules import (
     Judgement,
-    Rate,
-    Schedule,
     ScheduledRun,
     ScheduleState,
     Span,
     Timetable,
 )
 from exporter.model.time import EPOCH, SECOND, Micros, micros
-from exporter.track.cron import CronError, Line, parse
+from exporter.track.cron import Line
+from exporter.track.periods import slots_of
 
 SLACK = timedelta(minutes=1)
 """From the first sight of a schedule to the first slot that is judged."""
@@ -57,9 +56,6 @@ _MOST_SLOTS = 500
 
 _JITTER = 5 * SECOND
 """By how much the runs of a fixed rate may be early: the first has a fraction of a second more."""
-
-_GAPS = 13
-_GAPS_WITHIN = micros(timedelta(days=8))
 
 _SLOT = itemgetter(Execution._fields.index("scheduled_at"))
 _UNKNOWN = ScheduleState()
@@ -168,7 +164,7 @@ def _judged(
 ) -> tuple[Judgement, int]:
     """Give each slot its verdict that is ripe for one; say also at how many slots that looked."""
     at = agenda.at
-    slots = _slots(timetable.schedule)
+    slots = slots_of(timetable.schedule)
     if state.schedule != str(timetable.schedule) or state.since < timetable.since:
         # Nobody knows what was owed while it had another schedule, or was off.
         state = _begun(timetable, state, slots, at)
@@ -204,38 +200,6 @@ def outdated(states: Mapping[str, ScheduleState], now: Micros) -> list[str]:
         for launch_plan, state in states.items()
         if not state.schedule and (state.last_run or EPOCH) < bound
     ]
-
-
-def longest_period(schedule: Schedule, now: Micros) -> timedelta | None:
-    """
-    Return the longest time between two of the next slots; None if there are none.
-
-    Looks at a week at least and at a dozen days with slots at least, so at each weekend and each
-    month's end; all days with slots are alike, so a slot a minute costs no more than one a day.
-    """
-    slots = _slots(schedule)
-    if slots is None or isinstance(slots, timedelta):
-        return slots
-    slot, longest, gaps = slots.after(now), 0, 0
-    if slot is not None:
-        longest = micros(slots.longest_gap_of_day())
-    while slot is not None and (gaps < _GAPS or slot < now + _GAPS_WITHIN):
-        last = slots.last_of_day(slot)
-        following = slots.after(last)
-        if following is not None:
-            longest = max(longest, following - last)
-        slot, gaps = following, gaps + 1
-    return timedelta(microseconds=longest) if longest else None
-
-
-def _slots(schedule: Schedule) -> Line | timedelta | None:
-    """Return what the slots follow: a cron line or a period; None if nobody can read it."""
-    if isinstance(schedule, Rate):
-        return schedule.period if schedule.period > timedelta() else None
-    try:
-        return parse(schedule.expression)
-    except CronError:
-        return None
 
 
 def _begun(
