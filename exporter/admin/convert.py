@@ -143,8 +143,14 @@ def active_plan(message: Any) -> ActivePlan | None:
         message.id.version,
         spec.workflow_id.name,
         schedule_of(spec.entity_metadata.schedule),
-        spec.concurrency_policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP,
+        _at_once(spec.concurrency_policy),
     )
+
+
+def _at_once(policy: Any) -> int:
+    """Return how many may run until slots are skipped; 0 where others do not matter."""
+    skips = policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+    return policy.max if skips else 0
 
 
 def schedule_of(message: Any) -> Schedule | None:

@@ -91,7 +91,8 @@ class Commit:
             created before are forgotten in the same transaction.
         plans: What is now known of these launch plans of the target.
         schedules: How these launch plans of the target keep their schedules.
-        forgotten: Launch plans of the target of which nothing is known any more.
+        forgotten: Launch plans of the target of which nothing is known any more, but for how they
+            keep a schedule that they have.
         deltas: Additions to series.
         activity: What happened when.
         released: Series that show their true value from now on.

@@ -93,9 +93,10 @@ SELECT :project, :domain, value ->> 0, value -> 1 FROM json_each(:rows) WHERE TR
 ON CONFLICT DO UPDATE SET state = excluded.state
 """
 # What was there a long time ago is over; but a yearly report may well be scheduled.
-_FORGET_SCHEDULE = """
+_FORGET_SCHEDULES = """
 DELETE FROM schedule
-WHERE project = ? AND domain = ? AND launch_plan = ? AND state ->> 'schedule' = ''
+WHERE project = :project AND domain = :domain AND state ->> 'schedule' = ''
+  AND launch_plan IN (SELECT value FROM json_each(:names))
 """
 _FORGET_PLANS = """
 DELETE FROM plan
@@ -265,15 +266,13 @@ class Ledger:
                 version,
                 workflow,
                 schedule,
-                exclusive,
+                at_once,
                 since,
             ) in self._connection.execute(
                 "SELECT project, domain, launch_plan, version, workflow, schedule,"
                 " exclusive, active_since FROM active_plan"
             ):
-                plan = ActivePlan(
-                    name, version, workflow, parse_schedule(schedule), bool(exclusive)
-                )
+                plan = ActivePlan(name, version, workflow, parse_schedule(schedule), at_once)
                 plans = found.setdefault(Target(project, domain), {})
                 plans[name] = Activation(plan, Micros(since))
         return found
@@ -328,7 +327,6 @@ class Ledger:
                 "DELETE FROM activity WHERE project = ? AND domain = ? AND launch_plan = ?",
                 (*target, launch_plan),
             )
-            self._connection.execute(_FORGET_SCHEDULE, (*target, launch_plan))
             if not launch_plan and commit.target is None:
                 # Nothing was heard of the whole target for so long: it begins anew if it returns.
                 # Where the commit is a poll's, it has returned.
@@ -362,13 +360,14 @@ class Ledger:
         if commit.forgotten:
             names = json.dumps(list(commit.forgotten))
             self._connection.execute(_FORGET_PLANS, {**named, "names": names})
+            self._connection.execute(_FORGET_SCHEDULES, {**named, "names": names})
         if commit.deactivated:
             rows = json.dumps(list(commit.deactivated))
             self._connection.execute(_DELETE_ACTIVE, {**named, "rows": rows})
         if commit.activations:
             activations = [
-                (name, version, workflow, str(schedule or ""), exclusive, since)
-                for (name, version, workflow, schedule, exclusive), since in commit.activations
+                (name, version, workflow, str(schedule or ""), at_once, since)
+                for (name, version, workflow, schedule, at_once), since in commit.activations
             ]
             self._connection.execute(_UPSERT_ACTIVE, {**named, "rows": json.dumps(activations)})
 

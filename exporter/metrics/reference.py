@@ -99,7 +99,7 @@ State of the executions that are not over, as of their target's last successful 
         f"""\
 How the last root executions of each launch plan went, kept in the ledger; `TIMED_OUT` is a failure
 here. A cold start learns it from `scrape.lookback`. Shown until {SHOWN_FOR.days} days after the
-last run; as long as it is active, where it has a schedule.""",
+last run; as long as it is active, where it has a schedule or an entry of `freshness`.""",
     ),
     Source.SCHEDULE: (
         "Schedules",
@@ -107,14 +107,17 @@ last run; as long as it is active, where it has a schedule.""",
 How active launch plans keep their schedules, in the dialect and with the clocks of Flyte's own
 scheduler. A slot is judged once: it ran if an execution says so, however late it was launched. It
 was missed, or under a concurrency policy skipped, once an execution for a later slot has been there
-for `schedules.grace`, or after a day. Slots are judged from a minute after the launch plan was
-first seen with the schedule.""",
+for `schedules.grace`, or after a day; a listing after the slot, which comes every
+`discovery.interval`, must have shown that the launch plan still had the schedule. Slots are judged
+from a minute after the launch plan was first seen with it. Skipped are slots at which as many
+executions were there as the concurrency policy allows.""",
     ),
     Source.INVENTORY: (
         "Inventory",
         """\
-What is registered, listed every `discovery.interval`. A launch plan that is deactivated loses its
-gauges with the next complete listing; its counters live on. `flyte_project_info` has a label for
+What is registered, listed every `discovery.interval`. A launch plan that is deactivated loses these
+gauges and those of its schedule with the next complete listing; how its last executions went is
+shown for as long as of any other, and its counters live on. `flyte_project_info` has a label for
 each of `discovery.project_labels`, called as kube-state-metrics would call it: `data-owner` becomes
 `label_data_owner`.""",
     ),

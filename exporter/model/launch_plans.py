@@ -8,7 +8,7 @@ from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros
 
 SHOWN_FOR = timedelta(days=14)
-"""How long a launch plan that has no schedule is shown after its last run."""
+"""How long a launch plan that nobody expects to run is shown after its last run."""
 
 KEPT_FOR = timedelta(days=35)
 """How long its state is kept for a run that may yet come: as long as its counters."""
@@ -23,8 +23,8 @@ class ActivePlan(NamedTuple):
     """Name of the workflow that it runs."""
     schedule: Schedule | None
     """When Flyte's scheduler runs it; None when only others do."""
-    exclusive: bool = False
-    """Whether its concurrency policy has the scheduler skip a slot while others run."""
+    at_once: int = 0
+    """While so many run, its concurrency policy has the scheduler skip a slot; 0 without one."""
 
 
 class Activation(NamedTuple):

@@ -40,8 +40,10 @@ class Timetable(NamedTuple):
     """How an active launch plan is to run."""
 
     schedule: Schedule
-    exclusive: bool = False
-    """Whether its concurrency policy has the scheduler skip a slot while others run."""
+    at_once: int = 0
+    """While so many run, its concurrency policy has the scheduler skip a slot; 0 without one."""
+    since: Micros = EPOCH
+    """When the launch plan was first seen active; another time after each activation."""
 
 
 class ScheduledRun(NamedTuple):

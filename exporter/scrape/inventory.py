@@ -26,12 +26,12 @@ from exporter.metrics.measure import introduce
 from exporter.model.launch_plans import Activation
 from exporter.model.schedules import Schedule
 from exporter.model.targets import Target
-from exporter.model.time import seconds
+from exporter.model.time import EPOCH, Micros, seconds
 from exporter.scrape.place import place
 from exporter.scrape.poll import Services
 from exporter.telemetry.log import get_logger
 from exporter.track.inventory import Changes, compare
-from exporter.track.schedules import longest_period
+from exporter.track.periods import longest_period
 
 log = get_logger(__name__)
 
@@ -68,8 +68,9 @@ class Register(NamedTuple):
     problems: Mapping[Target, str] = {}
 
 
-Hear = Callable[[Mapping[str, Activation], Collection[str]], None]
-"""Is told which launch plans of a target are active, and of which of them that is news."""
+Hear = Callable[[Mapping[str, Activation], Collection[str], Micros], None]
+"""Is told which launch plans of a target are active, of which of them that is news, and when it was
+listed; EPOCH where it was before our time."""
 
 
 class Inventory:
@@ -103,6 +104,7 @@ class Inventory:
         self._known = {target: dict(plans) for target, plans in register.active.items()}
         self._problems = dict(register.problems)
         """Of every target that is followed; empty where the last listing did not fail."""
+        self._listed_at: dict[Target, Micros] = {}
         self._news: dict[Target, set[str]] = {}
         self._labelled: dict[Target, dict[str, list[Activation]]] = {}
         self._periods: dict[Schedule, timedelta | None] = {}
@@ -143,13 +145,14 @@ class Inventory:
             self._problems[target] = ""
             self._services.book.budget.take(catalog.TARGET_INVENTORY_SUCCESS, 1)
         if target in self._known:
-            hear(self._known[target], self._known[target].keys())
+            hear(self._known[target], self._known[target].keys(), EPOCH)
         await self._show(target)
         while True:
             async with self._turn:
                 await self.look(target)
                 if target in self._known:
-                    hear(self._known[target], self._news.pop(target, set()))
+                    news = self._news.pop(target, set())
+                    hear(self._known[target], news, self._listed_at.get(target, EPOCH))
                 # Never so long that the last target would be late for the next round.
                 fair = self._interval / (2 * len(self._problems))
                 await clock.sleep(min(self._pause, fair))
@@ -177,6 +180,7 @@ class Inventory:
             if not first:  # then all that there is would be news
                 self._tell(target, changes)
             self._known.setdefault(target, {})
+            self._listed_at[target] = now
             self._exposition.put(
                 catalog.TARGET_INVENTORY_SUCCESS,
                 target,
@@ -189,6 +193,7 @@ class Inventory:
         """Forget all but *targets*; of the others the counters stay."""
         for target in self._known.keys() - targets:
             self._news.pop(target, None)
+            self._listed_at.pop(target, None)
             for label in self._by_label(target):
                 for family in PLAN_FAMILIES:
                     self._gauges.drop(target, label, family)

@@ -106,9 +106,15 @@ class Memory:
             self._forget_before(progress)
         return touched
 
-    def remember_schedules(self, changed: Mapping[str, ScheduleState]) -> None:
-        """Take over what was committed of schedules."""
+    def remember_schedules(
+        self, changed: Mapping[str, ScheduleState], forgotten: Collection[str]
+    ) -> None:
+        """Take over what was committed of schedules; those that there are, are not forgotten."""
         self._schedules.update(changed)
+        for launch_plan in forgotten:
+            state = self._schedules.get(launch_plan)
+            if state is not None and not state.schedule:
+                del self._schedules[launch_plan]
 
     def remember_plans(self, changed: Mapping[str, PlanState], forgotten: Collection[str]) -> None:
         """Take over what was committed of launch plans."""

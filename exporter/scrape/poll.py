@@ -12,7 +12,7 @@ poll's time still gets shorter with every poll; and of a slice that was cut off,
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -60,6 +60,9 @@ STEPS = ("new", "live", "reconcile", "past")
 _MOST_ROWS_AT_ONCE = 5_000
 """Rows that are digested in one go: some 10 ms, in which nothing else can happen."""
 
+_MOST_PLANS_AT_ONCE = 1_000
+"""Launch plans whose rows are digested, or whose levels are shown, in one go: some 20 ms."""
+
 _NEW_SHARE = 0.5
 """Part of a poll's time that may go to what is new, before the live set has its turn."""
 
@@ -67,6 +70,7 @@ _HOPELESS = frozenset({"DEADLINE_EXCEEDED", "PERMISSION_DENIED", "UNAUTHENTICATE
 """What a list fails with when the next question would fail likewise, after as long a wait."""
 
 _ID = attrgetter("id")
+_LAUNCH_PLAN = attrgetter("launch_plan")
 
 log = get_logger(__name__)
 
@@ -183,9 +187,9 @@ class Poller:
         """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
         self._standings.touch([self._label(launch_plan)])
 
-    def set_timetables(self, timetables: Mapping[str, Timetable]) -> None:
-        """Have the next polls watch these: the active launch plans that have a schedule."""
-        self._timetables.replace(timetables)
+    def set_timetables(self, timetables: Mapping[str, Timetable], listed_at: Micros) -> None:
+        """Have the next polls watch the active launch plans with a schedule, as of *listed_at*."""
+        self._timetables.replace(timetables, listed_at)
 
     async def poll(self) -> None:
         """
@@ -213,7 +217,7 @@ class Poller:
         except (AdminError, PollTimeout):
             # What Admin did answer is committed, and no less true.
             if self._inquiry.heard_at >= began:
-                self._show_levels(self._memory)
+                await self._show_levels(self._memory)
             await self._standings.show(self._memory)
             raise
         except Exception:
@@ -222,7 +226,7 @@ class Poller:
             self._levels_shown = False
             self._frontier = None
             raise
-        self._show_levels(self._memory)
+        await self._show_levels(self._memory)
         await self._standings.show(self._memory)
 
     def _warn_of_the_future(self, progress: Progress | None) -> None:
@@ -287,7 +291,7 @@ class Poller:
         new = await self._list_new(memory, progress, horizon)
         rows, problem = new.rows, new.problem
         if isinstance(problem, AdminError) and problem.code in _HOPELESS:
-            await self._commit(memory, Batch(target=self.target, rows=rows), new.progress)
+            await self._commit_rows(memory, rows, new.progress)
             raise problem
         # Of what it showed over, all but the last rows is committed, and not live any more.
         seen = new.live.union(map(_ID, rows))
@@ -296,23 +300,22 @@ class Poller:
             absent = await self._live.refresh(
                 stale,
                 into=rows,
-                keep=lambda some: self._commit(
-                    memory, Batch(target=self.target, rows=some), new.progress
-                ),
+                keep=lambda some: self._commit_rows(memory, some, new.progress),
                 thorough=beginning,
             )
         except (AdminError, PollTimeout) as error:
             # What was answered until then is no less true.
-            await self._commit(memory, Batch(target=self.target, rows=rows), new.progress)
+            await self._commit_rows(memory, rows, new.progress)
             if problem is None:
                 raise
             raise problem from error
-        batch = Batch(target=self.target, rows=rows, absent=absent if beginning else ())
-        await self._commit(memory, batch, new.progress)
+        await self._commit_rows(memory, rows, new.progress, absent=absent if beginning else ())
         if reconciling:
             await self._reconcile(memory)
         if problem is None:
-            await self._timetables.judge(memory, now, partial(self._keep, memory))
+            await self._timetables.judge(
+                memory, now, keep=partial(self._keep, memory), is_late=lambda: self._inquiry.is_over
+            )
         await self._past.ask(memory, partial(self._keep, memory))
         problem = problem or self._live.problem
         if problem is not None:
@@ -326,7 +329,7 @@ class Poller:
         off, by an error or for lack of time, is gone on with by the next poll.
         """
         new = _New(progress)
-        writing: asyncio.Future[Digest] | None = None
+        writing: asyncio.Future[None] | None = None
         frontier, self._frontier = self._begin(progress), None
         try:
             try:
@@ -342,8 +345,10 @@ class Poller:
                             continue
                         if writing is not None:
                             await writing
-                        batch, new.rows = Batch(target=self.target, rows=new.rows), []
-                        writing = asyncio.ensure_future(self._commit(memory, batch, new.progress))
+                        rows, new.rows = new.rows, []
+                        writing = asyncio.ensure_future(
+                            self._commit_rows(memory, rows, new.progress)
+                        )
                         if self._inquiry.remaining < 1 - _NEW_SHARE:
                             raise self._inquiry.late()
                 new.progress = self._advanced(new.progress, horizon, frontier)
@@ -433,6 +438,21 @@ class Poller:
         """Commit *batch*, which does not bring the target any further."""
         return await self._commit(memory, batch, memory.progress)
 
+    async def _commit_rows(
+        self,
+        memory: Memory,
+        rows: Sequence[Execution],
+        progress: Progress,
+        *,
+        absent: Collection[ExecutionId] = (),
+    ) -> None:
+        """Commit *rows* that a poll came upon: those of many launch plans in parts."""
+        *firsts, last = _parts(rows)
+        for part in firsts:
+            await self._keep(memory, Batch(target=self.target, rows=part))
+        batch = Batch(target=self.target, rows=last, absent=absent)
+        await self._commit(memory, batch, progress)
+
     async def _commit(
         self, memory: Memory, batch: Batch, progress: Progress | None, *, lasting: bool = False
     ) -> Digest:
@@ -482,7 +502,7 @@ class Poller:
         services.book.apply(posting, services.clock.now())
         touched = memory.remember(digest.rows, commit.progress)
         memory.remember_plans(commit.plans, commit.forgotten)
-        memory.remember_schedules(commit.schedules)
+        memory.remember_schedules(commit.schedules, commit.forgotten)
         self._standings.touch(map(self._label, (*commit.plans, *commit.forgotten)))
         if services.backlog is not None and commit.tasks_due:
             services.backlog.told(commit.tasks_done)
@@ -508,7 +528,7 @@ class Poller:
         mine = (row.launch_plan for row in posting.activity if row.target == self.target)
         self._touched.update(plan for plan in mine if plan not in {"", OVERFLOW})
 
-    def _show_levels(self, memory: Memory) -> None:
+    async def _show_levels(self, memory: Memory) -> None:
         """Show the levels of the launch plans whose part of the live set changed."""
         if memory.progress is None:
             return
@@ -519,8 +539,10 @@ class Poller:
             self._touched.update(memory.labels())
             self._levels_shown = True
         if book.shows_plan_levels:
-            for label in self._touched:
+            for number, label in enumerate([*self._touched], start=1):
                 book.set_levels(self.target, label, levels_of(memory.live_of(label)))
+                if number % _MOST_PLANS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
         if changed and book.shows_target_levels:
             book.set_target_levels(self.target, levels_of(memory.live_rows()))
         self._touched.clear()
@@ -528,3 +550,18 @@ class Poller:
     @staticmethod
     def _bound(instant: Micros, back: timedelta) -> Micros:
         return Micros(max(0, instant - micros(back)))
+
+
+def _parts(rows: Sequence[Execution]) -> list[Sequence[Execution]]:
+    """Return *rows* in parts with no more launch plans than can be digested in one go."""
+    if len(rows) <= _MOST_PLANS_AT_ONCE:
+        return [rows]
+    plans = dict.fromkeys(map(_LAUNCH_PLAN, rows))
+    if len(plans) <= _MOST_PLANS_AT_ONCE:
+        return [rows]
+    parts: list[list[Execution]] = [[] for _ in range(0, len(plans), _MOST_PLANS_AT_ONCE)]
+    part_of = {plan: parts[place // _MOST_PLANS_AT_ONCE] for place, plan in enumerate(plans)}
+    # An execution that comes twice stays in one part: which of its phases holds is decided there.
+    for row in rows:
+        part_of[row.launch_plan].append(row)
+    return [*parts]

@@ -5,15 +5,17 @@ from collections.abc import Iterable
 
 from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
 from exporter.model.clock import Clock
+from exporter.model.launch_plans import PlanState
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 from exporter.pipeline import Digest
 from exporter.scrape.memory import Memory
 from exporter.scrape.norms import NormsOf
-from exporter.track.plans import is_kept, is_shown, merged, spare, standing
+from exporter.track.plans import MOST_IDLE, is_kept, is_shown, merged, spare, standing, surplus
+from exporter.track.schedules import outdated
 
-_AT_ONCE = 200
-"""Launch plans whose gauges are rendered in one go: some 10 ms."""
+_AT_ONCE = 25
+"""Launch plans that are shown in one go: some 10 ms, where each has a schedule not met before."""
 
 
 class Standings:
@@ -45,7 +47,9 @@ class Standings:
 
     def outdated(self, memory: Memory, digest: Digest, now: Micros) -> list[str]:
         """Return the launch plans, by their true names, whose states need not be kept longer."""
-        unneeded: list[str] = []
+        unneeded = outdated(memory.schedules, now)
+        crowded = len(memory.plans) > MOST_IDLE
+        idle: dict[str, PlanState] = {}
         for label in memory.plan_labels():
             states = memory.plans_of(label)
             unneeded += spare(states)
@@ -57,12 +61,28 @@ class Standings:
                 self._changed.add(label)
                 if not is_kept(together, now, in_use=False):
                     unneeded += states
-        return [launch_plan for launch_plan in unneeded if launch_plan not in digest.plans]
+            if crowded and not self._in_use(memory, label):
+                idle |= states
+        unneeded += surplus(idle)
+        changed = digest.plans.keys() | digest.schedules.keys()
+        return [plan for plan in dict.fromkeys(unneeded) if plan not in changed]
 
     def _in_use(self, memory: Memory, label: str) -> bool:
-        """Whether a launch plan of *label* is scheduled, or has executions that are not over."""
-        scheduled = self._norms.facts.is_scheduled(self._target, label)
-        return scheduled or memory.has_live(label)
+        """
+        Whether a launch plan of *label* is scheduled, or has executions that are not over.
+
+        Or is active and was given a freshness limit: to whoever was told that it is past that, it
+        must not seem well again once it has been so for two weeks.
+        """
+        facts = self._norms.facts
+        return (
+            facts.is_scheduled(self._target, label)
+            or memory.has_live(label)
+            or (
+                facts.is_active(self._target, label)
+                and self._norms(self._target, label).freshness is not None
+            )
+        )
 
     def _show(self, memory: Memory, label: str) -> None:
         state = merged(memory.plans_of(label).values())

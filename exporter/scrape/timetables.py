@@ -7,10 +7,10 @@ from datetime import timedelta
 from exporter.metrics.gauges import PlanGauges, rows_of_schedule
 from exporter.model.schedules import Judgement, Timetable
 from exporter.model.targets import Target
-from exporter.model.time import EPOCH, Micros
+from exporter.model.time import EPOCH, Micros, micros
 from exporter.pipeline import Batch, Digest
 from exporter.scrape.memory import Memory
-from exporter.track.schedules import Agenda, most_behind
+from exporter.track.schedules import PATIENCE, Agenda, most_behind
 
 _AT_ONCE = 25
 """Launch plans whose schedules are looked at in one go: some 10 ms."""
@@ -40,14 +40,17 @@ class Timetables:
         self._gauges = gauges
         self._grace = grace
         self._known: Mapping[str, Timetable] | None = None
+        self._listed_at = EPOCH
+        self._began_at: Micros | None = None
         self._again: dict[str, Micros] = {}
         self._first: Micros | None = None
         self._judged: dict[str, dict[str, Judgement]] = {}
         self._unjudged: set[str] = set()
         self._revised: Memory | None = None
 
-    def replace(self, timetables: Mapping[str, Timetable]) -> None:
-        """Take over the active launch plans that have a schedule; what is new is due at once."""
+    def replace(self, timetables: Mapping[str, Timetable], listed_at: Micros) -> None:
+        """Take over the active launch plans with a schedule, as of *listed_at*; news is due now."""
+        self._listed_at = listed_at
         known = self._known or {}
         names = {*known, *timetables}
         self._hurry(name for name in names if known.get(name) != timetables.get(name))
@@ -59,7 +62,12 @@ class Timetables:
         self._hurry(name for name in launch_plans if name in known)
 
     async def judge(
-        self, memory: Memory, at: Micros, keep: Callable[[Batch], Awaitable[Digest]]
+        self,
+        memory: Memory,
+        at: Micros,
+        *,
+        keep: Callable[[Batch], Awaitable[Digest]],
+        is_late: Callable[[], bool],
     ) -> None:
         """
         Look at the schedules that time or a run has moved on, *keep* what came of it and show it.
@@ -70,6 +78,8 @@ class Timetables:
             memory: What is known of the target.
             at: Everything that happened until then is in it.
             keep: Makes a batch durable.
+            is_late: Says whether the rest has to wait for the next poll. After a long time without
+                us there may be many slots.
         """
         if self._known is None:
             return
@@ -84,16 +94,28 @@ class Timetables:
                 timetables=timetables,
                 live={launch_plan: memory.live_ids(launch_plan) for launch_plan in timetables},
                 at=at,
+                sure=self._sure(at),
                 grace=self._grace,
             )
             digest = await keep(Batch(target=self._target, rows=(), agenda=agenda))
-            for label in self._looked_at(digest.judged):
+            for label in self._looked_at(timetables, digest.judged):
                 self._show(label)
                 self._unjudged.discard(label)
             await asyncio.sleep(0)
+            if is_late():
+                return
         for label in self._unjudged:
             self._show(label)
         self._unjudged.clear()
+
+    def _sure(self, at: Micros) -> Micros:
+        """Return until when the timetables were seen to hold; by then, what was told is stale."""
+        if self._began_at is None:
+            self._began_at = at
+        if at - max(self._listed_at, self._began_at) < micros(PATIENCE):
+            return self._listed_at
+        # Nobody waits any longer for a listing that does not come.
+        return at
 
     def _due(self, now: Micros) -> dict[str, Timetable | None]:
         """Return some of the timetables to look at; None for one that is over."""
@@ -104,12 +126,18 @@ class Timetables:
         names = [name for name, at in self._again.items() if at <= now][:_AT_ONCE]
         return {name: self._known.get(name) for name in names}
 
-    def _looked_at(self, judged: Mapping[str, Judgement]) -> list[str]:
-        """Take note of what was made of timetables that were due; return the labels of these."""
+    def _looked_at(
+        self, timetables: Mapping[str, Timetable | None], judged: Mapping[str, Judgement]
+    ) -> list[str]:
+        """Take note of what was made of *timetables* that were due; return the labels of these."""
+        known = self._known or {}
         for launch_plan, judgement in judged.items():
             self._judged.setdefault(self._label(launch_plan), {})[launch_plan] = judgement
             if not judgement.state.schedule:
                 del self._judged[self._label(launch_plan)][launch_plan]
+            if timetables[launch_plan] != known.get(launch_plan):
+                # It has another one since we looked: that one is due.
+                continue
             if judgement.again_at is None:
                 self._again.pop(launch_plan, None)
             else:

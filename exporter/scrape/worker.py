@@ -103,19 +103,22 @@ class Worker:
         """Whether *launch_plan* has executions that are not over, as far as is known."""
         return self._poller.has_live(launch_plan)
 
-    def learn(self, active: Mapping[str, Activation], news: Collection[str]) -> None:
+    def learn(
+        self, active: Mapping[str, Activation], news: Collection[str], listed_at: Micros
+    ) -> None:
         """
-        Have it known which launch plans are *active*.
+        Have it known which launch plans are *active*, and when they were listed.
 
         Schedules are judged of those that have one, and whose past is unknown is asked for it. Of
         *news* something changed: how they stand is shown again.
         """
         self._poller.set_timetables(
             {
-                name: Timetable(plan.schedule, plan.exclusive)
-                for name, (plan, _) in active.items()
+                name: Timetable(plan.schedule, plan.at_once, since)
+                for name, (plan, since) in active.items()
                 if plan.schedule is not None
-            }
+            },
+            listed_at,
         )
         for name in active:
             self._poller.prime_plan(name)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -104,6 +105,21 @@ class Line:
             if walk.month() and walk.day() and walk.hour() and walk.minute() and walk.second():
                 return from_datetime(walk.at)
         return None
+
+    def last_of_day(self, slot: Micros) -> Micros:
+        """Return when the last slot is on the day of *slot*, by the line's clock."""
+        day = datetime.fromtimestamp(slot // SECOND, self.zone)
+        last = from_datetime(day.replace(hour=max(self.hours), minute=max(self.minutes)))
+        # Where a clock is put back, the same time comes twice.
+        return max(slot, last)
+
+    def longest_gap_of_day(self) -> timedelta:
+        """Return the longest time between two slots of one day; 0 where it has but one."""
+        minutes, hours = sorted(self.minutes), sorted(self.hours)
+        gaps = [later - sooner for sooner, later in pairwise(minutes)]
+        over = minutes[0] - minutes[-1] if minutes else 0
+        gaps += [(later - sooner) * 60 + over for sooner, later in pairwise(hours)]
+        return timedelta(minutes=max(gaps, default=0))
 
 
 @lru_cache(maxsize=10_000)

@@ -29,6 +29,9 @@ MOST_FAILURES = 100
 LEAST_SUCCESSES = 5
 """With fewer, the slowest would be the expected duration, whatever had befallen it."""
 
+MOST_IDLE = 10_000
+"""States kept of launch plans of one target that are not in use, however recently they ran."""
+
 _EXPECTED_IN_100 = 95
 _PERIODS = 2
 _AHEAD = micros(timedelta(minutes=5))
@@ -156,6 +159,16 @@ def spare(states: Mapping[str, PlanState]) -> list[str]:
         and failures.isdisjoint(state.failures)
         and successes.isdisjoint(state.successes)
     ]
+
+
+def surplus(idle: Mapping[str, PlanState]) -> list[str]:
+    """
+    Return those of *idle*, beyond so many as are kept, that ended the longest ago.
+
+    A name that changes with every run, and that no rule collapses, must not fill the memory.
+    """
+    most = len(idle) - MOST_IDLE
+    return sorted(idle, key=lambda name: idle[name].ended_at)[:most] if most > 0 else []
 
 
 def _newest(values: Iterable[_Ordered | None]) -> _Ordered | None:

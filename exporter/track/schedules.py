@@ -9,12 +9,16 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
    time: the scheduler goes through the slots in their order, so it will not come back for this one.
    As long as there is no later run, the scheduler may be down, and what it has not seen to it will
    catch up on. After a day nobody waits for that any longer.
-4. Without a run it was skipped if executions of the launch plan were there and its concurrency
-   policy is to skip; missed if not. Who runs for a slot is there from that slot on, however late it
-   was launched: while it runs, a scheduler that catches up skips the slots after it.
-5. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
+4. It takes a listing after the slot to say that the launch plan still had that schedule then: until
+   there is one, a slot without a run waits.
+5. Without a run it was skipped if as many executions of the launch plan were there as its
+   concurrency policy allows, and that is to skip; missed if not. Who runs for a slot is there from
+   that slot on, however late it was launched: while it runs, a scheduler that catches up skips the
+   slots after it.
+6. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
 
-Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.
+Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`; of
+the policy, `pkg/manager/impl/execution_manager.go`.
 """
 
 from bisect import bisect_right
@@ -26,17 +30,17 @@ from itertools import chain
 from operator import itemgetter
 
 from exporter.model.executions import Execution, ExecutionId
+from exporter.model.launch_plans import KEPT_FOR
 from exporter.model.schedules import (
     Judgement,
-    Rate,
-    Schedule,
     ScheduledRun,
     ScheduleState,
     Span,
     Timetable,
 )
 from exporter.model.time import EPOCH, SECOND, Micros, micros
-from exporter.track.cron import CronError, Line, parse
+from exporter.track.cron import Line
+from exporter.track.periods import slots_of
 
 SLACK = timedelta(minutes=1)
 """From the first sight of a schedule to the first slot that is judged."""
@@ -53,9 +57,6 @@ _MOST_SLOTS = 500
 _JITTER = 5 * SECOND
 """By how much the runs of a fixed rate may be early: the first has a fraction of a second more."""
 
-_GAPS = 13
-_GAPS_WITHIN = micros(timedelta(days=8))
-
 _SLOT = itemgetter(Execution._fields.index("scheduled_at"))
 _UNKNOWN = ScheduleState()
 
@@ -69,12 +70,14 @@ class Agenda:
         timetables: Theirs; None for one that is not active any more, or has none.
         live: Their executions that are not over.
         at: Everything that happened until then is known.
+        sure: Until then the timetables were seen to hold.
         grace: How long after a slot its run may be seen.
     """
 
     timetables: Mapping[str, Timetable | None]
     live: Mapping[str, Collection[ExecutionId]]
     at: Micros
+    sure: Micros
     grace: timedelta
 
 
@@ -148,9 +151,7 @@ def judge_all(states: Mapping[str, ScheduleState], agenda: Agenda) -> dict[str, 
             found[launch_plan] = Judgement(ScheduleState(last_run=state.last_run))
             continue
         live = agenda.live.get(launch_plan, ())
-        found[launch_plan], more = _judged(
-            timetable, state, live, at=agenda.at, grace=micros(agenda.grace)
-        )
+        found[launch_plan], more = _judged(timetable, state, live, agenda)
         looks += more
     return found
 
@@ -159,18 +160,18 @@ def _judged(
     timetable: Timetable,
     state: ScheduleState,
     live: Collection[ExecutionId],
-    *,
-    at: Micros,
-    grace: int,
+    agenda: Agenda,
 ) -> tuple[Judgement, int]:
     """Give each slot its verdict that is ripe for one; say also at how many slots that looked."""
-    slots = _slots(timetable.schedule)
-    if state.schedule != str(timetable.schedule):
+    at = agenda.at
+    slots = slots_of(timetable.schedule)
+    if state.schedule != str(timetable.schedule) or state.since < timetable.since:
+        # Nobody knows what was owed while it had another schedule, or was off.
         state = _begun(timetable, state, slots, at)
-    state = state._replace(exclusive=timetable.exclusive)
+    state = state._replace(exclusive=timetable.at_once > 0)
     if slots is None:
         return Judgement(state, again_at=Micros(at + _LONG)), 1
-    judge = _Judge(slots, state, live, at=at, grace=grace)
+    judge = _Judge(slots, state, live, agenda, timetable.at_once)
     judge.pass_verdicts()
     return judge.judgement(), judge.looks
 
@@ -191,39 +192,21 @@ def _behind(judgement: Judgement) -> tuple[int, Micros]:
     return max(0, due - ran), due
 
 
-def longest_period(schedule: Schedule, now: Micros) -> timedelta | None:
-    """
-    Return the longest time between two of the next slots; None if there are none.
-
-    Looks at a week at least and at a dozen slots at least, so at each weekend and each month's end.
-    """
-    slots = _slots(schedule)
-    if slots is None or isinstance(slots, timedelta):
-        return slots
-    slot, longest, gaps = slots.after(now), 0, 0
-    while slot is not None and (gaps < _GAPS or slot < now + _GAPS_WITHIN):
-        following = slots.after(slot)
-        if following is not None:
-            longest = max(longest, following - slot)
-        slot, gaps = following, gaps + 1
-    return timedelta(microseconds=longest) if longest else None
-
-
-def _slots(schedule: Schedule) -> Line | timedelta | None:
-    """Return what the slots follow: a cron line or a period; None if nobody can read it."""
-    if isinstance(schedule, Rate):
-        return schedule.period if schedule.period > timedelta() else None
-    try:
-        return parse(schedule.expression)
-    except CronError:
-        return None
+def outdated(states: Mapping[str, ScheduleState], now: Micros) -> list[str]:
+    """Return those of *states* that know no schedule, and of no run that is not long over."""
+    bound = now - micros(KEPT_FOR)
+    return [
+        launch_plan
+        for launch_plan, state in states.items()
+        if not state.schedule and (state.last_run or EPOCH) < bound
+    ]
 
 
 def _begun(
     timetable: Timetable, state: ScheduleState, slots: Line | timedelta | None, at: Micros
 ) -> ScheduleState:
     """Return the state of a launch plan that was just seen with a schedule."""
-    since = Micros(at + micros(SLACK))
+    since = Micros(max(at, timetable.since) + micros(SLACK))
     judged = since
     if isinstance(slots, timedelta) and state.last_run and state.last_run + micros(slots) > at:
         # It has been running at this rate for a while.
@@ -250,13 +233,16 @@ class _Judge:
         slots: Line | timedelta,
         state: ScheduleState,
         live: Collection[ExecutionId],
-        *,
-        at: Micros,
-        grace: int,
+        agenda: Agenda,
+        at_once: int,
     ) -> None:
+        at, grace = agenda.at, micros(agenda.grace)
         self._slots = slots
         self._state = state
         self._at = at
+        self._sure = agenda.sure
+        self._at_once = at_once
+        self._waits = False
         self._grace = grace
         self._due = at - grace
         self._missed = self._skipped = 0
@@ -284,6 +270,9 @@ class _Judge:
                 break
             if slot <= self._state.since:
                 self._state = self._state._replace(judged=slot)
+            elif slot > self._sure:
+                self._waits = True
+                break
             elif self._is_excused(slot):
                 self._skipped += 1
                 self._state = self._state._replace(judged=slot)
@@ -301,7 +290,9 @@ class _Judge:
         if after_due is not None:
             times.append(Micros(after_due + self._grace))
         pending = next(self._pending(), None)
-        if pending is not None:
+        if self._waits:
+            times.append(Micros(self._at + 1))
+        elif pending is not None:
             times.append(Micros(pending + micros(PATIENCE)))
             times += (
                 Micros(run.created_at + self._grace)
@@ -362,7 +353,12 @@ class _Judge:
 
     def _is_excused(self, slot: Micros) -> bool:
         """Whether the scheduler had a reason not to launch a run for *slot*."""
-        return self._state.exclusive and any(span.start <= slot <= span.end for span in self._spans)
+        return self._is_busy(slot, slot)
+
+    def _is_busy(self, start: Micros, end: Micros) -> bool:
+        """Whether as many as its policy allows were there from *start* to *end*."""
+        there = sum(span.start <= start and end <= span.end for span in self._spans)
+        return 0 < self._at_once <= there
 
     def _last_due(self) -> Micros | None:
         newest = self._newest_due()
@@ -371,9 +367,7 @@ class _Judge:
         if self._run_of(newest) is not None or not self._is_excused(newest):
             return newest
         oldest = self._next(self._state.judged)
-        if oldest is None or any(
-            span.start <= oldest and newest <= span.end for span in self._spans
-        ):
+        if oldest is None or self._is_busy(oldest, newest):
             return self._state.last_due
         found = self._state.last_due
         slot: Micros | None = oldest

@@ -176,21 +176,24 @@ async def test_active_launch_plans_and_their_schedules(
     hours = schedule_pb2.FixedRate(value=36, unit=schedule_pb2.HOUR)
     never = schedule_pb2.FixedRate(value=0, unit=schedule_pb2.DAY)
     alone = plan("alone", cron_expression="@hourly")
-    alone.spec.concurrency_policy.max = 1
+    alone.spec.concurrency_policy.max = 3
     alone.spec.concurrency_policy.behavior = launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+    # Flyte runs whatever comes unless it is told what to do past the limit.
+    manual = plan("manual")
+    manual.spec.concurrency_policy.max = 1
     server.answers["ListLaunchPlans"] = lambda _: launch_plan_pb2.LaunchPlanList(
         launch_plans=[
             plan(".flytegen.task"),
             alone,
             plan("cron", cron_schedule=schedule_pb2.CronSchedule(schedule="0 3 * * *")),
             plan("endless", rate=never),
-            plan("manual"),
+            manual,
             plan("old", cron_expression="@daily"),
             plan("rate", rate=hours),
         ]
     )
     assert await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE) == [
-        ActivePlan("alone", "v1", "wf.alone", Cron("@hourly"), True),
+        ActivePlan("alone", "v1", "wf.alone", Cron("@hourly"), 3),
         ActivePlan("cron", "v1", "wf.cron", Cron("0 3 * * *")),
         ActivePlan("endless", "v1", "wf.endless", None),
         ActivePlan("manual", "v1", "wf.manual", None),

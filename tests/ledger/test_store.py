@@ -236,12 +236,14 @@ def test_schedules_come_back_as_they_were(
         assert ledger.target(_OTHER).schedules == before
 
 
-def test_a_schedule_outlives_the_series_of_a_year_ago(ledger: Ledger) -> None:
+def test_a_schedule_outlives_a_launch_plan_that_is_forgotten(ledger: Ledger) -> None:
     """A launch plan that is over takes its schedule along, unless it is still to run by it."""
     kept = {"yearly": ScheduleState(schedule="@yearly"), "gone": ScheduleState(last_run=NOON)}
     ledger.commit([Commit(target=TARGET, schedules=kept)])
-    ledger.commit([Commit(inactive=[(TARGET, "yearly"), (TARGET, "gone")])])
+    ledger.commit([Commit(target=_OTHER, schedules=kept)])
+    ledger.commit([Commit(target=TARGET, forgotten=["yearly", "gone"])])
     assert ledger.target(TARGET).schedules == {"yearly": kept["yearly"]}
+    assert ledger.target(_OTHER).schedules == kept
     ledger.commit([Commit(begun={TARGET: None})])
     assert ledger.target(TARGET).schedules == {}
 
@@ -448,7 +450,7 @@ def test_a_target_that_is_to_be_primed_begins_anew(ledger: Ledger) -> None:
 
 def test_active_launch_plans_come_back_until_they_are_deactivated(ledger: Ledger) -> None:
     """Each with its history; a newer version takes the place of an older one."""
-    cron = Activation(ActivePlan("etl", "v1", "wf", Cron("0 3 * * *"), True), NOON)
+    cron = Activation(ActivePlan("etl", "v1", "wf", Cron("0 3 * * *"), 3), NOON)
     rate = Activation(ActivePlan("report", "v1", "wf", Rate(timedelta(hours=36))), after(1))
     ledger.commit([Commit(target=TARGET, activations=[cron, rate])])
     ledger.commit([Commit(target=_OTHER, activations=[rate])])

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,28 @@ async def test_polls_learn_what_is_active(company: Company) -> None:
     await again.clock.advance(_ROUND + 60)
     assert (rig.metric(limit), rig.metric(due)) == (None, None)
     await again.end()
+
+
+async def test_a_project_that_was_archived_owes_no_slot(tmp_path: Path) -> None:
+    """What was not launched in that time was not missed: Flyte's scheduler passes such slots by."""
+    rig = Rig(tmp_path, hold=timedelta())
+    register(rig, "a")
+    company = Company(rig)
+    await company.begin()
+    activate(rig, A, "etl", schedule=HOURLY)
+    await company.clock.advance(_ROUND + 120)
+    rig.admin.calls["UpdateProject"](
+        project_pb2.Project(id="a", state=project_pb2.Project.ARCHIVED)
+    )
+    await company.clock.advance(2 * _ROUND)
+    # Nothing happens for two days.
+    rig.clock.advance(2 * _DAY)
+    rig.admin.calls["UpdateProject"](project_pb2.Project(id="a", state=project_pb2.Project.ACTIVE))
+    await company.clock.advance(3 * _ROUND)
+    missed = f'flyte_launch_plan_schedule_missed_total{{{_L}="etl"}}'
+    assert rig.metric(missed) == 0
+    await company.end()
+    rig.die()
 
 
 async def test_counters_of_an_active_launch_plan_are_there_before_its_first_run(

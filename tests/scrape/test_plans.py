@@ -422,6 +422,49 @@ async def test_an_idle_launch_plan_goes_after_two_weeks(rig: Rig) -> None:
     assert lines(rig)[f"consecutive_failures{{{NIGHTLY}}}"] == "1"
 
 
+async def test_names_without_a_rule_do_not_fill_the_memory(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of too many that are not in use, those stay that ran last; what is scheduled stays."""
+    for module in ("exporter.track.plans", "exporter.scrape.standings"):
+        monkeypatch.setattr(f"{module}.MOST_IDLE", 10)
+    rig.services.norms.facts = Facts(nightly=timedelta(days=1))
+    await rig.poll(T)
+    run(rig, "first")
+    for number in range(30):
+        rig.clock.advance(10)
+        run(rig, f"r{number}", launch_plan=f"adhoc-{number}")
+    await rig.poll(T)
+    rig.clock.advance(HOUR)
+    await rig.poll(T)
+    known = {"nightly", *(f"adhoc-{number}" for number in range(20, 30))}
+    assert rig.ledger.target(T).plans.keys() == known
+    rig.clock.advance(HOUR)
+    await rig.poll(T)
+    shown = [line for line in lines(rig) if line.startswith("consecutive_failures")]
+    assert len(shown) == len(known)
+
+
+async def test_a_launch_plan_that_is_to_be_fresh_stays_while_it_is_active(tmp_path: Path) -> None:
+    """Whoever is told that its data are too old is told so until they are fresh, or it is off."""
+    limits = [PlanDuration(match="etl/*/nightly", limit=timedelta(hours=26))]
+    rig = Rig(tmp_path, norms=NormsOf(freshness=limits))
+    rig.services.norms.facts = facts = Facts(nightly=None)
+    await rig.poll(T)
+    run(rig, "a")
+    await rig.poll(T)
+    expected = nightly(succeeded=at(0), lasted=60, failures=0, limit=26 * HOUR)
+    for days in (15, 25):
+        rig.clock.advance(days * DAY)
+        await rig.poll(T)
+        assert lines(rig) == expected
+    facts.periods.clear()
+    rig.clock.advance(HOUR)
+    await rig.poll(T)
+    assert lines(rig) == {}
+    rig.die()
+
+
 async def test_a_launch_plan_that_runs_for_weeks_stays(rig: Rig) -> None:
     """While it has executions that are not over it is in use."""
     await rig.poll(T)

@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -282,6 +283,34 @@ async def test_row_late_behind_a_long_priming_is_no_correction(
     assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
     assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="late"}') == 0
     assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="missed"}') == 0
+
+
+async def test_runs_of_thousands_of_launch_plans_are_committed_in_parts(
+    tmp_path: Path,
+) -> None:
+    """At midnight a whole company runs: no part of that keeps the event loop for long."""
+    rig = Rig(tmp_path, limit=100_000, hold=timedelta())
+    await primed(rig)
+    for number in range(2500):
+        rig.launch(T, f"x{number}", launch_plan=f"plan-{number}")
+    commits = 0
+
+    async def count(what: str) -> None:
+        nonlocal commits
+        commits += what == "before commit"
+
+    rig.at_await = count
+    await rig.poll(T)
+    assert commits == 3
+    launched = [total for series, total in rig.totals().items() if series[0] == LAUNCHED]
+    assert launched == [1] * 2500
+    active = 'flyte_executions_active{project="etl",domain="production",launch_plan="plan-2499"'
+    assert rig.metric(f'{active},phase="UNDEFINED"}}') == 1
+    # All of it is known now: nothing is counted again.
+    rig.restart()
+    await rig.poll(T)
+    assert [total for series, total in rig.totals().items() if series[0] == LAUNCHED] == launched
+    rig.die()
 
 
 async def test_levels_are_shown_while_a_backlog_is_worked_off(

@@ -4,6 +4,7 @@ How launch plans keep their schedules, as /metrics has it.
 Flyte's scheduler is played by the test: it launches an execution for a slot, or does not.
 """
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +18,9 @@ from exporter.model.executions import Mode, Phase
 from exporter.model.renaming import Renaming
 from exporter.model.schedules import Cron, Rate, Timetable
 from exporter.model.targets import Target
-from exporter.model.time import SECOND, Micros, from_datetime
+from exporter.model.time import EPOCH, SECOND, Micros, from_datetime
 from exporter.sim.executions import ExecutionKey
-from tests.rig import ManualClock, Rig, failure
+from tests.rig import Killed, ManualClock, Rig, failure
 
 T = Target("etl", "production")
 NIGHTLY = 'project="etl",domain="production",launch_plan="nightly"'
@@ -39,7 +40,7 @@ def rig(tmp_path: Path) -> Rig:
 
 def watch(rig: Rig, **timetables: Timetable) -> None:
     """Have discovery find these launch plans active."""
-    rig.poller(T).set_timetables(timetables)
+    rig.poller(T).set_timetables(timetables, at("12-31 00:00"))
 
 
 def launch(
@@ -165,7 +166,7 @@ async def test_a_scheduler_that_was_down_for_three_slots(rig: Rig) -> None:
 
 async def test_slots_are_skipped_under_a_concurrency_policy(rig: Rig) -> None:
     """There is no row for them and nothing is overdue, also across a restart in between."""
-    policy = Timetable(Cron("0 * * * *"), exclusive=True)
+    policy = Timetable(Cron("0 * * * *"), at_once=1)
     watch(rig, nightly=policy)
     await rig.poll(T)
     await rig.poll(T)
@@ -258,6 +259,48 @@ async def test_deactivated_takes_its_gauges_and_leaves_its_counters(rig: Rig) ->
     assert kept(rig) == (None, None, None, 1, 0)
 
 
+async def test_a_start_waits_for_a_listing_before_it_calls_a_slot_missed(rig: Rig) -> None:
+    """What the ledger has of launch plans may be over; but nobody waits longer than a day."""
+    hourly = {"nightly": Timetable(Cron("0 * * * *"))}
+    rig.poller(T).set_timetables(hourly, at("09-01 00:00"))
+    await rig.poll(T)
+    await rig.poll(T)
+    rig.restart()
+    rig.poller(T).set_timetables(hourly, EPOCH)
+    await poll_at(rig, at("09-03 12:30"))
+    noon = seconds("09-03 12:00")
+    assert kept(rig) == (noon, seconds("09-03 13:00"), None, 0, 0)
+    # It was listed once more, with another schedule.
+    rig.poller(T).set_timetables({"nightly": Timetable(Cron("30 1 * * *"))}, at("09-03 12:31"))
+    await poll_at(rig, at("09-03 12:31"))
+    assert kept(rig)[3:] == (0, 0)
+    # Nothing is listed any more: a day later its slots are taken as they were.
+    await poll_at(rig, at("09-05 01:31"))
+    assert kept(rig)[3:] == (1, 0)
+
+
+async def test_a_schedule_that_comes_back_while_it_is_taken_down_is_judged(rig: Rig) -> None:
+    """A listing may be complete just while the poll writes what the one before has changed."""
+    hourly = Timetable(Cron("0 * * * *"))
+    watch(rig, nightly=hourly)
+    await rig.poll(T)
+    await rig.poll(T)
+
+    async def activated(what: str) -> None:
+        if what == "after commit":
+            watch(rig, nightly=hourly)
+
+    watch(rig)
+    rig.at_await = activated
+    await poll_at(rig, at("09-01 00:02"))
+    rig.at_await = rig.nothing_happens
+    await poll_at(rig, at("09-01 00:03"))
+    launch(rig, at("09-01 02:00"))
+    await poll_at(rig, at("09-01 02:10"))
+    two = seconds("09-01 02:00")
+    assert kept(rig) == (two, seconds("09-01 03:00"), two, 1, 0)
+
+
 async def test_a_schedule_that_went_while_we_were_away_owes_nothing(rig: Rig) -> None:
     """Another process finds the launch plan off; when it is back, it is a new activation."""
     hourly = Timetable(Cron("0 * * * *"))
@@ -296,6 +339,84 @@ async def test_nothing_is_judged_by_a_poll_that_failed(rig: Rig) -> None:
     await poll_at(rig, at("09-01 03:10"))
     three = seconds("09-01 03:00")
     assert kept(rig) == (three, seconds("09-01 04:00"), three, 0, 0)
+
+
+async def test_slots_that_are_too_many_for_one_poll_are_judged_by_the_next(rig: Rig) -> None:
+    """A poll ends in time, also after weeks without us; no slot is counted twice or not at all."""
+    names = [f"p{number}" for number in range(60)]
+    watch(rig, **{name: Timetable(Cron("0 * * * *")) for name in names})
+    await rig.poll(T)
+    await rig.poll(T)
+    for name in names:
+        launch(rig, at("09-01 05:00"), launch_plan=name)
+    commits = 0
+
+    async def slow(what: str) -> None:
+        nonlocal commits
+        if what == "before commit":
+            commits += 1
+            rig.clock.advance(40)
+
+    rig.at_await = slow
+    rig.clock.instant = at("09-01 05:10")
+    counted: list[float] = []
+    for _ in range(4):
+        commits = 0
+        await rig.poll(T)
+        assert commits <= 4
+        totals = rig.totals()
+        counted.append(sum(totals[key] for key in totals if key[0].endswith("missed_total")))
+    assert 0 < counted[0] < counted[-1] == 4 * len(names)
+
+
+@pytest.mark.parametrize("steps", range(1, 14))
+async def test_killed_anywhere_a_slot_is_counted_once(rig: Rig, steps: int) -> None:
+    """Missed and skipped slots are in the transaction that knows their verdict."""
+    policy = {"nightly": Timetable(Cron("0 * * * *"), at_once=1)}
+    watch(rig, **policy)
+    await rig.poll(T)
+    await rig.poll(T)
+    launch(rig, at("09-01 03:00"), lasts=1.5 * HOUR)
+    launch(rig, at("09-01 06:00"))
+    left = steps
+
+    async def die(_: str) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Killed
+
+    rig.at_await = die
+    rig.clock.instant = at("09-01 06:10")
+    with contextlib.suppress(Killed):
+        await rig.poll(T)
+    rig.at_await = rig.nothing_happens
+    rig.restart()
+    watch(rig, **policy)
+    await poll_at(rig, at("09-01 06:11"))
+    assert kept(rig)[3:] == (3, 1)
+
+
+async def test_the_newest_run_is_forgotten_in_time(rig: Rig) -> None:
+    """Of a launch plan without a schedule; of one that has one, it is known for ever."""
+    watch(rig, never=Timetable(Cron("0 0 1 9 *")))
+    await rig.poll(T)
+    await rig.poll(T)
+    for launch_plan in ("nightly", "yearly"):
+        launch(rig, at("09-01 00:00"), launch_plan=launch_plan)
+    await poll_at(rig, at("09-01 01:00"))
+    watch(rig, yearly=Timetable(Cron("0 0 1 9 *")))
+    await poll_at(rig, at("10-01 00:00"))
+    assert rig.ledger.target(T).schedules.keys() == {"nightly", "yearly", "never"}
+    await poll_at(rig, at("10-20 00:00"))
+    assert rig.ledger.target(T).schedules.keys() == {"yearly"}
+    rig.restart()
+    watch(rig, yearly=Timetable(Cron("0 0 1 9 *")))
+    await poll_at(rig, at("10-20 00:01"))
+    last_run = "flyte_launch_plan_schedule_last_run_timestamp_seconds"
+    assert shown(rig)[f"{last_run}{{{NIGHTLY.replace('nightly', 'yearly')}}}"] == seconds(
+        "09-01 00:00"
+    )
 
 
 async def test_an_idle_poll_writes_nothing(rig: Rig) -> None:

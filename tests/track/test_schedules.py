@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +17,8 @@ from exporter.model.schedules import (
     ScheduleState,
     Timetable,
 )
-from exporter.model.time import SECOND, Micros, from_datetime, micros
-from exporter.track.schedules import Agenda, judge_all, longest_period, note
+from exporter.model.time import EPOCH, SECOND, Micros, from_datetime, micros
+from exporter.track.schedules import Agenda, judge_all, note
 
 PLAN = "etl.nightly"
 GRACE = timedelta(minutes=2)
@@ -38,7 +37,9 @@ class Admin:
 
     schedule: Schedule
     now: Micros
-    exclusive: bool = False
+    at_once: int = 0
+    since: Micros = EPOCH
+    listed: Micros | None = None
     states: dict[str, ScheduleState] = field(default_factory=dict)
     rows: list[Execution] = field(default_factory=list)
     told: set[tuple[str, bool]] = field(default_factory=set)
@@ -85,8 +86,14 @@ class Admin:
                 live.append(row.id)
             self.told.update({(name, False)} | ({(name, True)} if over else set()))
         self.states |= note(self.states, launched, finished)
-        timetable = Timetable(self.schedule, self.exclusive) if active else None
-        agenda = Agenda(timetables={PLAN: timetable}, live={PLAN: live}, at=self.now, grace=GRACE)
+        timetable = Timetable(self.schedule, self.at_once, self.since) if active else None
+        agenda = Agenda(
+            timetables={PLAN: timetable},
+            live={PLAN: live},
+            at=self.now,
+            sure=self.now if self.listed is None else self.listed,
+            grace=GRACE,
+        )
         self.seen = judge_all(self.states, agenda)[PLAN]
         self.states[PLAN] = self.seen.state
         self.totals.update(missed=self.seen.missed, skipped=self.seen.skipped)
@@ -201,7 +208,7 @@ def test_a_run_that_comes_after_the_verdict_takes_nothing_back() -> None:
 
 def test_slots_are_skipped_while_a_run_takes_long() -> None:
     """Under its concurrency policy there is no row for them, and nobody is told of them."""
-    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run("09-01 01:00", lasts=timedelta(hours=2, minutes=30))
     admin.run("09-01 04:00")
     late = admin.polls("09-01 03:50")
@@ -220,9 +227,22 @@ def test_without_a_policy_a_run_excuses_nothing() -> None:
     assert admin.counted == (2, 0)
 
 
+def test_a_policy_that_allows_two_excuses_nothing_while_one_runs() -> None:
+    """Flyte counts who is there: only where there are as many as are allowed is a slot skipped."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=2)
+    admin.run("09-01 01:00", lasts=timedelta(hours=5))
+    # At 2 one was there, so that slot was missed; at 4 and 5 there were two.
+    admin.run("09-01 03:00", lasts=timedelta(hours=2, minutes=30))
+    assert admin.polls("09-01 02:30").last_due == at("09-01 02:00")
+    assert admin.polls("09-01 05:20").last_due == at("09-01 03:00")
+    admin.run("09-01 07:00")
+    admin.polls("09-01 07:30")
+    assert admin.counted == (2, 2)
+
+
 def test_a_run_by_hand_makes_the_scheduler_skip() -> None:
     """Whoever launched it, the launch plan is busy, and until the end of it only."""
-    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run(None, created="09-01 00:50", lasts=timedelta(minutes=20))
     admin.run("09-01 03:00")
     admin.polls("09-01 04:00")
@@ -231,7 +251,7 @@ def test_a_run_by_hand_makes_the_scheduler_skip() -> None:
 
 def test_a_catch_up_under_a_policy_skips_what_it_cannot_run() -> None:
     """The first of three slots runs late; the others are tried while it runs, and are skipped."""
-    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run("09-01 01:00", created="09-01 03:20", lasts=timedelta(minutes=10))
     admin.run("09-01 04:00")
     assert admin.polls("09-01 03:19").last_due == at("09-01 03:00")
@@ -245,7 +265,7 @@ def test_a_catch_up_under_a_policy_skips_what_it_cannot_run() -> None:
 
 def test_a_run_that_never_ends_excuses_every_slot() -> None:
     """What is wrong then is the run, and that is told by its age."""
-    admin = Admin(Cron("*/10 * * * *"), at("09-01 00:30"), exclusive=True)
+    admin = Admin(Cron("*/10 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run("09-01 00:40", lasts=None)
     seen = admin.polls("09-02 02:00:30")
     assert seen.last_due == at("09-01 00:40")
@@ -286,6 +306,34 @@ def test_deactivated_is_forgotten_but_for_the_newest_run() -> None:
     admin.run("09-05 01:00")
     admin.polls("09-05 01:30")
     assert admin.counted == (0, 0)
+
+
+def test_a_slot_without_a_run_waits_for_a_listing_after_it() -> None:
+    """Whether the launch plan was to run then, only a listing knows; a run needs no such word."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
+    admin.poll("09-01 00:30")
+    admin.listed = at("09-01 01:59")
+    admin.run("09-01 01:00")
+    admin.run("09-01 03:00")
+    seen = admin.polls("09-01 03:30")
+    assert (admin.counted, seen.last_due) == ((0, 0), at("09-01 03:00"))
+    admin.listed = at("09-01 03:31")
+    admin.polls("09-01 03:32")
+    assert admin.counted == (1, 0)
+
+
+def test_an_activation_owes_nothing_of_the_time_before_it() -> None:
+    """Off and on again between two polls, or for the months in which its project was archived."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), since=at("09-01 00:30"))
+    admin.polls("09-01 03:30")
+    admin.since = at("09-05 00:30")
+    admin.run("09-05 02:00")
+    seen = admin.poll("09-05 02:10")
+    assert admin.counted == (0, 0)
+    assert seen.state.since == at("09-05 02:11")
+    # A listing may be newer than what the poll has seen.
+    admin.since = at("09-05 02:15")
+    assert admin.poll("09-05 02:14").state.since == at("09-05 02:16")
 
 
 def test_a_clock_that_is_put_forward_owes_no_slot() -> None:
@@ -404,21 +452,3 @@ def test_every_slot_has_one_verdict(fates: list[str], restarts: list[int]) -> No
         assert (again.missed, again.skipped) == (0, 0)
     admin.poll(Micros(max(last, admin.now) + 3 * _MINUTE))
     assert admin.counted == (fates.count("missing"), 0)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "longest"),
-    [
-        (Rate(timedelta(hours=3)), timedelta(hours=3)),
-        (Cron("@every 90m"), timedelta(minutes=90)),
-        (Cron("0 2 * * *"), timedelta(days=1)),
-        (Cron("0 9 * * MON-FRI"), timedelta(days=3)),
-        (Cron("*/5 9-17 * * 1-5"), timedelta(days=2, hours=15, minutes=5)),
-        (Cron("0 0 1 * *"), timedelta(days=31)),
-        (Cron("0 0 30 2 *"), None),
-        (Cron("nonsense"), None),
-    ],
-)
-def test_the_longest_period(schedule: Schedule, longest: timedelta | None) -> None:
-    """What a weekend or a long month makes of a schedule, for whoever derives a limit from it."""
-    assert longest_period(schedule, at("09-01 00:00")) == longest
