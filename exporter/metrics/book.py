@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 
 from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Value
 from exporter.metrics import catalog, text
-from exporter.metrics.budget import NO_LIMITS, OVERFLOW, Budget
+from exporter.metrics.budget import NO_LIMITS, OVERFLOW, Budget, BudgetObserver
 from exporter.metrics.catalog import Family, Kind
 from exporter.metrics.exemplars import Exemplar
 from exporter.metrics.exposition import Exposition
@@ -46,11 +46,8 @@ _FIXED: Mapping[Family, Sequence[float]] = {
 """Upper bounds of the histogram families that nobody configures."""
 
 
-class BookObserver(Protocol):
+class BookObserver(BudgetObserver, Protocol):
     """Is told what the book cannot show and how long showing takes."""
-
-    def diverted(self, *, family: Family, increments: int) -> None:
-        """Take note of increments that went to `__overflow__`, or of a gauge that was left out."""
 
     def rendered(self, *, seconds: float) -> None:
         """Take note that the series of one commit were rendered."""
@@ -577,7 +574,7 @@ class Book:
             series = self._series.get((family, place))
             if series is not None:
                 return series
-            if self._fits(family, self._cost(family), overflow=True):
+            if self.budget.has_room(family, self._cost(family), overflow=True):
                 return self._create((family, place), now)
         return self._series.get((family, last)) or self._create((family, last), now)
 
@@ -585,15 +582,10 @@ class Book:
         cost = self._cost(family)
         owner = owner_of(family, labels)
         if owner is None or not owner[1] or owner in self._plans:
-            return self._fits(family, cost)
+            return self.budget.has_room(family, cost)
         # A launch plan or a task comes in with all that it will need, or not at all.
         needed = self._costs_of_task() if is_task(owner[1]) else self._cost_of_plan
-        return self._fits(family, cost) and self.budget.fits(needed)
-
-    def _fits(self, family: Family, cost: int, *, overflow: bool = False) -> bool:
-        return self.budget.fits(cost, overflow=overflow) and self.budget.fits_family(
-            family, cost, overflow=overflow
-        )
+        return self.budget.has_room(family, cost) and self.budget.fits(needed)
 
     def _costs_of_plan(self) -> int:
         """Return how many series a launch plan needs at once."""
@@ -682,13 +674,13 @@ class Book:
 
     def _opens(self, plan: _Plan, family: Family) -> bool:
         """Whether *family* shows levels of *plan*; what did not fit before may fit now."""
-        if family not in plan.levels and self._fits(family, len(_ALWAYS_SHOWN)):
+        if family not in plan.levels and self.budget.has_room(family, len(_ALWAYS_SHOWN)):
             plan.levels[family] = _ALWAYS_SHOWN
             self.budget.take(family, len(_ALWAYS_SHOWN))
         return family in plan.levels
 
     def _admit_level(self, plan: _Plan, family: Family, phase: Phase) -> None:
-        if not self._fits(family, 1):
+        if not self.budget.has_room(family, 1):
             self._observer.diverted(family=family, increments=1)
             return
         phases = plan.levels[family] | {phase}

@@ -10,6 +10,7 @@ fit. A family may have a limit of its own, which works the same way within that 
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from exporter.metrics.catalog import Family
 
@@ -17,6 +18,13 @@ OVERFLOW = "__overflow__"
 _KEPT_FOR_OVERFLOW = 10  # one in ten
 NO_LIMITS: Mapping[Family, int] = MappingProxyType({})
 """Families have no limits of their own."""
+
+
+class BudgetObserver(Protocol):
+    """Is told what did not fit."""
+
+    def diverted(self, *, family: Family, increments: int) -> None:
+        """Take note of increments that went to `__overflow__`, or of a gauge that was left out."""
 
 
 class Budget:
@@ -40,6 +48,12 @@ class Budget:
         """Whether *family* may have *cost* more series, as far as its own limit goes."""
         limit = self._limits.get(family)
         return limit is None or self._used[family] + cost <= _room(limit, overflow=overflow)
+
+    def has_room(self, family: Family, cost: int, *, overflow: bool = False) -> bool:
+        """Whether *family* may have *cost* more series, and they fit."""
+        return self.fits(cost, overflow=overflow) and self.fits_family(
+            family, cost, overflow=overflow
+        )
 
     def limit_of(self, family: Family) -> tuple[str, int]:
         """Return which setting leaves *family* the least room, and its value."""

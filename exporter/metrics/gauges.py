@@ -9,8 +9,7 @@ names that they have on /metrics, which several of them may share (`metrics.labe
 from collections.abc import Mapping, Sequence
 
 from exporter.metrics import catalog, text
-from exporter.metrics.book import BookObserver
-from exporter.metrics.budget import Budget
+from exporter.metrics.budget import Budget, BudgetObserver
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.model.executions import Phase
@@ -49,7 +48,7 @@ class PlanGauges:
         observer: Is told of gauges that were left out.
     """
 
-    def __init__(self, *, budget: Budget, exposition: Exposition, observer: BookObserver) -> None:
+    def __init__(self, *, budget: Budget, exposition: Exposition, observer: BudgetObserver) -> None:
         self._budget = budget
         self._exposition = exposition
         self._observer = observer
@@ -60,7 +59,7 @@ class PlanGauges:
         self.drop(target, launch_plan, family)
         if not rows or not self._exposition.shows(family):
             return
-        if not (self._budget.fits(len(rows)) and self._budget.fits_family(family, len(rows))):
+        if not self._budget.has_room(family, len(rows)):
             self._observer.diverted(family=family, increments=len(rows))
             return
         self._budget.take(family, len(rows))

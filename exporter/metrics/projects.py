@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from exporter.metrics import catalog, text
-from exporter.metrics.book import BookObserver
-from exporter.metrics.budget import Budget
+from exporter.metrics.budget import Budget, BudgetObserver
 from exporter.metrics.exposition import Exposition
 from exporter.model.projects import Project, ProjectState, label_name
 
@@ -26,7 +25,7 @@ class ProjectGauges:
         *,
         exposition: Exposition,
         budget: Budget,
-        observer: BookObserver,
+        observer: BudgetObserver,
         labels: Sequence[str],
     ) -> None:
         self._exposition = exposition
@@ -82,8 +81,7 @@ class ProjectGauges:
 
     def _show(self, project: Project) -> None:
         if project.id not in self._shown:
-            family = catalog.PROJECT_INFO
-            if not (self._budget.fits(1) and self._budget.fits_family(family, 1)):
+            if not self._budget.has_room(catalog.PROJECT_INFO, 1):
                 self._observer.diverted(family=catalog.PROJECT_INFO, increments=1)
                 return
             self._budget.take(catalog.PROJECT_INFO, 1)
