@@ -11,12 +11,13 @@ import pytest
 from exporter.config.load import decode
 from exporter.config.settings import MetricsSettings
 from exporter.metrics import catalog
-from exporter.metrics.book import RETENTION, Book
+from exporter.metrics.book import Book
 from exporter.metrics.catalog import FAMILIES, Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.labelling import labelled
 from exporter.metrics.measure import measure
 from exporter.metrics.opening import bounds_of, varieties_of
+from exporter.metrics.places import RETENTION
 from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.events import Events
 from exporter.model.executions import Mode, Phase
@@ -58,7 +59,7 @@ class World:
         increments = labelled(measure(target, Events(launched=rows)), self.book.labelling)
         self.book.post(target, increments, NOON)
         label = self.book.labelling.label(launch_plan)
-        self.book.set_levels(target, label, dict.fromkeys(_LIVE_PHASES, (1, NOON)))
+        self.book.levels.show(target, label, dict.fromkeys(_LIVE_PHASES, (1, NOON)))
 
     @property
     def used(self) -> Counter[Family]:

@@ -8,6 +8,7 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.loading import load
 from exporter.metrics.process import Process
 from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.clock import Clock
@@ -55,5 +56,5 @@ def open_book(settings: MetricsSettings, ledger: Ledger, *, process: Process, cl
         labelling=labelling,
     )
     rows = ledger.series(), ledger.activity()
-    ledger.commit([book.load(*rows, clock.now(), labelled=ledger.labelling())])
+    ledger.commit([load(book, *rows, clock.now(), labelled=ledger.labelling())])
     return book

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from exporter.metrics.book import RETENTION
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import (
     CLUSTER_EXECUTIONS_FINISHED,
@@ -16,6 +15,7 @@ from exporter.metrics.catalog import (
     Source,
 )
 from exporter.metrics.owners import OTHER
+from exporter.metrics.places import RETENTION
 from exporter.model.failures import NO_CODE
 from exporter.model.launch_plans import SHOWN_FOR
 

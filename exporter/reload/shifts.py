@@ -20,6 +20,7 @@ from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
 from exporter.ledger.errors import LedgerError
 from exporter.metrics.opening import bounds_of, varieties_of
+from exporter.metrics.rebound import begin_anew, rebound_of
 from exporter.model.reload import Reload, ReloadOutcome
 from exporter.reload.services import Lasting, open_services
 from exporter.scrape.inventory import Inventory
@@ -198,16 +199,17 @@ class Shifts:
     async def _rebind(self, settings: Settings) -> None:
         """Have the book and the log heed *settings*; raises `LedgerError`, and nothing changed."""
         book, clock = self._lasting.book, self._lasting.clock
-        rebound = book.rebound(bounds_of(settings.metrics), clock.now())
-        if rebound.pairs:
+        rebound = rebound_of(book, bounds_of(settings.metrics), clock.now())
+        if rebound.successors:
             await self._lasting.journal.commit(
-                rebound.commit, then=lambda: book.begin_anew(rebound)
+                rebound.commit, then=lambda: begin_anew(book, rebound)
             )
         else:
-            book.begin_anew(rebound)
-        followers = [new for _, new in rebound.pairs]
+            begin_anew(book, rebound)
+        followers = [*rebound.successors.values()]
         for start in range(0, len(followers), _EXPOSED_AT_ONCE):
-            book.expose(followers[start : start + _EXPOSED_AT_ONCE], clock.now())
+            for series in followers[start : start + _EXPOSED_AT_ONCE]:
+                book.showing.expose(series, clock.now())
             await asyncio.sleep(0)
         book.set_limits(
             limit=settings.metrics.series_limit,

@@ -17,12 +17,12 @@ from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
 from exporter.metrics import catalog, text
-from exporter.metrics.book import Posting
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.gauges import PlanGauges, Row
 from exporter.metrics.labelling import labelled
 from exporter.metrics.measure import introduce
+from exporter.metrics.posting import Posting
 from exporter.model.launch_plans import Activation
 from exporter.model.schedules import Schedule
 from exporter.model.targets import Target

@@ -27,9 +27,10 @@ from exporter.admin.errors import AdminError
 from exporter.config.settings import SchedulesSettings, ScrapeSettings
 from exporter.ledger.journal import Journal
 from exporter.ledger.records import Commit
-from exporter.metrics.book import Book, Posting
+from exporter.metrics.book import Book
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.gauges import PlanGauges
+from exporter.metrics.posting import Posting
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
 from exporter.model.executions import TERMINAL, Execution, ExecutionId
@@ -244,7 +245,7 @@ class Poller:
 
     def retire(self) -> None:
         """Take down what says something about the present; counters stay."""
-        self._services.book.drop_levels(self.target)
+        self._services.book.levels.drop_target(self.target)
         self._services.gauges.drop_target(self.target)
 
     # The three steps, and the first time
@@ -539,16 +540,16 @@ class Poller:
         book = self._services.book
         changed = bool(self._touched) or not self._levels_shown
         if not self._levels_shown:
-            self._touched.update(book.plans(self.target))
+            self._touched.update(book.places.launch_plans(self.target))
             self._touched.update(memory.labels())
             self._levels_shown = True
-        if book.shows_plan_levels:
+        if book.levels.of_plans:
             for number, label in enumerate([*self._touched], start=1):
-                book.set_levels(self.target, label, levels_of(memory.live_of(label)))
+                book.levels.show(self.target, label, levels_of(memory.live_of(label)))
                 if number % _MOST_PLANS_AT_ONCE == 0:
                     await asyncio.sleep(0)
-        if changed and book.shows_target_levels:
-            book.set_target_levels(self.target, levels_of(memory.live_rows()))
+        if changed and book.levels.of_targets:
+            book.levels.show_target(self.target, levels_of(memory.live_rows()))
         self._touched.clear()
 
     @staticmethod

@@ -5,7 +5,9 @@ import asyncio
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.journal import Journal
 from exporter.ledger.records import Commit
-from exporter.metrics.book import Book, Keep, held_in_ledger
+from exporter.metrics.book import Book
+from exporter.metrics.places import Keep
+from exporter.metrics.series import held_in_ledger
 from exporter.model.clock import Clock
 from exporter.telemetry.log import get_logger
 
@@ -40,7 +42,7 @@ class Upkeep:
 
     async def release(self) -> None:
         """Show the series whose hold is over."""
-        due = self._book.due(self._clock.now())
+        due = self._book.showing.due(self._clock.now())
         if not due:
             return
         ids = held_in_ledger(due)
@@ -48,14 +50,14 @@ class Upkeep:
             if ids:
                 await self._journal.commit(Commit(released=ids), then=lambda: None)
             while due:
-                self._book.release(due[:_RELEASED_AT_ONCE])
+                self._book.showing.release(due[:_RELEASED_AT_ONCE])
                 due = due[_RELEASED_AT_ONCE:]
                 await asyncio.sleep(0)
         except LedgerError as error:
             log.warning("series stay held back", series=len(due), problem=str(error))
         finally:
             # Also where we are told to stop: somebody may go on with the book.
-            self._book.retry(due)
+            self._book.showing.retry(due)
 
     async def expire(self) -> None:
         """Forget the series of launch plans that are long gone."""

@@ -23,6 +23,7 @@ from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.gauges import PlanGauges
+from exporter.metrics.loading import load
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.pipeline import Correction
@@ -130,7 +131,7 @@ async def exporter_for(
         observer=process,
     )
     with open_ledger(directory / "ledger.db", endpoint=address) as ledger:
-        ledger.commit([book.load(ledger.series(), ledger.activity(), clock.now())])
+        ledger.commit([load(book, ledger.series(), ledger.activity(), clock.now())])
         async with (
             Journal(ledger, clock=clock, observer=process) as journal,
             open_client(

@@ -14,12 +14,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
 from exporter.metrics import catalog
-from exporter.metrics.book import Book, Posting, Series, held_in_ledger
+from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
+from exporter.metrics.loading import load
 from exporter.metrics.measure import SeriesKey, measure, measure_tasks
+from exporter.metrics.posting import Posting
+from exporter.metrics.series import Series, held_in_ledger
 from exporter.model.events import Events
 from exporter.model.executions import Execution, Mode, Phase
 from exporter.model.targets import Target
@@ -123,7 +126,7 @@ class Desk:
         )
         rows = self.ledger.series(), self.ledger.activity()
         stated = self.ledger.labelling()
-        self.ledger.commit([self.book.load(*rows, self.now, labelled=stated)])
+        self.ledger.commit([load(self.book, *rows, self.now, labelled=stated)])
 
     def advance(self, length: timedelta) -> None:
         """Let time pass."""
@@ -144,11 +147,11 @@ class Desk:
 
     def begin_release(self) -> None:
         """Ask which holds are over; where the ledger need not be told, show at once."""
-        due = self.book.due(self.now)
+        due = self.book.showing.due(self.now)
         if held_in_ledger(due):
             self.queued.append(due)
         else:
-            self.book.release(due)
+            self.book.showing.release(due)
 
     def write(self) -> None:
         """Make what waits the longest durable."""
@@ -169,7 +172,7 @@ class Desk:
         """Have what waits the longest not be written."""
         item = self.queued.popleft()
         if not isinstance(item, Posting):
-            self.book.retry(item)
+            self.book.showing.retry(item)
 
     def take_over(self) -> None:
         """Make true in memory what has been durable for the longest."""
@@ -177,7 +180,7 @@ class Desk:
         if isinstance(item, Posting):
             self.book.apply(item, self.now)
         else:
-            self.book.release(item)
+            self.book.showing.release(item)
 
     def settle(self) -> None:
         """Finish everything that was begun."""

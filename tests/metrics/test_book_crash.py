@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from exporter.metrics import catalog
-from exporter.metrics.book import Posting
+from exporter.metrics.posting import Posting
 from exporter.model.events import Events
 from exporter.model.executions import Phase
 from tests.metrics.conftest import HOLD, Desk, Sample, launched, ran

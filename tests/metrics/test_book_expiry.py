@@ -6,9 +6,9 @@ import pytest
 
 from exporter.ledger.records import Activity
 from exporter.metrics import catalog
-from exporter.metrics.book import RETENTION
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.measure import measure
+from exporter.metrics.places import RETENTION
 from exporter.model.events import Events
 from exporter.model.targets import Target
 from tests.metrics.conftest import Desk, launched, plan_labels, ran
@@ -42,7 +42,7 @@ def test_after_35_days_a_launch_plan_is_forgotten(open_desk: Desk) -> None:
     assert [row.launch_plan for row in open_desk.ledger.activity()] == [""]
     assert open_desk.book.budget.used_by(catalog.EXECUTIONS_LAUNCHED) == 0
     assert open_desk.book.budget.used_by(catalog.EXECUTIONS_ACTIVE) == 0
-    assert open_desk.book.plans(TARGET) == []
+    assert open_desk.book.places.launch_plans(TARGET) == []
 
 
 def test_each_execution_gives_it_35_days_more(open_desk: Desk) -> None:
@@ -154,8 +154,8 @@ def test_room_that_was_given_back_is_used() -> None:
     desk = Desk(hold=timedelta(0), limit=21)
     desk.count(launched(execution(launch_plan="nightly")))
     desk.count(launched(execution("b", launch_plan="other")))
-    assert "other" not in desk.book.plans(TARGET)
+    assert "other" not in desk.book.places.launch_plans(TARGET)
     desk.advance(RETENTION + _INSTANT)
     expire(desk)
     desk.count(launched(execution("c", launch_plan="other")))
-    assert "other" in desk.book.plans(TARGET)
+    assert "other" in desk.book.places.launch_plans(TARGET)

@@ -244,7 +244,7 @@ def test_when_the_first_of_two_postings_fails_the_second_counts(desk: Desk) -> N
 def test_levels_are_never_held(desk: Desk) -> None:
     """A gauge says how things are, so it has no first increment to lose."""
     desk.count(launched(execution()))
-    desk.book.set_levels(TARGET, "nightly", {Phase.RUNNING: (3, NOON)})
+    desk.book.levels.show(TARGET, "nightly", {Phase.RUNNING: (3, NOON)})
     labels = plan_labels("nightly", "RUNNING")
     assert desk.value((catalog.EXECUTIONS_ACTIVE, labels)) == 3
     assert desk.value((catalog.EXECUTIONS_OLDEST, labels)) == NOON / 1e6
@@ -253,8 +253,8 @@ def test_levels_are_never_held(desk: Desk) -> None:
 def test_levels_stay_where_an_execution_has_been(desk: Desk) -> None:
     """UNDEFINED and RUNNING always have a number; another phase once it was seen, then 0."""
     desk.count(launched(execution()))
-    desk.book.set_levels(TARGET, "nightly", {Phase.QUEUED: (1, NOON)})
-    desk.book.set_levels(TARGET, "nightly", {})
+    desk.book.levels.show(TARGET, "nightly", {Phase.QUEUED: (1, NOON)})
+    desk.book.levels.show(TARGET, "nightly", {})
     active = {
         dict(pairs)["phase"]: value
         for (name, pairs), value in desk.shown().items()
@@ -267,8 +267,8 @@ def test_levels_stay_where_an_execution_has_been(desk: Desk) -> None:
 def test_dropped_levels_leave_the_counters(desk: Desk) -> None:
     """A target that is scraped no longer has no levels, and its counters stay."""
     desk.count(launched(execution()))
-    desk.book.set_levels(TARGET, "nightly", {Phase.RUNNING: (1, NOON)})
-    desk.book.drop_levels(TARGET)
+    desk.book.levels.show(TARGET, "nightly", {Phase.RUNNING: (1, NOON)})
+    desk.book.levels.drop_target(TARGET)
     names = {name for name, _ in desk.shown()}
     assert catalog.EXECUTIONS_ACTIVE.name not in names
     assert catalog.EXECUTIONS_OLDEST.name not in names

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from exporter.ledger.records import Activity
 from exporter.metrics import catalog
-from exporter.metrics.book import RETENTION
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import FAMILIES, Family, Source
 from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
+from exporter.metrics.places import RETENTION
 from exporter.model.events import Events
 from exporter.model.executions import FAILURES, TERMINAL, Execution, Phase
 from exporter.model.failures import ErrorKind, Failure
@@ -146,7 +146,7 @@ def test_series_that_meet_become_one(open_desk: Desk) -> None:
         if name == f"{_DURATION.name}_bucket"
     }
     assert counts == {"10.0": 1, "60.0": 2, "+Inf": 3}
-    assert open_desk.book.plans(TARGET) == ["daily"]
+    assert open_desk.book.places.launch_plans(TARGET) == ["daily"]
     assert [row.launch_plan for row in open_desk.ledger.activity()] == ["", "daily"]
     assert all("2026" not in label for row in open_desk.ledger.series() for label in row.labels)
 
@@ -157,7 +157,7 @@ def test_a_rule_that_would_match_again_is_applied_once(open_desk: Desk) -> None:
     open_desk.count(ran(launch_plan="a_x_x"))
     for _ in range(3):
         relabelled(open_desk, labelling)
-        assert open_desk.book.plans(TARGET) == ["a_x"]
+        assert open_desk.book.places.launch_plans(TARGET) == ["a_x"]
     assert open_desk.value((_LAUNCHED, plan_labels("a_x", "SCHEDULED"))) == 1
 
 
@@ -241,7 +241,7 @@ def test_a_family_that_is_off_is_neither_counted_nor_kept_nor_shown(open_desk: D
     open_desk.count(ran("a"))
     relabelled(open_desk, Labelling(disabled=[_LAUNCHED, _ACTIVE]))
     open_desk.count(ran("b"))
-    open_desk.book.set_levels(TARGET, "nightly", {Phase.RUNNING: (1, NOON)})
+    open_desk.book.levels.show(TARGET, "nightly", {Phase.RUNNING: (1, NOON)})
     document = b"".join(open_desk.exposition.snapshot(Format.TEXT))
     assert _LAUNCHED.name.encode() not in document
     assert _ACTIVE.name.encode() not in document
@@ -266,9 +266,9 @@ def test_levels_need_no_counters(open_desk: Desk, ledger: bool) -> None:
     series = (_ACTIVE, plan_labels("nightly", "RUNNING"))
     open_desk.count(launched(execution()))
     for _ in range(2):
-        open_desk.book.set_levels(TARGET, "nightly", running)
+        open_desk.book.levels.show(TARGET, "nightly", running)
         assert open_desk.value(series) == 2
-        assert open_desk.book.plans(TARGET) == ["nightly"]
+        assert open_desk.book.places.launch_plans(TARGET) == ["nightly"]
         open_desk.restart()
     assert not open_desk.observer.increments_of
 
@@ -278,9 +278,9 @@ def test_levels_of_all_launch_plans_together(open_desk: Desk) -> None:
     relabelled(open_desk, Labelling(unnamed=[_ACTIVE]))
     open_desk.count(launched(execution()))
     book = open_desk.book
-    assert book.shows_target_levels
-    book.set_levels(TARGET, "nightly", {Phase.QUEUED: (1, NOON)})
-    book.set_target_levels(TARGET, {Phase.RUNNING: (3, NOON)})
+    assert book.levels.of_targets
+    book.levels.show(TARGET, "nightly", {Phase.QUEUED: (1, NOON)})
+    book.levels.show_target(TARGET, {Phase.RUNNING: (3, NOON)})
     shown = {s: v for s, v in open_desk.shown().items() if s[0] in {_ACTIVE.name, _OLDEST.name}}
     target = (("domain", TARGET.domain),)
     assert shown == {
@@ -296,7 +296,7 @@ def test_levels_of_all_launch_plans_together(open_desk: Desk) -> None:
             ),
         ): NOON / 1_000_000,
     }
-    book.drop_levels(TARGET)
+    book.levels.drop_target(TARGET)
     assert not any(name in {_ACTIVE.name, _OLDEST.name} for name, _ in open_desk.shown())
 
 
@@ -304,7 +304,7 @@ def test_levels_of_a_target_go_with_it(open_desk: Desk) -> None:
     """And give back what they used."""
     relabelled(open_desk, Labelling(unnamed=_LEVELS))
     open_desk.count(ran())
-    open_desk.book.set_target_levels(TARGET, {Phase.RUNNING: (1, NOON), Phase.QUEUED: (1, NOON)})
+    open_desk.book.levels.show_target(TARGET, {Phase.RUNNING: (1, NOON), Phase.QUEUED: (1, NOON)})
     assert open_desk.book.budget.used_by(_ACTIVE) == 3
     open_desk.advance(RETENTION + timedelta(seconds=1))
     open_desk.book.expire(open_desk.now, lambda *_: False)
@@ -343,14 +343,14 @@ def test_a_family_of_levels_has_its_own_limit(open_desk: Desk) -> None:
     open_desk.restart()
     for plan in ("a", "b"):
         open_desk.count(launched(execution(plan, launch_plan=plan)))
-        open_desk.book.set_levels(TARGET, plan, {Phase.RUNNING: (1, NOON)})
+        open_desk.book.levels.show(TARGET, plan, {Phase.RUNNING: (1, NOON)})
     assert open_desk.value((_ACTIVE, plan_labels("a", "RUNNING"))) == 1
     assert open_desk.value((_ACTIVE, plan_labels("b", "RUNNING"))) is None
     assert open_desk.value((_OLDEST, plan_labels("b", "RUNNING"))) is not None
     assert open_desk.observer.increments_of == {_ACTIVE: 1}
     open_desk.advance(RETENTION + timedelta(seconds=1))
     open_desk.book.expire(open_desk.now, lambda _, plan: plan != "a")
-    open_desk.book.set_levels(TARGET, "b", {Phase.RUNNING: (1, NOON)})
+    open_desk.book.levels.show(TARGET, "b", {Phase.RUNNING: (1, NOON)})
     assert open_desk.value((_ACTIVE, plan_labels("b", "RUNNING"))) == 1
 
 

@@ -117,4 +117,4 @@ def test_the_same_launch_plan_in_two_targets_is_two(open_desk: Desk) -> None:
     labels = (*other, "nightly", "SCHEDULED")
     assert open_desk.value((catalog.EXECUTIONS_LAUNCHED, labels)) == 1
     assert open_desk.value(_LAUNCHED) == 1
-    assert open_desk.book.plans(other) == ["nightly"]
+    assert open_desk.book.places.launch_plans(other) == ["nightly"]

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from exporter.ledger.records import SeriesRow
 from exporter.metrics import catalog
-from exporter.metrics.book import RETENTION
 from exporter.metrics.budget import OVERFLOW, Budget
 from exporter.metrics.catalog import Family, Source
 from exporter.metrics.owners import OTHER
+from exporter.metrics.places import RETENTION
 from exporter.model.events import Events
 from exporter.model.executions import FAILURES, TERMINAL, Execution, Mode, Phase
 from exporter.model.failures import ErrorKind, Failure
@@ -118,9 +118,9 @@ def test_the_limit_holds(
     desk = Desk(hold=timedelta(0), limit=limit)
     for target, rows in batches:
         desk.count(everything(rows), target)
-        for plan in desk.book.plans(target):
+        for plan in desk.book.places.launch_plans(target):
             levels = dict.fromkeys((Phase.RUNNING, Phase.QUEUED), (1, NOON))
-            desk.book.set_levels(target, plan, levels)
+            desk.book.levels.show(target, plan, levels)
         if restarted:
             desk.restart()
         assert len(ordinary(desk)) <= max(0, limit - limit // 10)
@@ -239,7 +239,7 @@ def test_a_launch_plan_comes_in_whole_or_not_at_all() -> None:
     labels = plan_labels("nightly", "SCHEDULED")
     assert fits_exactly.value((catalog.EXECUTIONS_LAUNCHED, labels)) == 1
     assert one_short.value((catalog.EXECUTIONS_LAUNCHED, labels)) is None
-    assert one_short.book.plans(TARGET) == []
+    assert one_short.book.places.launch_plans(TARGET) == []
 
 
 def test_the_tenth_that_is_kept_takes_the_overflow() -> None:
@@ -274,7 +274,7 @@ def test_levels_of_who_overflowed_are_left_out_and_told() -> None:
     """A gauge of several launch plans together would mean nothing."""
     desk = Desk(hold=timedelta(0), limit=0)
     desk.count(ran())
-    desk.book.set_levels(TARGET, "nightly", {Phase.RUNNING: (1, NOON)})
+    desk.book.levels.show(TARGET, "nightly", {Phase.RUNNING: (1, NOON)})
     assert catalog.EXECUTIONS_ACTIVE.name not in {name for name, _ in desk.shown()}
     assert desk.observer.increments_of[catalog.EXECUTIONS_ACTIVE] == 1
 

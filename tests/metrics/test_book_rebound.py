@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from exporter.metrics import catalog
+from exporter.metrics.rebound import begin_anew, rebound_of
 from exporter.model.executions import Phase
 from tests.metrics.conftest import BOUNDS, HOLD, Desk, plan_labels, ran
 from tests.rows import TARGET
@@ -16,10 +17,11 @@ _WIDER = {**BOUNDS, catalog.EXECUTION_DURATION: (5.0, 20.0, 60.0, 600.0)}
 
 
 def _rebind(desk: Desk) -> None:
-    rebound = desk.book.rebound(_WIDER, desk.now)
+    rebound = rebound_of(desk.book, _WIDER, desk.now)
     desk.ledger.commit([rebound.commit])
-    desk.book.begin_anew(rebound)
-    desk.book.expose([new for _, new in rebound.pairs], desk.now)
+    begin_anew(desk.book, rebound)
+    for series in rebound.successors.values():
+        desk.book.showing.expose(series, desk.now)
 
 
 def _bounds(desk: Desk) -> list[str]:
@@ -80,7 +82,7 @@ def test_a_launch_plan_comes_in_with_the_new_bounds_or_not_at_all(
     limit = next(limit for limit in count(used) if limit - limit // 10 == used + room)
     open_desk.book.set_limits(limit=limit, varieties={}, hold=timedelta(0))
     open_desk.count(ran("b", launch_plan="weekly"))
-    assert open_desk.book.plans(TARGET) == plans
+    assert open_desk.book.places.launch_plans(TARGET) == plans
 
 
 def test_a_launch_plan_whose_bounds_changed_is_forgotten_like_any_other(open_desk: Desk) -> None:
@@ -110,13 +112,13 @@ def test_the_new_series_is_held_back_like_any_other(desk: Desk) -> None:
 def test_nothing_changed_is_nothing_to_commit(open_desk: Desk) -> None:
     """The same bounds once more leave all series as they are."""
     open_desk.count(ran())
-    assert open_desk.book.rebound(BOUNDS, open_desk.now).pairs == []
+    assert rebound_of(open_desk.book, BOUNDS, open_desk.now).successors == {}
 
 
 def test_what_is_not_committed_has_not_happened(open_desk: Desk) -> None:
     """Bounds that could not be made durable leave the old ones in use."""
     open_desk.count(ran())
-    open_desk.book.rebound(_WIDER, open_desk.now)
+    rebound_of(open_desk.book, _WIDER, open_desk.now)
     open_desk.count(ran("b", lasted=30))
     assert _bounds(open_desk) == ["10.0", "60.0", "+Inf"]
     assert open_desk.value(_DURATION, "_count") == 2

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.metrics import catalog
-from exporter.metrics.book import RETENTION
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.labelling import Labelling
 from exporter.metrics.measure import measure_tasks
+from exporter.metrics.places import RETENTION
 from exporter.model.renaming import Renaming
 from exporter.model.tasks import CacheStatus, Tally, TaskPhase
 from exporter.model.time import SECOND
@@ -60,13 +60,13 @@ def test_a_launch_plan_of_the_same_name_is_another(open_desk: Desk) -> None:
     open_desk.count(ran(launch_plan="same"))
     open_desk.count_tasks(worked("same"))
     open_desk.count_tasks(worked("alone"))
-    assert open_desk.book.plans(TARGET) == ["same"]
+    assert open_desk.book.places.launch_plans(TARGET) == ["same"]
     open_desk.advance(RETENTION / 2 + _DAY)
     open_desk.count_tasks(worked("same"))
     open_desk.advance(RETENTION / 2)
     open_desk.queued.append(open_desk.book.expire(open_desk.now, lambda _, name: name == ""))
     open_desk.settle()
-    assert open_desk.book.plans(TARGET) == []
+    assert open_desk.book.places.launch_plans(TARGET) == []
     assert (succeeded(open_desk, "same"), succeeded(open_desk, "alone")) == (2, None)
     open_desk.restart()
     assert (succeeded(open_desk, "same"), succeeded(open_desk, "alone")) == (2, None)
