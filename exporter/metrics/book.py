@@ -147,9 +147,10 @@ class Book:
                 (bisect_left(bounds, found.value), found) for found in exemplars.get(key, ())
             )
         self.roster.open(target, increments.launch_plans, now)
+        layouts = self.buckets.layouts
         return Posting(
             list(additions.values()),
-            [delta_of(addition, self.buckets.layouts) for addition in additions.values()],
+            [delta_of(addition, layouts) for addition in additions.values()],
             self._touch(target, increments, additions, now),
             tuple(self._removed),
             tuple(self._inactive),
@@ -168,6 +169,7 @@ class Book:
         if not posting.additions:
             return
         began = time.perf_counter()
+        showing = self.showing
         for addition in posting.additions:
             series, buckets = addition.series, addition.buckets
             counts = series.value.buckets
@@ -177,9 +179,9 @@ class Book:
             if addition.exemplars:
                 series.remember(addition.exemplars, posting.trace_id)
             if not series.exposed:
-                self.showing.expose(series, now)
+                showing.expose(series, now)
             elif series.shown is None:
-                self.showing.show(series)
+                showing.show(series)
         self._observer.rendered(seconds=time.perf_counter() - began)
 
     # Forgetting

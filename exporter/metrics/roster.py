@@ -16,7 +16,7 @@ from exporter.metrics.labelling import Labelling
 from exporter.metrics.levels import LevelGauges
 from exporter.metrics.measure import SeriesKey
 from exporter.metrics.owners import Owner, Variety, is_task, owner_of, spills
-from exporter.metrics.places import Places
+from exporter.metrics.places import Place, Places
 from exporter.metrics.series import Series
 from exporter.metrics.showing import Showing
 from exporter.model.targets import Target
@@ -108,8 +108,7 @@ class Roster:
         self._variety.take(family, labels)
         owner = owner_of(family, labels)
         if owner is not None:
-            self._places.open(owner, now).series.append(series)
-            self._levels.open(owner)
+            self._open(owner, now).series.append(series)
 
     def open(self, target: Target, launch_plans: Iterable[str], now: Micros) -> None:
         """Have those in of whom no series is kept, for the sake of their levels."""
@@ -173,9 +172,10 @@ class Roster:
         zero, held = buckets.zero(key[0]), self._showing.holds_back
         return Series(self.next_id(), *key, now, zero, zero if held else None, held)
 
-    def _open(self, owner: Owner, now: Micros) -> None:
-        self._places.open(owner, now)
+    def _open(self, owner: Owner, now: Micros) -> Place:
+        """Return the place of *owner*, whose levels have theirs from now on, too."""
         self._levels.open(owner)
+        return self._places.open(owner, now)
 
     def _admits(self, family: Family, labels: tuple[str, ...]) -> bool:
         cost = self._buckets.cost(family)
