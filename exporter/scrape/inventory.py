@@ -119,6 +119,10 @@ class Inventory:
         plans = self._known.get(target)
         return Listed(None if plans is None else len(plans), self._problems.get(target, ""))
 
+    def is_listed(self, target: Target) -> bool:
+        """Whether the launch plans of *target* were ever listed, by an earlier process perhaps."""
+        return target in self._known
+
     def is_active(self, target: Target, label: str) -> bool:
         """Whether a launch plan of *label* is active."""
         return label in self._by_label(target)
