@@ -169,7 +169,7 @@ class ScrapeSettings(Section):
     How far back a cold start looks for how each launch plan fared; none of it is counted.
 
     A day shows all that runs at least daily. Of launch plans with nothing in it, the newest
-    executions are asked for one by one.
+    executions are asked for one by one, beside the polls and with 5% of `admin.rate_limit`.
     """
     poll_timeout: PositiveDuration = timedelta(minutes=1)
     """

@@ -117,9 +117,9 @@ executions were there as the concurrency policy allows.""",
         """\
 What is registered, listed every `discovery.interval`. A launch plan that is deactivated loses these
 gauges, those of its schedule and its freshness limit with the next complete listing; how its last
-executions went is shown for as long as of any other, and its counters live on. `flyte_project_info` has a label for
-each of `discovery.project_labels`, called as kube-state-metrics would call it: `data-owner` becomes
-`label_data_owner`.""",
+executions went is shown for as long as of any other, and its counters live on. `flyte_project_info`
+has a label for each of `discovery.project_labels`, called as kube-state-metrics would call it:
+`data-owner` becomes `label_data_owner`.""",
     ),
     Source.TARGET: (
         "Targets",
