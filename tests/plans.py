@@ -15,6 +15,10 @@ HOURLY = schedule_pb2.Schedule(
     rate=schedule_pb2.FixedRate(value=1, unit=schedule_pb2.FixedRateUnit.HOUR)
 )
 
+ONE_AT_ONCE = launch_plan_pb2.ConcurrencyPolicy(
+    max=1, behavior=launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+)
+
 
 def _identifier(target: Target, name: str, version: str, kind: int) -> Any:
     return identifier_pb2.Identifier(
@@ -27,9 +31,19 @@ def _identifier(target: Target, name: str, version: str, kind: int) -> Any:
 
 
 def activate(
-    rig: Rig, target: Target, name: str, *, version: str = "v1", schedule: Any = None
+    rig: Rig,
+    target: Target,
+    name: str,
+    *,
+    version: str = "v1",
+    schedule: Any = None,
+    policy: Any = None,
 ) -> None:
-    """Have Admin register a version of a launch plan, unless it has it, and activate it."""
+    """
+    Have Admin register a version of a launch plan, unless it has it, and activate it.
+
+    With *policy* as its concurrency policy, and *schedule* as its schedule, where there is one.
+    """
     plan = _identifier(target, name, version, identifier_pb2.LAUNCH_PLAN)
     workflow = _identifier(target, f"wf.{name}", version, identifier_pb2.WORKFLOW)
     if not _has(rig, plan):
@@ -42,6 +56,8 @@ def activate(
         spec = launch_plan_pb2.LaunchPlanSpec(workflow_id=workflow)
         if schedule is not None:
             spec.entity_metadata.schedule.CopyFrom(schedule)
+        if policy is not None:
+            spec.concurrency_policy.CopyFrom(policy)
         rig.admin.calls["CreateLaunchPlan"](
             launch_plan_pb2.LaunchPlanCreateRequest(id=plan, spec=spec)
         )

@@ -41,6 +41,11 @@ class Question:
             return ""
         return f"{self.target}/{self.execution}" if self.execution else str(self.target)
 
+    def told(self) -> Mapping[str, str]:
+        """Return what a line of the log tells about it."""
+        about = {} if self.target is None else self.target._asdict()
+        return {**about, "method": self.method}
+
     def attributes(self) -> Mapping[str, str | int]:
         """Return what a span tells about it, apart from the RPC."""
         told: dict[str, str | int] = {}

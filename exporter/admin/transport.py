@@ -283,7 +283,7 @@ class _Call:
         return answer
 
     def _note(self, stub: Any, leave: Leave, code: str, why: str, began: float) -> None:
-        transport, now = self._transport, time.monotonic()
+        transport, question, now = self._transport, self._question, time.monotonic()
         if not code:
             transport.breaker.abandoned(leave)
             return
@@ -302,14 +302,14 @@ class _Call:
                 transport.observer.breaker_is(open=True)
                 log.warning(
                     "circuit breaker open: Admin cannot be reached, one call at a time tries",
-                    method=self._question.method,
+                    **question.told(),
                     code=code,
                     problem=why,
                     advice="have `flyte-exporter doctor` find out why",
                 )
             case Change.CLOSED:
                 transport.observer.breaker_is(open=False)
-                log.info("circuit breaker closed: Admin is back", method=self._question.method)
+                log.info("circuit breaker closed: Admin is back", **question.told(), code=code)
             case Change.NONE:
                 pass
 

@@ -16,7 +16,11 @@ FIXED: Mapping[KeyPath, str] = {
         "ledger.path for another Admin, with --adopt-ledger for the same one under a new address"
     ),
     ("metrics", "relabel"): _SETTLED,
-    ("metrics", "families"): _SETTLED,
+    **{
+        path: _SETTLED
+        for path in SETTINGS
+        if path[:2] == ("metrics", "families") and path[-1] != "series_limit"
+    },
     ("ledger", "path"): "the counts that go on are in the ledger that is open. Restart",
     ("web", "listen"): "Prometheus and the health checks ask where the port is now. Restart",
 }

@@ -169,7 +169,7 @@ class ScrapeSettings(Section):
     How far back a cold start looks for how each launch plan fared; none of it is counted.
 
     A day shows all that runs at least daily. Of launch plans with nothing in it, the newest
-    executions are asked for one by one.
+    executions are asked for one by one, beside the polls and with 5% of `admin.rate_limit`.
     """
     poll_timeout: PositiveDuration = timedelta(minutes=1)
     """
@@ -332,7 +332,7 @@ class Settings(Section):
     How old the newest success of a launch plan may be; of entries that match, the first holds.
 
     Where none does, a scheduled launch plan may miss one run: two periods and its expected
-    duration.
+    duration. Neither holds for a launch plan that is not active, whoever runs it.
     """
     expected_duration: PlanDurations = ()
     """

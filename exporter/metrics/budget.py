@@ -28,11 +28,15 @@ class BudgetObserver(Protocol):
 
 
 class Budget:
-    """Counts series against *limit*, and those of each family against its limit in *families*."""
+    """
+    Counts series against *limit*, and those of each family against its limit in *families*.
+
+    Both may be set anew: whoever has a series keeps it.
+    """
 
     def __init__(self, limit: int, families: Mapping[Family, int] = NO_LIMITS) -> None:
         self.limit = limit
-        self._limits = families
+        self.families = families
         self._used: Counter[Family] = Counter()
         self._total = 0
 
@@ -46,7 +50,7 @@ class Budget:
 
     def fits_family(self, family: Family, cost: int, *, overflow: bool = False) -> bool:
         """Whether *family* may have *cost* more series, as far as its own limit goes."""
-        limit = self._limits.get(family)
+        limit = self.families.get(family)
         return limit is None or self._used[family] + cost <= _room(limit, overflow=overflow)
 
     def has_room(self, family: Family, cost: int, *, overflow: bool = False) -> bool:
@@ -57,7 +61,7 @@ class Budget:
 
     def limit_of(self, family: Family) -> tuple[str, int]:
         """Return which setting leaves *family* the least room, and its value."""
-        own = self._limits.get(family)
+        own = self.families.get(family)
         if own is None or own - self._used[family] > self.limit - self._total:
             return "metrics.series_limit", self.limit
         return f"metrics.families.{family.name}.series_limit", own

@@ -116,10 +116,10 @@ executions were there as the concurrency policy allows.""",
         "Inventory",
         """\
 What is registered, listed every `discovery.interval`. A launch plan that is deactivated loses these
-gauges and those of its schedule with the next complete listing; how its last executions went is
-shown for as long as of any other, and its counters live on. `flyte_project_info` has a label for
-each of `discovery.project_labels`, called as kube-state-metrics would call it: `data-owner` becomes
-`label_data_owner`.""",
+gauges, those of its schedule and its freshness limit with the next complete listing; how its last
+executions went is shown for as long as of any other, and its counters live on. `flyte_project_info`
+has a label for each of `discovery.project_labels`, called as kube-state-metrics would call it:
+`data-owner` becomes `label_data_owner`.""",
     ),
     Source.TARGET: (
         "Targets",

@@ -101,6 +101,9 @@ class Standing(NamedTuple):
 class PlanFacts(Protocol):
     """What discovery knows of launch plans, by the names that they have on /metrics."""
 
+    def is_listed(self, target: Target, /) -> bool:
+        """Whether it is known at all which launch plans of *target* are active."""
+
     def is_active(self, target: Target, launch_plan: str, /) -> bool:
         """Whether a version of the launch plan is active."""
 
@@ -113,6 +116,10 @@ class PlanFacts(Protocol):
 
 class NoPlanFacts:
     """What is known before anything was discovered."""
+
+    def is_listed(self, _target: Target, /) -> bool:
+        """Return False."""
+        return False
 
     def is_active(self, _target: Target, _launch_plan: str, /) -> bool:
         """Return False."""

@@ -21,6 +21,7 @@ from exporter.config.settings import Settings
 from exporter.ledger.errors import LedgerError
 from exporter.metrics.opening import bounds_of, varieties_of
 from exporter.metrics.rebound import begin_anew, rebound_of
+from exporter.metrics.selection import family_limits_of
 from exporter.model.reload import Reload, ReloadOutcome
 from exporter.reload.services import Lasting, open_services
 from exporter.scrape.inventory import Inventory
@@ -216,6 +217,7 @@ class Shifts:
             varieties=varieties_of(settings.metrics),
             hold=settings.metrics.first_sample_hold,
         )
+        book.budget.families = family_limits_of(settings.metrics)
         self._lasting.projects.set_labels(settings.discovery.project_labels)
         self._lasting.backlog.set_rules(settings.tasks)
         logging.configure(level=settings.log.level, media=settings.log.format)

@@ -10,13 +10,13 @@ goes, keeping its counters and its place, should it come back.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from fnmatch import fnmatchcase
 
 from exporter.config.settings import DiscoverySettings
 from exporter.ledger.records import DiscoveredRow, Discovery
 from exporter.model.progress import Progress
 from exporter.model.targets import Target
 from exporter.model.time import Micros, micros
+from exporter.scrape.patterns import names_target
 
 _GONE_AFTER = 2
 """Complete discoveries in a row that miss a target before it goes."""
@@ -42,10 +42,7 @@ def wanted(target: Target, settings: DiscoverySettings) -> bool:
     """Whether the configuration's globs have *target* scraped."""
 
     def matches(patterns: Iterable[str]) -> bool:
-        return any(
-            fnmatchcase(target.project, project) and fnmatchcase(target.domain, domain)
-            for project, _, domain in (pattern.partition("/") for pattern in patterns)
-        )
+        return any(names_target(pattern, target) for pattern in patterns)
 
     return matches(settings.include) and not matches(settings.exclude)
 

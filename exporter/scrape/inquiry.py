@@ -30,9 +30,6 @@ from exporter.telemetry.log import get_logger
 LEAST_TIMEOUT = timedelta(milliseconds=50).total_seconds()
 """A call that has less time than this is not worth beginning."""
 
-_NEWEST = 10
-"""Of one launch plan: enough to see a row of failures, and to expect a duration."""
-
 log = get_logger(__name__)
 
 
@@ -146,11 +143,6 @@ class Inquiry:
             if len(chunk) == size.rows:
                 size.fitted()
             return len(chunk), page.executions
-
-    async def ended_of(self, launch_plan: str) -> Sequence[Execution]:
-        """Ask for the newest root executions of *launch_plan* that succeeded or failed."""
-        page = await self._list(query.ended_of(launch_plan), "", "past", limit=_NEWEST)
-        return page.executions
 
     async def get(self, name: str) -> Execution | None:
         """Ask for one execution; None when Admin has none of that name."""

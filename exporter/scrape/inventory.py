@@ -102,6 +102,7 @@ class Inventory:
         self._interval = settings.interval.total_seconds()
         self._pause = 1 / (admin.rate_limit * _SHARE)
         self._known = {target: dict(plans) for target, plans in register.active.items()}
+        self._complete = set(self._known)
         self._problems = dict(register.problems)
         """Of every target that is followed; empty where the last listing did not fail."""
         self._listed_at: dict[Target, Micros] = {}
@@ -118,6 +119,11 @@ class Inventory:
         """Return how the listing of *target* goes."""
         plans = self._known.get(target)
         return Listed(None if plans is None else len(plans), self._problems.get(target, ""))
+
+    def is_listed(self, target: Target) -> bool:
+        """Whether the launch plans of *target* were ever listed, by an earlier process perhaps."""
+        # While the first listing is being committed, what is still to come is not known.
+        return target in self._complete
 
     def is_active(self, target: Target, label: str) -> bool:
         """Whether a launch plan of *label* is active."""
@@ -180,6 +186,7 @@ class Inventory:
             if not first:  # then all that there is would be news
                 self._tell(target, changes)
             self._known.setdefault(target, {})
+            self._complete.add(target)
             self._listed_at[target] = now
             self._exposition.put(
                 catalog.TARGET_INVENTORY_SUCCESS,
@@ -191,6 +198,7 @@ class Inventory:
 
     def retain(self, targets: Collection[Target]) -> None:
         """Forget all but *targets*; of the others the counters stay."""
+        self._complete.intersection_update(targets)
         for target in self._known.keys() - targets:
             self._news.pop(target, None)
             self._listed_at.pop(target, None)

@@ -1,62 +1,157 @@
-"""How launch plans fared before anybody looked: asked once for each of which nothing is known."""
+"""
+How launch plans fared before anybody looked: asked once for each of which nothing is known.
 
-from collections.abc import Awaitable, Callable
+The questions are many after a cold start, and each has Admin's database search without an index.
+So they are asked beside the polls, in a task of each target, and no poll waits for them or fails
+with them. What was answered, the next poll takes to the ledger.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from exporter.admin import query
+from exporter.admin.client import AdminClient
 from exporter.admin.errors import AdminError
+from exporter.config.settings import ScrapeSettings
+from exporter.metrics.process import Process
+from exporter.model.clock import Clock
+from exporter.model.executions import Execution
 from exporter.model.targets import Target
 from exporter.pipeline import Batch, Digest, Step
-from exporter.scrape.inquiry import Inquiry, PollTimeout
 from exporter.scrape.memory import Memory
 from exporter.telemetry.log import get_logger
 
-_AT_ONCE = 5
-"""Launch plans whose past one poll asks for: there is no hurry, and the rate limit is for all."""
+_SHARE = 0.05
+"""Part of admin.rate_limit that the questions of all targets may use; the polls have the rest."""
+
+_AT_ONCE = 2
+"""Questions that are under way together: one that hangs does not hold up all the others."""
+
+_PATIENCE = timedelta(seconds=15)
+"""For one question."""
+
+_NEWEST = 10
+"""Executions of one launch plan: enough to see a row of failures, and to expect a duration."""
 
 _TRIES = 3
-"""Polls that ask for the past of the same launch plan before it stays unknown."""
+"""Times that the past of one launch plan is asked for before it stays unknown."""
+
+_KEPT_AT_ONCE = 200
+"""Answers that are digested in one go: some 5 ms."""
 
 log = get_logger(__name__)
 
 
-class Past:
-    """Knows which launch plans of a target are still to be asked for."""
+class Pace:
+    """Has the questions of all targets together be few: one after the other, with pauses."""
 
-    def __init__(self, target: Target, inquiry: Inquiry) -> None:
+    def __init__(self, clock: Clock, *, rate_limit: float) -> None:
+        self._clock = clock
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._pause = _AT_ONCE / (rate_limit * _SHARE)
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Ask one question inside the block, when it is its turn."""
+        async with self._places:
+            yield
+            await self._clock.sleep(self._pause)
+
+
+class Past:
+    """Knows which launch plans of a target are still to be asked for, and what was answered."""
+
+    def __init__(
+        self, target: Target, *, admin: AdminClient, process: Process, settings: ScrapeSettings
+    ) -> None:
         self._target = target
-        self._inquiry = inquiry
+        self._admin = admin
+        self._process = process
+        self._timeout = min(settings.poll_timeout, _PATIENCE).total_seconds()
+        self._memory: Memory | None = None
         self._unknown: dict[str, int] = {}
         self._asked: set[str] = set()
+        self._answers: dict[str, Sequence[Execution]] = {}
+        self._ready = asyncio.Event()
 
     def want(self, launch_plan: str) -> None:
-        """Have one of the next polls ask how *launch_plan* fared, if nothing is known of that."""
+        """Have it asked after a poll how *launch_plan* fared, if nothing is known of that then."""
         if launch_plan not in self._asked and query.has_past(launch_plan):
             self._unknown.setdefault(launch_plan, 0)
 
-    async def ask(self, memory: Memory, keep: Callable[[Batch], Awaitable[Digest]]) -> None:
-        """Ask how some of those fared of which nothing is known, and *keep* it; others later."""
+    async def follow(self, pace: Pace) -> None:
+        """Ask whenever there is something to ask, until cancelled."""
+        while True:
+            await self._ready.wait()
+            async with pace.place():
+                await self.ask()
+
+    async def ask(self) -> None:
+        """Ask for the next launch plan of which nothing is known; a failure is not raised."""
+        launch_plan = self._next()
+        if launch_plan is None:
+            self._ready.clear()
+            return
+        try:
+            page = await self._admin.list_executions(
+                self._target, query.ended_of(launch_plan), limit=_NEWEST, timeout=self._timeout
+            )
+        except AdminError as problem:
+            # Whoever does not answer is left in peace until a poll has come to its end.
+            self._ready.clear()
+            self._failed(launch_plan, str(problem))
+        except Exception as bug:
+            # The edge of one target, as for a poll.
+            log.exception("asking for the past failed on a bug of ours", **self._target._asdict())
+            self._failed(launch_plan, f"{type(bug).__name__}: {bug}")
+        else:
+            self._process.rows_read(step="past", rows=len(page))
+            del self._unknown[launch_plan]
+            self._asked.add(launch_plan)
+            self._answers[launch_plan] = page.executions
+
+    async def settle(self, memory: Memory, keep: Callable[[Batch], Awaitable[Digest]]) -> None:
+        """
+        *keep* what was answered, and have asked what is still unknown.
+
+        To be called at the end of a poll, when all that it was told is committed: then what a list
+        told of the same launch plan is in *memory*, and nothing is told by both.
+        """
         progress = memory.progress
         if progress is None:
             return
-        self._asked.update(plan for plan in self._unknown if plan in memory.plans)
-        for launch_plan in self._unknown.keys() & self._asked:
-            del self._unknown[launch_plan]
-        for launch_plan in [*self._unknown][:_AT_ONCE]:
-            try:
-                rows = await self._inquiry.ended_of(launch_plan)
-            except (AdminError, PollTimeout) as problem:
-                # A question of no hurry is no reason for the poll to fail.
-                self._failed(launch_plan, problem)
-                return
-            # What was created later, a list will show.
-            settled = progress.retained_from
-            await keep(
-                Batch(target=self._target, rows=rows, step=Step.PAST, settled_before=settled)
-            )
+        self._memory = memory
+        while answers := [*self._answers.items()][:_KEPT_AT_ONCE]:
+            # Of one that ended an execution since it was asked for, there is a newer state.
+            rows = [
+                row for _, told in answers for row in told if row.launch_plan not in memory.plans
+            ]
+            if rows:
+                # What was created later, a list will show.
+                settled = progress.retained_from
+                await keep(
+                    Batch(target=self._target, rows=rows, step=Step.PAST, settled_before=settled)
+                )
+            for launch_plan, _ in answers:
+                del self._answers[launch_plan]
+        if self._unknown:
+            self._ready.set()
+
+    def _next(self) -> str | None:
+        """Return the next launch plan to ask for; None where there is none, or it is too early."""
+        if self._memory is None:
+            return None
+        for launch_plan in [*self._unknown]:
+            if launch_plan not in self._memory.plans:
+                return launch_plan
             self._asked.add(launch_plan)
             del self._unknown[launch_plan]
+        return None
 
-    def _failed(self, launch_plan: str, problem: AdminError | PollTimeout) -> None:
+    def _failed(self, launch_plan: str, problem: str) -> None:
+        """Ask again after all the others, a few times."""
         tries = self._unknown.pop(launch_plan) + 1
         if tries < _TRIES:
             self._unknown[launch_plan] = tries
@@ -66,5 +161,5 @@ class Past:
             "past of a launch plan stays unknown",
             **self._target._asdict(),
             launch_plan=launch_plan,
-            problem=str(problem),
+            problem=problem,
         )

@@ -4,7 +4,7 @@ One poll of one target.
     new        what was created since the cursor, less the overlap
     live       what became of the executions that were not over
     reconcile  now and then: the live ones and the window again, for what the two have missed
-    past       once for each launch plan of which nothing is known: how its last executions ended
+    past       how launch plans fared of which nothing was known: as answered between the polls
 
 What Admin answers is handed to `pipeline.digest`, committed, and only then taken over and shown.
 Each complete slice of the list is committed with its cursor, so a backlog that is longer than a
@@ -133,6 +133,7 @@ class Poller:
 
     Attributes:
         target: Which one.
+        past: What is asked between its polls.
     """
 
     def __init__(self, target: Target, services: Services, *, reconcile_at: float) -> None:
@@ -158,7 +159,12 @@ class Poller:
         self._swept = False
         self._reconcile_at = reconcile_at
         self._touched: set[str] = set()
-        self._past = Past(target, self._inquiry)
+        self.past = Past(
+            target,
+            admin=services.admin,
+            process=services.process,
+            settings=services.settings,
+        )
         self._standings = Standings(
             target, gauges=services.gauges, norms=services.norms, clock=services.clock
         )
@@ -183,10 +189,6 @@ class Poller:
     def has_live(self, launch_plan: str) -> bool:
         """Whether a launch plan of that label is live; taken for granted before the first poll."""
         return self._memory is None or self._memory.has_live(launch_plan)
-
-    def prime_plan(self, launch_plan: str) -> None:
-        """Have one of the next polls ask how *launch_plan* fared, if nothing is known of that."""
-        self._past.want(launch_plan)
 
     def show_plan(self, launch_plan: str) -> None:
         """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
@@ -321,7 +323,7 @@ class Poller:
             await self._timetables.judge(
                 memory, now, keep=partial(self._keep, memory), is_late=lambda: self._inquiry.is_over
             )
-        await self._past.ask(memory, partial(self._keep, memory))
+        await self.past.settle(memory, partial(self._keep, memory))
         problem = problem or self._live.problem
         if problem is not None:
             raise problem

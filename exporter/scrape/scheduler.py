@@ -22,6 +22,7 @@ from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
 from exporter.scrape import demand, discovery
 from exporter.scrape.inventory import Inventory, Register
+from exporter.scrape.past import Pace
 from exporter.scrape.place import place
 from exporter.scrape.poll import Services
 from exporter.scrape.worker import Worker
@@ -87,6 +88,7 @@ class Scheduler:
         self._discovery_problem = ""
         self._demand_problem = ""
         self._version_unknown = False
+        self._pace = Pace(services.clock, rate_limit=admin.rate_limit)
         concurrency = services.settings.concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._suspect_slots = asyncio.Semaphore(max(1, concurrency // _SUSPECTS_SHARE))
@@ -262,6 +264,7 @@ class Scheduler:
         self._tasks[target] = (
             group.create_task(self._work(worker), name=f"poll {target}"),
             group.create_task(listing, name=f"inventory {target}"),
+            group.create_task(worker.look_back(self._pace), name=f"past {target}"),
         )
         if self._first_targets is not None and status is None:
             log.info("target added", **target._asdict())

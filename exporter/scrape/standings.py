@@ -27,6 +27,7 @@ class Standings:
         self._norms = norms
         self._clock = clock
         self._changed: set[str] = set()
+        self._listed = False
 
     def touch(self, labels: Iterable[str]) -> None:
         """Have *labels* shown again: something about them changed."""
@@ -39,6 +40,11 @@ class Standings:
 
     async def show(self, memory: Memory) -> None:
         """Show how those stand about which something changed."""
+        listed = self._norms.facts.is_listed(self._target)
+        if listed and not self._listed:
+            # Only now is it known of all of them whether they are active.
+            self.begin(memory)
+        self._listed = listed
         while self._changed:
             for label in [*self._changed][:_AT_ONCE]:
                 self._show(memory, label)

@@ -23,6 +23,7 @@ from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
 from exporter.model.time import Micros, seconds
 from exporter.scrape.inquiry import PollTimeout
+from exporter.scrape.past import Pace
 from exporter.scrape.poll import Poller, Services
 from exporter.telemetry.log import get_logger
 
@@ -121,9 +122,13 @@ class Worker:
             listed_at,
         )
         for name in active:
-            self._poller.prime_plan(name)
+            self._poller.past.want(name)
         for name in news:
             self._poller.show_plan(name)
+
+    async def look_back(self, pace: Pace) -> None:
+        """Ask, at *pace*, how launch plans fared of which nothing is known, until cancelled."""
+        await self._poller.past.follow(pace)
 
     @property
     def active_at(self) -> float:

@@ -12,7 +12,9 @@ import grpc
 import pytest
 from flyteidl.admin import version_pb2
 from opentelemetry.trace import NoOpTracer
+from structlog.testing import capture_logs
 
+from exporter.admin import query
 from exporter.admin.client import AdminClient, Version
 from exporter.admin.errors import (
     AdminError,
@@ -24,6 +26,7 @@ from exporter.admin.errors import (
 )
 from exporter.admin.opening import open_client
 from exporter.admin.retry import ATTEMPTS, FIRST_PAUSE
+from exporter.model.targets import Target
 from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, settings_for
 from tests.cable import Cable
 from tests.calls import Calls
@@ -250,6 +253,23 @@ async def test_an_admin_that_is_gone_opens_the_breaker(
     assert calls.finished == [("GetVersion", "UNAVAILABLE")] * 2
     assert calls.breaker == [True]
     assert capsys.readouterr().out.count("circuit breaker open") == 1
+
+
+async def test_the_log_says_whose_call_opened_the_breaker(nobody: AdminClient) -> None:
+    """The line has the project, the domain, the method and the code, each by itself."""
+    target = Target("etl", "production")
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(CircuitOpen):
+                await nobody.list_executions(target, query.named(["a"]), limit=1, timeout=_PATIENCE)
+    (told,) = [log for log in logs if log["event"].startswith("circuit breaker open")]
+    about = {key: told[key] for key in ("project", "domain", "method", "code")}
+    assert about == {
+        "project": "etl",
+        "domain": "production",
+        "method": "ListExecutions",
+        "code": "UNAVAILABLE",
+    }
 
 
 async def test_a_call_waits_for_the_probe_of_a_short_outage(

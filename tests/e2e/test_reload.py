@@ -302,6 +302,36 @@ def test_changed_buckets_begin_that_histogram_anew(scene: Scene) -> None:
         assert exporter.counts(*duration) == {(orders,): 2}
 
 
+def test_the_limit_of_a_family_follows_the_file(scene: Scene) -> None:
+    """Raised, it lets new launch plans have a name; lowered again, who has one keeps it."""
+    orders, _ = scene.projects
+    launched = ("flyte_executions_launched_total", "launch_plan")
+    expected = Counts()
+    for launch_plan in ("first", "second", "third", "fourth"):
+        scene.flyte.add_launch_plan(orders, launch_plan)
+
+    def limit(series: int) -> Path:
+        return scene.write(metrics={"families": {launched[0]: {"series_limit": series}}})
+
+    with Exporter(limit(1)) as exporter:
+        exporter.wait_until_ready()
+        for launch_plan, name, series in (
+            ("first", "first", None),
+            ("second", "__overflow__", None),
+            ("third", "third", 1000),
+            ("fourth", "__overflow__", 1),
+            ("third", "third", None),
+        ):
+            if series is not None:
+                limit(series)
+                changed = f"metrics.families.{launched[0]}.series_limit"
+                assert exporter.reload() == (200, f"reloaded: {changed}\n")
+            scene.flyte.launch(orders, launch_plan)
+            expected[name,] += 1
+            found = settled(lambda: exporter.counts(*launched), expected, within=10)
+            assert found == expected
+
+
 def test_rules_and_families_hold_over_a_reload(scene: Scene) -> None:
     """Who is renamed stays so, and who goes without a name; other buckets begin anew as ever."""
     orders, _ = scene.projects

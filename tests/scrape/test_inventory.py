@@ -139,6 +139,26 @@ async def test_a_launch_plan_from_its_activation_to_its_end(company: Company) ->
     assert company.since("etl") == first
 
 
+async def test_a_target_is_listed_once_all_of_its_first_listing_is_kept(company: Company) -> None:
+    """Until then nobody may take what is not known yet for what is not active."""
+    rig, inventory = company.rig, company.inventory
+    register(rig, "c")
+    target = Target("c", "development")
+    for number in range(250):
+        activate(rig, target, f"plan-{number}")
+    seen: list[tuple[int, bool]] = []
+
+    async def note(what: str) -> None:
+        if what == "before commit" and inventory.active(target):
+            seen.append((len(inventory.active(target)), inventory.is_listed(target)))
+
+    rig.at_await = note
+    await company.clock.advance(2 * _ROUND)
+    assert seen[0] == (200, False)
+    assert len(inventory.active(target)) == 250
+    assert inventory.is_listed(target)
+
+
 async def test_a_restart_keeps_since_when_and_shows_it_at_once(company: Company) -> None:
     """What the ledger knows is shown before Admin is asked, and stays if it cannot be asked."""
     rig = company.rig

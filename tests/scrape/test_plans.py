@@ -31,6 +31,11 @@ class Facts(NoPlanFacts):
 
     def __init__(self, **periods: timedelta | None) -> None:
         self.periods = periods
+        self.listed = True
+
+    def is_listed(self, _target: Target, /) -> bool:
+        """Whether anything was discovered yet."""
+        return self.listed
 
     def is_active(self, _target: Target, launch_plan: str, /) -> bool:
         """Whether it is one of them."""
@@ -104,6 +109,14 @@ def join(rig: Rig) -> None:
         "UPDATE executions SET launch_plan_id = (SELECT id FROM launch_plans) WHERE place IN"
         " (SELECT place FROM executions WHERE instr(CAST(spec AS TEXT), 'nightly'))"
     )
+
+
+async def look_back(rig: Rig, questions: int = 1) -> None:
+    """Ask between two polls how launch plans fared."""
+    await rig.poll(T)
+    for _ in range(questions):
+        await rig.poller(T).past.ask()
+    await rig.poll(T)
 
 
 def asked_for_the_past(rig: Rig) -> list[str]:
@@ -277,11 +290,11 @@ async def test_an_active_launch_plan_with_nothing_in_the_lookback_is_asked_for(r
     join(rig)
     await rig.poll(T)
     assert lines(rig) == {}
-    rig.poller(T).prime_plan("nightly")
+    rig.poller(T).past.want("nightly")
     for _ in range(3):
         rig.clock.advance(30)
-        await rig.poll(T)
-        rig.poller(T).prime_plan("nightly")
+        await look_back(rig)
+        rig.poller(T).past.want("nightly")
         assert lines(rig) == nightly(failed=at(-2 * DAY), lasted=60, failures=10)
     (asked,) = asked_for_the_past(rig)
     assert asked == (
@@ -294,23 +307,76 @@ async def test_an_active_launch_plan_with_nothing_in_the_lookback_is_asked_for(r
 async def test_a_single_task_is_asked_for_by_its_task(rig: Rig) -> None:
     """Admin's join with launch plans leaves executions of single tasks out."""
     await rig.poll(T)
-    rig.poller(T).prime_plan(".flytegen.app.fit")
-    await rig.poll(T)
+    rig.poller(T).past.want(".flytegen.app.fit")
+    await look_back(rig)
     assert asked_for_the_past(rig)[0].startswith("eq(task.name,app.fit)+")
 
 
-async def test_the_past_of_many_launch_plans_is_no_burst(rig: Rig) -> None:
+async def test_the_past_of_each_launch_plan_is_asked_for_once(rig: Rig) -> None:
     """
-    A few with each poll, and each once, also where there is none.
+    Also where there is none, but not before the target is primed: that may tell it.
 
-    One whose name Admin's filters cannot carry is not asked for.
+    One whose name Admin's filters cannot carry is not asked for, nor one that ran meanwhile.
     """
-    await rig.poll(T)
-    for expected in (5, 10, 12, 12):
-        for name in (*(f"plan-{number}" for number in range(12)), "a(b),c"):
-            rig.poller(T).prime_plan(name)
-        await rig.poll(T)
+    past = rig.poller(T).past
+    names = (*(f"plan-{number}" for number in range(12)), "a(b),c", "nightly")
+    for expected in (0, 0, 5, 10, 12, 12):
+        for name in names:
+            past.want(name)
+        for _ in range(5):
+            await past.ask()
         assert len(asked_for_the_past(rig)) == expected
+        if expected == 5:
+            run(rig, "x")
+        await rig.poll(T)
+
+
+async def test_an_answer_that_a_list_has_overtaken_tells_nothing(rig: Rig) -> None:
+    """What was over when it was asked for is told by the list that came to show it, and once."""
+    await rig.poll(T)
+    register(rig, "nightly")
+    run(rig, "old", Phase.FAILED, ago=5 * DAY)
+    key = rig.launch(T, "x", launch_plan="nightly")
+    join(rig)
+    await rig.poll(T)
+    rig.poller(T).past.want("nightly")
+    await rig.poll(T)
+    rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
+    join(rig)
+    await rig.poller(T).past.ask()
+    rig.clock.advance(30)
+    await rig.poll(T)
+    assert lines(rig)[f"consecutive_failures{{{NIGHTLY}}}"] == "1"
+    rig.clock.advance(30)
+    await rig.poll(T)
+    assert lines(rig)[f"consecutive_failures{{{NIGHTLY}}}"] == "1"
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_killed_anywhere_the_past_is_told_once(rig: Rig, steps: int) -> None:
+    """The process dies before any await between the question and the commit of its answer."""
+    register(rig, "nightly")
+    for number in range(3):
+        run(rig, f"x{number}", Phase.FAILED, ago=(2 + number) * DAY)
+    join(rig)
+    await rig.poll(T)
+    left = steps
+
+    async def at_await(_what: str) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+
+    rig.at_await = at_await
+    rig.poller(T).past.want("nightly")
+    with contextlib.suppress(Killed):
+        await look_back(rig)
+    rig.at_await = rig.nothing_happens
+    rig.restart()
+    rig.poller(T).past.want("nightly")
+    await look_back(rig)
+    assert lines(rig)[f"consecutive_failures{{{NIGHTLY}}}"] == "3"
 
 
 async def test_what_a_list_will_tell_is_not_told_by_the_past(rig: Rig) -> None:
@@ -320,7 +386,7 @@ async def test_what_a_list_will_tell_is_not_told_by_the_past(rig: Rig) -> None:
     key = rig.launch(T, "x", launch_plan="nightly")
     rig.clock.advance(30)
     await rig.poll(T)
-    rig.poller(T).prime_plan("nightly")
+    rig.poller(T).past.want("nightly")
 
     async def at_await(what: str) -> None:
         if what == "ListExecutions" and rig.calls[-1][1].filters.startswith("eq(launch_plan"):
@@ -330,6 +396,7 @@ async def test_what_a_list_will_tell_is_not_told_by_the_past(rig: Rig) -> None:
 
     rig.at_await = at_await
     await rig.poll(T)
+    await rig.poller(T).past.ask()
     rig.at_await = rig.nothing_happens
     assert lines(rig) == {}
     rig.clock.advance(30)
@@ -340,7 +407,7 @@ async def test_what_a_list_will_tell_is_not_told_by_the_past(rig: Rig) -> None:
 async def test_a_past_that_cannot_be_had_fails_no_poll(rig: Rig) -> None:
     """It is tried a few times; what the poll itself brought is there."""
     await rig.poll(T)
-    rig.poller(T).prime_plan("other")
+    rig.poller(T).past.want("other")
 
     async def at_await(what: str) -> None:
         if what == "ListExecutions" and ".name," in rig.calls[-1][1].filters:
@@ -350,7 +417,7 @@ async def test_a_past_that_cannot_be_had_fails_no_poll(rig: Rig) -> None:
     run(rig, "a")
     for _ in range(5):
         rig.clock.advance(30)
-        await rig.poll(T)
+        await look_back(rig)
     assert len(asked_for_the_past(rig)) == 3
     assert lines(rig) == nightly(succeeded=at(0), lasted=60, failures=0)
 
@@ -462,6 +529,36 @@ async def test_a_launch_plan_that_is_to_be_fresh_stays_while_it_is_active(tmp_pa
     rig.clock.advance(HOUR)
     await rig.poll(T)
     assert lines(rig) == {}
+    rig.die()
+
+
+async def test_a_freshness_limit_goes_with_the_activation(tmp_path: Path) -> None:
+    """
+    Nobody is woken because of what was switched off; how its last runs went stays.
+
+    Before the first listing it is not known what is active, and the limit is there.
+    """
+    limits = [PlanDuration(match="etl/*/*", limit=timedelta(hours=26))]
+    rig = Rig(tmp_path, norms=NormsOf(freshness=limits))
+    rig.services.norms.facts = facts = Facts()
+    facts.listed = False
+    await rig.poll(T)
+    run(rig, "a")
+    await rig.poll(T)
+    fared = {"succeeded": at(0), "lasted": 60, "failures": 0}
+    limited = nightly(**fared, limit=26 * HOUR)
+    assert lines(rig) == limited
+    facts.listed = True
+    await rig.poll(T)
+    assert lines(rig) == nightly(**fared)
+    facts.periods["nightly"] = None
+    rig.poller(T).show_plan("nightly")
+    await rig.poll(T)
+    assert lines(rig) == limited
+    facts.periods.clear()
+    rig.poller(T).show_plan("nightly")
+    await rig.poll(T)
+    assert lines(rig) == nightly(**fared)
     rig.die()
 
 
