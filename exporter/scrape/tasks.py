@@ -13,13 +13,15 @@ from enum import Enum
 from opentelemetry.trace import Status, StatusCode
 
 from exporter import pipeline
-from exporter.admin.errors import AdminError, MessageTooLarge, Nonsense, NotFound
+from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
 from exporter.admin.nodes import NodeClient
 from exporter.config.tasks import TasksSettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
+from exporter.model.targets import Target
 from exporter.model.tasks import Attempt, Due, Visited
 from exporter.scrape.backlog import Backlog
+from exporter.scrape.faults import Fault, Faults, fault_of
 from exporter.scrape.poll import Services
 from exporter.telemetry.log import get_logger
 
@@ -27,15 +29,10 @@ log = get_logger(__name__)
 
 _PATIENCE = 30.0  # seconds, for one call, beyond what it waits for its turn
 
-_TRIES = 3
-"""How often one execution is looked at before what fails is taken for its own fault."""
-
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds, after what fails; ever longer
 
-_OF_ALL = frozenset(
-    {"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "UNAVAILABLE", "UNIMPLEMENTED"}
-)
-"""What says nothing about the execution: the next one would fail likewise."""
+_ASIDE = 300.0
+"""Seconds for which a target that we may not ask about is left alone."""
 
 
 class Outcome(Enum):
@@ -51,6 +48,10 @@ class Outcome(Enum):
 
 
 TASK_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+
+_ANSWERS = frozenset({Outcome.COUNTED, Outcome.GONE, Outcome.TOO_LARGE})
+"""With these Admin has told us something: it works."""
 
 
 class TooManyNodes(Exception):
@@ -77,15 +78,22 @@ class TaskCounter:
         self._settings = settings
         # A call waits for all that are before it in the line.
         self._timeout = _PATIENCE + settings.concurrency / settings.rate_limit
-        self._tries: dict[Due, int] = {}
+        self._faults = Faults(settings.backlog)
         self._pause = _FIRST_PAUSE
         self._problem = ""
+        self._denied: set[Target] = set()
+        self._waits: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(self._settings.concurrency):
-                group.create_task(self._work(), name=f"tasks {number}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._settings.concurrency):
+                    group.create_task(self._work(), name=f"tasks {number}")
+        finally:
+            # Whoever comes after us may have other credentials.
+            for wait in self._waits:
+                wait.cancel()
 
     async def _work(self) -> None:
         while True:
@@ -100,24 +108,54 @@ class TaskCounter:
             "flyte.execution": due.id.name,
         }
         with self._services.tracer.start_as_current_span("tasks", attributes=about) as span:
-            try:
-                visited, outcome = await self._look(due)
-            except AdminError as error:
-                problem = str(error)
-            except asyncio.CancelledError:
-                self._backlog.put_back(due)
-                raise
-            else:
-                problem = await self._commit(due, visited, outcome)
+            problem, pause = await self._count(due)
             if span.is_recording() and problem:
                 span.set_status(Status(StatusCode.ERROR, problem))
-        self._note(problem)
-        if not problem:
+        if pause:
+            await self._services.clock.sleep(pause)
+
+    async def _count(self, due: Due) -> tuple[str, float]:
+        """Count the tasks of *due*; return what failed, and for how many seconds to pause."""
+        try:
+            visited, outcome = await self._look(due)
+        except AdminError as error:
+            return str(error), self._put_back(due, error)
+        except asyncio.CancelledError:
+            self._backlog.put_back(due)
+            raise
+        problem = await self._commit(due, visited, outcome)
+        if problem:
+            self._backlog.put_back(due)
+            return problem, self._failed(problem)
+        self._faults.forget(due)
+        if outcome in _ANSWERS:
+            self._faults.answered(due)
             self._pause = _FIRST_PAUSE
-            return
-        self._backlog.put_back(due)
+            self._note("")
+            self._allowed(due.target)
+        return "", 0
+
+    def _put_back(self, due: Due, error: AdminError) -> float:
+        """Have *due* tried again; return for how many seconds to pause before anybody is."""
+        match fault_of(error):
+            case Fault.ALL:
+                self._backlog.put_back(due)
+                return self._failed(str(error))
+            case Fault.TARGET:
+                self._backlog.put_back(due)
+                self._set_aside(due.target, str(error))
+                return 0
+            case Fault.UNKNOWN:
+                self._backlog.put_last(due)
+                return self._failed(str(error), perhaps_alone=True)
+
+    def _failed(self, problem: str, *, perhaps_alone: bool = False) -> float:
+        """Take note of what failed; return for how many seconds to pause."""
+        # A single execution that fails says nothing of the others; two in a row do.
+        if not perhaps_alone or self._pause > _FIRST_PAUSE:
+            self._note(problem)
         pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
-        await self._services.clock.sleep(pause)
+        return pause
 
     async def _look(self, due: Due) -> tuple[Sequence[Visited], Outcome]:
         """Ask for all nodes and attempts of one execution; raises `AdminError` to try it again."""
@@ -128,11 +166,7 @@ class TaskCounter:
         except (TooManyNodes, MessageTooLarge):
             return (), Outcome.TOO_LARGE
         except AdminError as error:
-            if error.code in _OF_ALL:
-                raise
-            tries = self._tries.pop(due, 0) + 1
-            if tries < _TRIES and not isinstance(error, Nonsense):
-                self._tries[due] = tries
+            if fault_of(error) is not Fault.UNKNOWN or not self._faults.given_up(due):
                 raise
             log.warning(
                 "tasks of an execution stay uncounted",
@@ -200,8 +234,28 @@ class TaskCounter:
             await services.journal.commit(commit, then=counted)
         except LedgerError as error:
             return str(error)
-        self._tries.pop(due, None)
         return ""
+
+    def _set_aside(self, target: Target, problem: str) -> None:
+        """Leave *target* alone for a while; others are not denied."""
+        self._backlog.set_aside(target)
+        if target not in self._denied:
+            log.warning("tasks of a target cannot be counted", **target._asdict(), problem=problem)
+        self._denied.add(target)
+        wait = asyncio.create_task(self._resume(target), name=f"tasks of {target}")
+        self._waits.add(wait)
+        wait.add_done_callback(self._waits.discard)
+
+    async def _resume(self, target: Target) -> None:
+        try:
+            await self._services.clock.sleep(_ASIDE)
+        finally:
+            self._backlog.resume(target)
+
+    def _allowed(self, target: Target) -> None:
+        if target in self._denied:
+            self._denied.discard(target)
+            log.info("tasks of a target can be counted again", **target._asdict())
 
     def _note(self, problem: str) -> None:
         before, self._problem = self._problem, problem
