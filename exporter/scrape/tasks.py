@@ -35,7 +35,7 @@ _ASIDE = 300.0
 """Seconds for which a target that we may not ask about is left alone."""
 
 
-class Outcome(Enum):
+class Verdict(Enum):
     """What came of looking at one execution; the values are those of the metric's label."""
 
     COUNTED = "counted"
@@ -47,10 +47,10 @@ class Outcome(Enum):
     """Admin did not tell, however often it was asked."""
 
 
-TASK_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+TASK_OUTCOMES = tuple(verdict.value for verdict in Verdict)
 
 
-_ANSWERS = frozenset({Outcome.COUNTED, Outcome.GONE, Outcome.TOO_LARGE})
+_ANSWERS = frozenset({Verdict.COUNTED, Verdict.GONE, Verdict.TOO_LARGE})
 """With these Admin has told us something: it works."""
 
 
@@ -117,18 +117,17 @@ class TaskCounter:
     async def _count(self, due: Due) -> tuple[str, float]:
         """Count the tasks of *due*; return what failed, and for how many seconds to pause."""
         try:
-            visited, outcome = await self._look(due)
+            visited, verdict = await self._look(due)
         except AdminError as error:
             return str(error), self._put_back(due, error)
         except asyncio.CancelledError:
             self._backlog.put_back(due)
             raise
-        problem = await self._commit(due, visited, outcome)
+        problem = await self._commit(due, visited, verdict)
         if problem:
-            self._backlog.put_back(due)
             return problem, self._failed(problem)
         self._faults.forget(due)
-        if outcome in _ANSWERS:
+        if verdict in _ANSWERS:
             self._faults.answered(due)
             self._pause = _FIRST_PAUSE
             self._note("")
@@ -157,14 +156,14 @@ class TaskCounter:
         pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
         return pause
 
-    async def _look(self, due: Due) -> tuple[Sequence[Visited], Outcome]:
+    async def _look(self, due: Due) -> tuple[Sequence[Visited], Verdict]:
         """Ask for all nodes and attempts of one execution; raises `AdminError` to try it again."""
         try:
             visited = await self._visit(due)
         except NotFound:
-            return (), Outcome.GONE
+            return (), Verdict.GONE
         except (TooManyNodes, MessageTooLarge):
-            return (), Outcome.TOO_LARGE
+            return (), Verdict.TOO_LARGE
         except AdminError as error:
             if fault_of(error) is not Fault.UNKNOWN or not self._faults.given_up(due):
                 raise
@@ -174,7 +173,7 @@ class TaskCounter:
                 execution=due.id.name,
                 problem=str(error),
             )
-            return (), Outcome.FAILED
+            return (), Verdict.FAILED
         except Exception:
             # The edge of one execution: what nobody foresaw of it must not stop the others.
             log.exception(
@@ -182,8 +181,8 @@ class TaskCounter:
                 **due.target._asdict(),
                 execution=due.id.name,
             )
-            return (), Outcome.FAILED
-        return visited, Outcome.COUNTED if visited else Outcome.GONE
+            return (), Verdict.FAILED
+        return visited, Verdict.COUNTED if visited else Verdict.GONE
 
     async def _visit(self, due: Due) -> Sequence[Visited]:
         """Walk down from the nodes at the top, and ask for the attempts at each task."""
@@ -191,10 +190,11 @@ class TaskCounter:
         visited: dict[str, Visited] = {}
         parents = deque([""])
         while parents:
+            room = self._settings.max_nodes - len(visited)
             listed = await self._nodes.list_nodes(
                 target, name, parent=parents.popleft(), timeout=timeout
             )
-            if len(visited) + len(listed) > self._settings.max_nodes:
+            if len(listed) > room:
                 raise TooManyNodes
             for node in listed:
                 if node.id in visited:
@@ -209,8 +209,12 @@ class TaskCounter:
                 visited[node.id] = Visited(node, attempts)
         return list(visited.values())
 
-    async def _commit(self, due: Due, visited: Sequence[Visited], outcome: Outcome) -> str:
-        """Count what was *visited*, durably, and have *due* wait no more; return what failed."""
+    async def _commit(self, due: Due, visited: Sequence[Visited], verdict: Verdict) -> str:
+        """
+        Count what was *visited*, durably; return what failed, and then *due* waits again.
+
+        Once begun it comes to its end, whether or not we are there to see it.
+        """
         services = self._services
         increments = pipeline.digest_tasks(due.target, visited, services.book.labelling)
         posting = services.book.post(due.target, increments, services.clock.now())
@@ -226,12 +230,13 @@ class TaskCounter:
 
         def counted() -> None:
             services.book.apply(posting, services.clock.now())
-            services.process.tasks_looked_at(outcome=outcome.value)
+            services.process.tasks_looked_at(outcome=verdict.value)
             self._backlog.told(over)
 
         try:
-            # Once begun it comes true, whether or not we are there to see it.
-            await services.journal.commit(commit, then=counted)
+            await services.journal.commit(
+                commit, then=counted, otherwise=lambda: self._backlog.put_back(due)
+            )
         except LedgerError as error:
             return str(error)
         return ""

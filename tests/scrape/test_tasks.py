@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +15,15 @@ from structlog.testing import capture_logs
 
 from exporter.admin.errors import HeldBack, refusal
 from exporter.config.settings import ScrapeSettings, TasksSettings
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.journal import Journal
 from exporter.metrics.formats import Format
-from exporter.model.executions import Mode, Phase
+from exporter.model.executions import ExecutionId, Mode, Phase
 from exporter.model.targets import Target
+from exporter.model.tasks import Due
 from exporter.model.time import Micros
-from exporter.scrape.faults import Fault, fault_of
+from exporter.scrape.faults import Fault, Faults, fault_of
+from exporter.scrape.tasks import TaskCounter
 from exporter.sim.execution import ExecutionKey
 from tests.propeller import CACHED, Propeller, inputs
 from tests.rig import Killed, Rig, SteppedClock, failure, quiet, register
@@ -464,6 +470,21 @@ async def test_what_fails_by_itself_does_not_hold_up_the_others(
     assert [log["execution"] for log in logs if log["log_level"] == "warning"] == ["a"]
 
 
+def test_no_more_is_remembered_of_failures_than_may_wait() -> None:
+    """Who is dropped from the backlog while it fails is forgotten in the end."""
+    dues = [Due(T, ExecutionId(f"r{number}", Micros(number)), "nightly") for number in range(3)]
+    faults = Faults(2)
+
+    def fail_all() -> list[bool]:
+        found = [faults.given_up(due) for due in dues]
+        faults.answered(Due(T, ExecutionId("other", Micros(0)), "nightly"))
+        return found
+
+    assert [fail_all() for _ in range(5)] == [[False] * 3] * 5
+    dues.pop()
+    assert [any(fail_all()) for _ in range(3)] == [False, False, True]
+
+
 async def test_a_denied_target_does_not_hold_up_the_others(counting: Counting) -> None:
     """It is left alone for five minutes and asked again; nothing of it is lost."""
     rig = counting()
@@ -540,6 +561,41 @@ async def test_who_is_stopped_while_it_commits_has_counted(counting: Counting, m
         await rig.task_counter.count_next()
     rig.at_await = rig.nothing_happens
     assert rig.metric("flyte_exporter_task_backlog") == 0
+    assert attempts(rig) == 1
+
+
+async def test_what_is_not_written_waits_again(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when who wrote it was stopped meanwhile, and is not there to see it fail."""
+    rig = counting()
+    await begin(rig)
+    simple(rig, "a")
+    await rig.poll(T)
+    async with Journal(rig.ledger, clock=rig.clock, observer=rig.process) as journal:
+        counter = TaskCounter(
+            dataclasses.replace(rig.services, journal=journal),
+            rig.backlog,
+            rig.services.admin.nodes(rate=10_000, concurrency=1),
+            settings=rig.tasks,
+        )
+        loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def fail(_: Any) -> None:
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait()
+            raise LedgerError("disk full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(rig.ledger, "commit", fail)
+            counting_one = asyncio.create_task(counter.count_next())
+            await begun.wait()
+            counting_one.cancel()
+            await asyncio.gather(counting_one, return_exceptions=True)
+            go_on.set()
+            await journal.settle()
+        assert rig.metric("flyte_exporter_task_backlog") == 1
+        await counter.count_next()
     assert attempts(rig) == 1
 
 
