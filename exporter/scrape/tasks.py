@@ -192,7 +192,7 @@ class TaskCounter:
         while parents:
             room = self._settings.max_nodes - len(visited)
             listed = await self._nodes.list_nodes(
-                target, name, parent=parents.popleft(), timeout=timeout
+                target, name, parent=parents.popleft(), most=room, timeout=timeout
             )
             if len(listed) > room:
                 raise TooManyNodes

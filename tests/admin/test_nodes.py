@@ -57,7 +57,7 @@ async def test_all_pages_of_nodes_are_read_in_a_certain_order(
 async def test_a_page_that_is_too_large_is_asked_for_again(
     client: AdminClient, server: ScriptedAdmin
 ) -> None:
-    """With half as many rows, from the same place."""
+    """With half as many rows, from the same place; the size that worked is remembered."""
 
     def answer(request: Any) -> Any:
         if request.limit > 100:
@@ -67,11 +67,43 @@ async def test_a_page_that_is_too_large_is_asked_for_again(
         return task_execution_pb2.TaskExecutionList(task_executions=[attempt()])
 
     server.answers["ListTaskExecutions"] = answer
+    nodes = client.nodes(rate=1000, concurrency=1)
+    for _ in range(2):
+        listed = await nodes.list_attempts(_TARGET, "run", "n0", timeout=_PATIENCE)
+        assert [found.task for found in listed] == ["wf.work"]
+    assert [request.limit for _, request in server.asked] == [200, 100, 100]
+
+
+async def test_of_too_many_nodes_no_more_are_asked_for_than_show_it(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """A node of a hundred thousand children costs neither the calls nor the memory."""
+
+    def answer(request: Any) -> Any:
+        begin = int(request.token or 0)
+        end = begin + request.limit
+        return node_execution_pb2.NodeExecutionList(
+            node_executions=[node(f"n{number}") for number in range(begin, end)], token=str(end)
+        )
+
+    server.answers["ListNodeExecutions"] = answer
+    listed = await client.nodes(rate=1000, concurrency=1).list_nodes(
+        _TARGET, "run", most=400, timeout=_PATIENCE
+    )
+    assert (len(listed), len(server.asked)) == (600, 3)
+
+
+async def test_a_page_that_comes_again_is_the_end(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """A proxy that answers every page with the first one does not keep us for ever."""
+    server.answers["ListTaskExecutions"] = lambda _: task_execution_pb2.TaskExecutionList(
+        task_executions=[attempt()], token="1"
+    )
     listed = await client.nodes(rate=1000, concurrency=1).list_attempts(
         _TARGET, "run", "n0", timeout=_PATIENCE
     )
-    assert [found.task for found in listed] == ["wf.work"]
-    assert [request.limit for _, request in server.asked] == [200, 100]
+    assert (len(listed), len(server.asked)) == (1, 2)
 
 
 async def test_an_unknown_parent_is_not_found(client: AdminClient, server: ScriptedAdmin) -> None:

@@ -348,6 +348,21 @@ async def test_what_is_gone_or_too_large_is_passed_over(counting: Counting) -> N
     assert rig.ledger.tasks_due() == []
 
 
+async def test_one_that_is_too_large_is_not_read_to_its_end(counting: Counting) -> None:
+    """As soon as it is known to be, nobody asks for more of it."""
+    rig = counting(max_nodes=250)
+    await begin(rig)
+    key = run(rig, "large")
+    told = propeller(rig, key)
+    for number in range(450):
+        told.node(f"n{number}", "SUCCEEDED", 1)
+    end(rig, key)
+    await rig.poll(T)
+    await count_all(rig)
+    assert rig.metric('flyte_exporter_task_executions_total{outcome="too_large"}') == 1
+    assert asked(rig) == ["ListNodeExecutions"] * 2
+
+
 async def test_a_parent_that_vanishes_takes_its_execution_along(counting: Counting) -> None:
     """Half of an execution is not counted: NOT_FOUND for one node is so for all."""
     rig = counting()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.scrape.paging import PageSize
+from exporter.admin.paging import PageSize
 
 
 def fit(size: PageSize, pages: int) -> list[int]:
