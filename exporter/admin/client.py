@@ -82,7 +82,13 @@ class AdminClient:
         So however much is asked there, and however slowly it is answered, what is asked here has
         the room that it would have without.
         """
-        limits = Limits(rate=rate, burst=1, concurrency=concurrency, waited=lambda _: None)
+        limits = Limits(
+            rate=rate,
+            burst=1,
+            concurrency=concurrency,
+            waited=lambda _: None,
+            settings="tasks.rate_limit and tasks.concurrency",
+        )
         return NodeClient(replace(self._transport, limits=limits, budget=RetryBudget()))
 
     async def list_executions(

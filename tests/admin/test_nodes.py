@@ -10,7 +10,7 @@ from flyteidl.core import execution_pb2 as core_execution_pb2
 
 from exporter.admin import convert_nodes, query
 from exporter.admin.client import AdminClient
-from exporter.admin.errors import AdminError, Nonsense, NotFound
+from exporter.admin.errors import AdminError, HeldBack, Nonsense, NotFound
 from exporter.model.targets import Target
 from exporter.model.tasks import Attempt, CacheStatus, Node, SubTask, TaskPhase
 from exporter.model.time import SECOND
@@ -150,6 +150,26 @@ async def test_calls_about_nodes_take_no_room_from_others(
         assert not any(task.done() for task in waiting)
         for task in waiting:
             task.cancel()
+
+
+async def test_a_call_that_is_held_back_names_its_own_limits(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """Raising those of the polls would not help it."""
+    hangs, arrived = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    def answer(_: Any) -> Any:
+        arrived.set()
+        return hangs
+
+    server.answers["ListNodeExecutions"] = answer
+    nodes = client.nodes(rate=1000, concurrency=1)
+    first = asyncio.create_task(nodes.list_nodes(_TARGET, "run", timeout=_PATIENCE))
+    await arrived.wait()
+    with pytest.raises(HeldBack, match=r"tasks\.rate_limit and tasks\.concurrency left no room"):
+        await nodes.list_nodes(_TARGET, "other", timeout=0.05)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
 
 
 @pytest.mark.parametrize(
