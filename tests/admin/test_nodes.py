@@ -254,6 +254,13 @@ def test_an_attempt_has_its_times() -> None:
     assert (bare.phase, bare.started_at, bare.duration) == (TaskPhase.UNRECOGNIZED, None, None)
 
 
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_an_attempt_that_started_at_no_time_did_not_start(seconds: int) -> None:
+    """As with executions: the epoch is how Go's zero looks, and no wait of 0 s is counted."""
+    message = attempt(started_at={"seconds": seconds})
+    assert convert_nodes.attempt(message).started_at is None
+
+
 def test_only_map_tasks_have_sub_tasks() -> None:
     """Other plugins name external resources too: jobs and queries, not sub-tasks."""
     resources = {"external_resources": [{"index": 2, "retry_attempt": 1, "phase": 3}]}
