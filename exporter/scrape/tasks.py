@@ -49,7 +49,6 @@ class Verdict(Enum):
 
 TASK_OUTCOMES = tuple(verdict.value for verdict in Verdict)
 
-
 _ANSWERS = frozenset({Verdict.COUNTED, Verdict.GONE, Verdict.TOO_LARGE})
 """With these Admin has told us something: it works."""
 
@@ -247,15 +246,13 @@ class TaskCounter:
         if target not in self._denied:
             log.warning("tasks of a target cannot be counted", **target._asdict(), problem=problem)
         self._denied.add(target)
-        wait = asyncio.create_task(self._resume(target), name=f"tasks of {target}")
+        wait = asyncio.create_task(self._leave_alone(), name=f"tasks of {target}")
         self._waits.add(wait)
         wait.add_done_callback(self._waits.discard)
+        wait.add_done_callback(lambda _: self._backlog.resume(target))
 
-    async def _resume(self, target: Target) -> None:
-        try:
-            await self._services.clock.sleep(_ASIDE)
-        finally:
-            self._backlog.resume(target)
+    async def _leave_alone(self) -> None:
+        await self._services.clock.sleep(_ASIDE)
 
     def _allowed(self, target: Target) -> None:
         if target in self._denied:

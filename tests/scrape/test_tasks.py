@@ -535,6 +535,25 @@ async def test_a_denied_target_does_not_hold_up_the_others(counting: Counting) -
     await asyncio.gather(counting_all, return_exceptions=True)
 
 
+async def test_a_denied_target_is_asked_again_by_the_next(counting: Counting) -> None:
+    """A reload may have brought other credentials."""
+    rig = counting()
+    await begin(rig)
+    simple(rig, "a")
+    await rig.poll(T)
+    rig.clock.sleep = SteppedClock(rig).sleep  # type: ignore[method-assign]
+    refuse(rig, grpc.StatusCode.PERMISSION_DENIED, times=1)
+    counting_all = asyncio.create_task(rig.task_counter.run())
+    await quiet()
+    counting_all.cancel()
+    await asyncio.gather(counting_all, return_exceptions=True)
+    assert attempts(rig) == 0
+    rig.relieve()
+    async with asyncio.timeout(5):
+        await rig.task_counter.count_next()
+    assert attempts(rig) == 1
+
+
 async def test_who_is_stopped_leaves_it_to_the_next(counting: Counting) -> None:
     """As a reload does, in the midst of an execution: it waits again, in its old place."""
     rig = counting()
