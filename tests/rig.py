@@ -27,6 +27,7 @@ from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
 from exporter.admin.transport import Transport
 from exporter.config.settings import ScrapeSettings, TasksSettings
+from exporter.ledger.errors import LedgerError
 from exporter.ledger.opening import open_ledger
 from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
@@ -155,10 +156,21 @@ class InlineJournal:
         self._rig = rig
         self._ledger = ledger
 
-    async def commit(self, commit: Commit, *, then: Callable[[], None]) -> None:
+    async def commit(
+        self,
+        commit: Commit,
+        *,
+        then: Callable[[], None],
+        otherwise: Callable[[], None] | None = None,
+    ) -> None:
         """Make *commit* durable, and *then* true in memory, also if the caller is cancelled."""
         cancelled = await self._cancelled("before commit")
-        self._ledger.commit([commit])
+        try:
+            self._ledger.commit([commit])
+        except LedgerError:
+            if otherwise is not None:
+                otherwise()
+            raise
         cancelled = await self._cancelled("after commit") or cancelled
         then()
         if cancelled:

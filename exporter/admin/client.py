@@ -6,6 +6,7 @@ because an overloaded Admin does not fail: it waits for a database connection un
 patience ends.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -17,9 +18,10 @@ from flyteidl.core import identifier_pb2
 
 from exporter.admin import convert, nodes, query
 from exporter.admin.columns import Page
-from exporter.admin.errors import AdminError, MessageTooLarge, nonsense
+from exporter.admin.errors import AdminError, nonsense
 from exporter.admin.limits import Limits
 from exporter.admin.nodes import NodeClient
+from exporter.admin.paging import PageSize, page_that_fits
 from exporter.admin.query import Query
 from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
@@ -70,6 +72,8 @@ class AdminClient:
         self._transport = transport
         self._ask = transport.ask
         self._domains_are_old_news = False
+        self._projects_size = PageSize(_PROJECTS_PER_PAGE)
+        self._plans_sizes = defaultdict[Target, PageSize](lambda: PageSize(_PLANS_PER_PAGE))
 
     def nodes(self, *, rate: float, concurrency: int) -> NodeClient:
         """
@@ -78,7 +82,13 @@ class AdminClient:
         So however much is asked there, and however slowly it is answered, what is asked here has
         the room that it would have without.
         """
-        limits = Limits(rate=rate, burst=1, concurrency=concurrency, waited=lambda _: None)
+        limits = Limits(
+            rate=rate,
+            burst=1,
+            concurrency=concurrency,
+            waited=lambda _: None,
+            settings="tasks.rate_limit and tasks.concurrency",
+        )
         return NodeClient(replace(self._transport, limits=limits, budget=RetryBudget()))
 
     async def list_executions(
@@ -154,18 +164,10 @@ class AdminClient:
         next page begins after the last name.
         """
         found: dict[str, ActivePlan] = {}
-        limit, after, token = _PLANS_PER_PAGE, "", ""
+        after, token = "", ""
         seen: set[str] = set()
         for number in count(1):
-            try:
-                answer = await self._active_plans(
-                    target, after, token, limit=limit, timeout=timeout, page=number
-                )
-            except MessageTooLarge:
-                if limit == 1:
-                    raise
-                limit //= 2
-                continue
+            answer = await self._active_plans(target, after, token, timeout=timeout, page=number)
             names = [message.id.name for message in answer.launch_plans]
             try:
                 plans = [convert.active_plan(message) for message in answer.launch_plans]
@@ -183,12 +185,13 @@ class AdminClient:
         return list(found.values())
 
     async def _active_plans(
-        self, target: Target, after: str, token: str, *, limit: int, timeout: float, page: int
+        self, target: Target, after: str, token: str, *, timeout: float, page: int
     ) -> Any:
         """Ask for one page of the active launch plans whose names come *after* one."""
         asked = query.active_plans(after)
-        return await self._ask(
-            Question(
+
+        def question(limit: int) -> Question:
+            return Question(
                 method="ListLaunchPlans",
                 request=common_pb2.ResourceListRequest(
                     id=common_pb2.NamedEntityIdentifier(
@@ -206,30 +209,15 @@ class AdminClient:
                 page=page,
                 rows=lambda answer: len(answer.launch_plans),
             )
-        )
+
+        return await page_that_fits(self._ask, self._plans_sizes[target], question)
 
     async def list_projects(self, *, timeout: float) -> Sequence[Project]:
         """List every project, archived ones included; *timeout* is for each page."""
         found: dict[str, Project] = {}
-        asked = query.projects()
         token = ""
         for number in count(1):
-            answer = await self._ask(
-                Question(
-                    method="ListProjects",
-                    request=project_pb2.ProjectListRequest(
-                        limit=_PROJECTS_PER_PAGE,
-                        token=token,
-                        filters=asked.filters,
-                        sort_by=common_pb2.Sort(
-                            key=asked.sort_key, direction=common_pb2.Sort.ASCENDING
-                        ),
-                    ),
-                    timeout=timeout,
-                    page=number,
-                    rows=lambda answer: len(answer.projects),
-                )
-            )
+            answer = await self._projects(token, timeout=timeout, page=number)
             known = len(found)
             try:
                 projects = [convert.project(message) for message in answer.projects]
@@ -241,6 +229,28 @@ class AdminClient:
             if not token or len(found) == known:
                 break
         return list(found.values())
+
+    async def _projects(self, token: str, *, timeout: float, page: int) -> Any:
+        """Ask for one page of projects."""
+        asked = query.projects()
+
+        def question(limit: int) -> Question:
+            return Question(
+                method="ListProjects",
+                request=project_pb2.ProjectListRequest(
+                    limit=limit,
+                    token=token,
+                    filters=asked.filters,
+                    sort_by=common_pb2.Sort(
+                        key=asked.sort_key, direction=common_pb2.Sort.ASCENDING
+                    ),
+                ),
+                timeout=timeout,
+                page=page,
+                rows=lambda answer: len(answer.projects),
+            )
+
+        return await page_that_fits(self._ask, self._projects_size, question)
 
     async def list_targets(self, *, timeout: float) -> Sequence[Target]:
         """List every domain of every project that is not archived; *timeout* is for each page."""

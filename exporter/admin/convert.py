@@ -12,7 +12,7 @@ from exporter.model.failures import failure as failure_behind
 from exporter.model.launch_plans import ActivePlan
 from exporter.model.projects import Project, ProjectState
 from exporter.model.schedules import Cron, Rate, Schedule
-from exporter.model.time import SECOND
+from exporter.model.time import SECOND, Micros
 
 PHASES = {phase.value: phase for phase in Phase}
 """Phases by Flyte's numbers; any other number is UNRECOGNIZED."""
@@ -52,20 +52,12 @@ def execution(message: Any) -> Execution:
     if not name or "\0" in name or "\0" in plan.name:
         raise ValueError(f"an execution called {name!r} of launch plan {plan.name!r}")
     phase = PHASES.get(closure.phase, Phase.UNRECOGNIZED)
-    created, updated, started = closure.created_at, closure.updated_at, closure.started_at
-    created_at = created.seconds * SECOND + created.nanos // 1000
-    updated_at = updated.seconds * SECOND + updated.nanos // 1000
-    started_at = started.seconds * SECOND + started.nanos // 1000
-    if not 0 <= created_at < END_OF_TIME:
+    created_at, updated_at = instant_of(closure.created_at), instant_of(closure.updated_at)
+    if created_at is None:
         raise ValueError(f"an execution called {name!r} from a time that no calendar has")
-    if not 0 <= updated_at < END_OF_TIME:
-        updated_at = created_at
     mode, scheduled_at = MODES.get(spec.metadata.mode, Mode.UNRECOGNIZED), None
     if mode is Mode.SCHEDULED:
-        scheduled = spec.metadata.scheduled_at
-        scheduled_at = scheduled.seconds * SECOND + scheduled.nanos // 1000
-        if not 0 < scheduled_at < END_OF_TIME:
-            scheduled_at = None
+        scheduled_at = instant_of(spec.metadata.scheduled_at) or None
     # The plain constructors of named tuples would take a tenth of a poll's time.
     return _new(
         Execution,
@@ -74,8 +66,8 @@ def execution(message: Any) -> Execution:
             phase,
             mode,
             launch_plan(plan),
-            started_at if 0 < started_at < END_OF_TIME else None,
-            updated_at,
+            instant_of(closure.started_at) or None,
+            created_at if updated_at is None else updated_at,
             duration_of(closure.duration),
             scheduled_at,
             spec.metadata.system_metadata.execution_cluster,
@@ -99,6 +91,12 @@ def launch_plan(identifier: Any) -> str:
     """Return the name of a launch plan; for a single task's, the one that flyteadmin gives it."""
     name: str = identifier.name
     return GENERATED + name if identifier.resource_type == _TASK else name
+
+
+def instant_of(stamp: Any) -> Micros | None:
+    """Return a protobuf timestamp; None where no calendar has it. One that is not set is 0."""
+    instant = stamp.seconds * SECOND + stamp.nanos // 1000
+    return Micros(instant) if 0 <= instant < END_OF_TIME else None
 
 
 def duration_of(duration: Any) -> int | None:

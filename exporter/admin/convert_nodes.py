@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from exporter.admin.convert import END_OF_TIME, duration_of
+from exporter.admin.convert import duration_of, instant_of
 from exporter.model.tasks import Attempt, CacheStatus, Node, SubTask, TaskPhase
-from exporter.model.time import SECOND, Micros
 
 _TASK_PHASES = {phase.value: phase for phase in TaskPhase}
 _CACHE_STATUSES = {status.value: status for status in CacheStatus}
@@ -52,7 +51,7 @@ def attempt(message: Any) -> Attempt:
     """
     closure = message.closure
     task = message.id.task_id.name
-    created_at = _instant(closure.created_at)
+    created_at = instant_of(closure.created_at)
     if not task or "\0" in task:
         raise ValueError(f"an attempt at a task called {task!r}")
     if created_at is None:
@@ -64,7 +63,7 @@ def attempt(message: Any) -> Attempt:
         task=task,
         phase=_task_phase(closure.phase),
         created_at=created_at,
-        started_at=_instant(closure.started_at) if closure.HasField("started_at") else None,
+        started_at=instant_of(closure.started_at) or None,
         duration=duration_of(closure.duration) if closure.HasField("duration") else None,
         sub_tasks=sub_tasks,
     )
@@ -93,8 +92,3 @@ def _task_phase(number: int) -> TaskPhase:
 
 def _cache_status(number: int) -> CacheStatus:
     return _CACHE_STATUSES.get(number, CacheStatus.UNRECOGNIZED)
-
-
-def _instant(stamp: Any) -> Micros | None:
-    instant = stamp.seconds * SECOND + stamp.nanos // 1000
-    return Micros(instant) if 0 <= instant < END_OF_TIME else None

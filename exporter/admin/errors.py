@@ -127,7 +127,7 @@ class CircuitOpen(NotSent):
 
 
 class HeldBack(NotSent):
-    """`admin.rate_limit` or `admin.max_concurrency` left no room within the call's time."""
+    """The limits on our own calls left no room within the call's time."""
 
 
 class NoConnection(NotSent):

@@ -14,9 +14,6 @@ from aiolimiter import AsyncLimiter
 
 from exporter.config.settings import AdminSettings
 
-NO_ROOM = "admin.rate_limit and admin.max_concurrency left no room for it within its time"
-"""What is said of a call that was held back."""
-
 
 class Limits:
     """
@@ -27,14 +24,25 @@ class Limits:
         burst: Calls that may begin at once after a quiet time.
         concurrency: Calls that may be under way together.
         waited: Is told each wait for `rate`, in seconds.
+        settings: What in the configuration they come from, for whoever reads of it.
+
+    Attributes:
+        no_room: What is said of a call that was held back.
     """
 
     def __init__(
-        self, *, rate: float, burst: int, concurrency: int, waited: Callable[[float], None]
+        self,
+        *,
+        rate: float,
+        burst: int,
+        concurrency: int,
+        waited: Callable[[float], None],
+        settings: str = "admin.rate_limit and admin.max_concurrency",
     ) -> None:
         self._bucket = AsyncLimiter(burst, burst / rate)
         self._slots = asyncio.Semaphore(concurrency)
         self._waited = waited
+        self.no_room = f"{settings} left no room for it within its time"
 
     @asynccontextmanager
     async def room(self, *, within: float) -> AsyncIterator[None]:

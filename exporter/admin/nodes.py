@@ -5,7 +5,9 @@ There is a call for every level of nodes and one for every task, so these are as
 their own: whoever has much to ask here takes no room from the polls.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
@@ -13,7 +15,8 @@ from flyteidl.admin import common_pb2, node_execution_pb2, task_execution_pb2
 from flyteidl.core import identifier_pb2
 
 from exporter.admin import convert_nodes
-from exporter.admin.errors import MessageTooLarge, nonsense
+from exporter.admin.errors import nonsense
+from exporter.admin.paging import PageSize, page_that_fits
 from exporter.admin.question import Question
 from exporter.admin.transport import Transport
 from exporter.model.targets import Target
@@ -38,11 +41,22 @@ class NodeClient:
 
     def __init__(self, transport: Transport) -> None:
         self._ask = transport.ask
+        self._sizes = defaultdict[tuple[Target, str], PageSize](lambda: PageSize(_PER_PAGE))
 
     async def list_nodes(
-        self, target: Target, execution: str, *, parent: str = "", timeout: float
+        self,
+        target: Target,
+        execution: str,
+        *,
+        parent: str = "",
+        most: int | None = None,
+        timeout: float,
     ) -> Sequence[Node]:
-        """List the nodes at the top of *execution*, or those within the node *parent*."""
+        """
+        List the nodes at the top of *execution*, or those within the node *parent*.
+
+        Where there are more than *most*, only so many are asked for that this is known.
+        """
 
         def request(limit: int, token: str) -> Any:
             return node_execution_pb2.NodeExecutionListRequest(
@@ -60,6 +74,7 @@ class NodeClient:
             convert_nodes.node,
             target=target,
             execution=execution,
+            most=most,
             timeout=timeout,
         )
 
@@ -98,37 +113,61 @@ class NodeClient:
         target: Target,
         execution: str,
         timeout: float,
+        most: int | None = None,
     ) -> Sequence[T]:
-        """Return what all pages of a list hold."""
+        """Return what all pages of a list hold, or of more than *most* rows the first of them."""
         found: list[T] = []
-        limit, token = _PER_PAGE, ""
+        seen: set[bytes] = set()
+        token = ""
         for number in count(1):
+            ask = partial(
+                _question,
+                method,
+                request,
+                rows,
+                token=token,
+                target=target,
+                execution=execution,
+                timeout=timeout,
+                page=number,
+            )
+            answer = await page_that_fits(self._ask, self._sizes[target, method], ask)
+            new = {row.id.SerializeToString(deterministic=True): row for row in rows(answer)}
+            for known in seen & new.keys():
+                del new[known]
             try:
-                answer = await self._ask(
-                    Question(
-                        method=method,
-                        request=request(limit, token),
-                        timeout=timeout,
-                        target=target,
-                        execution=execution,
-                        page=number,
-                        rows=lambda answer: len(rows(answer)),
-                    )
-                )
-            except MessageTooLarge:
-                if limit == 1:
-                    raise
-                limit //= 2
-                continue
-            try:
-                found += map(convert, rows(answer))
+                found += map(convert, new.values())
             except ValueError as error:
                 raise nonsense(method, f"{target}/{execution}", str(error)) from error
             token = answer.token
-            # An empty page is the end, whatever its token says.
-            if not token or not rows(answer):
+            # A page that brings nothing new is the end, whatever its token says.
+            if not token or not new or (most is not None and len(found) > most):
                 break
+            seen.update(new)
         return found
+
+
+def _question(
+    method: str,
+    request: Callable[[int, str], Any],
+    rows: Callable[[Any], Sequence[Any]],
+    limit: int,
+    *,
+    token: str,
+    target: Target,
+    execution: str,
+    timeout: float,
+    page: int,
+) -> Question:
+    return Question(
+        method=method,
+        request=request(limit, token),
+        timeout=timeout,
+        target=target,
+        execution=execution,
+        page=page,
+        rows=lambda answer: len(rows(answer)),
+    )
 
 
 _BY_INSERTION = common_pb2.Sort(key="id", direction=common_pb2.Sort.ASCENDING)

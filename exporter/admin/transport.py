@@ -49,7 +49,7 @@ from exporter.admin.errors import (
     nonsense,
     refusal,
 )
-from exporter.admin.limits import NO_ROOM, Limits
+from exporter.admin.limits import Limits
 from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
@@ -255,7 +255,7 @@ class _Call:
                 with transport.spans.attempt(question, number=number) as span:
                     return await self._sent(stub, metadata, leave, span)
         except TimeoutError as error:
-            raise self._not_sent(HeldBack, _HUNG, NO_ROOM) from error
+            raise self._not_sent(HeldBack, _HUNG, transport.limits.no_room) from error
 
     async def _sent(self, stub: Any, metadata: Metadata, leave: Leave, span: Span) -> Any:
         """Send it once, and have breaker, purse and observer know how that ended."""

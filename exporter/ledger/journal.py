@@ -30,6 +30,7 @@ class CommitObserver(Protocol):
 class _Waiting(NamedTuple):
     commit: Commit
     then: Callable[[], None]
+    otherwise: Callable[[], None] | None
     done: "asyncio.Future[None]"
 
 
@@ -54,9 +55,15 @@ class Journal:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self._thread.shutdown)
 
-    async def commit(self, commit: Commit, *, then: Callable[[], None]) -> None:
+    async def commit(
+        self,
+        commit: Commit,
+        *,
+        then: Callable[[], None],
+        otherwise: Callable[[], None] | None = None,
+    ) -> None:
         """
-        Make *commit* durable, and *then* true in memory.
+        Make *commit* durable, and *then* true in memory; where it fails, *otherwise*.
 
         Once called both happen, in the order of the calls and even when the caller is cancelled
         while it waits: what is shown follows the file, whoever is still there to see it.
@@ -68,7 +75,7 @@ class Journal:
         done: asyncio.Future[None] = loop.create_future()
         # A caller that was cancelled is not there to hear of a failure.
         done.add_done_callback(lambda over: over.cancelled() or over.exception())
-        self._waiting.append(_Waiting(commit, then, done))
+        self._waiting.append(_Waiting(commit, then, otherwise, done))
         self._thread.submit(self._write_all, loop)
         await asyncio.shield(done)
 
@@ -109,6 +116,8 @@ class Journal:
             self._observer.committed(at=self._clock.now(), seconds=seconds)
         for waiting, error in outcomes:
             if error is not None:
+                if waiting.otherwise is not None:
+                    waiting.otherwise()
                 waiting.done.set_exception(error)
                 continue
             try:

@@ -51,6 +51,7 @@ class Backlog:
         self._label = label
         self._waiting: deque[Due] = deque()
         self._over: dict[Due, None] = {}
+        self._aside: set[Target] = set()
         self._arrived = asyncio.Event()
         self._drops = False
         self.set_rules(TasksSettings())
@@ -88,14 +89,38 @@ class Backlog:
         self._waiting.appendleft(due)
         self._trim()
 
+    def put_last(self, due: Due) -> None:
+        """Have *due*, which was taken, wait again, but for all others first."""
+        self._waiting.append(due)
+        self._trim()
+
     async def take(self) -> Due:
-        """Return who has waited longest, as soon as somebody does; it waits no more."""
-        while not self._waiting:
+        """
+        Return who has waited longest, as soon as somebody does; it waits no more.
+
+        Those of a target that was set aside keep their places, and others go before them.
+        """
+        while (place := self._first()) is None:
             self._arrived.clear()
             await self._arrived.wait()
-        due = self._waiting.popleft()
+        due = self._waiting[place]
+        del self._waiting[place]
         self._observer.tasks_wait(len(self._waiting))
         return due
+
+    def set_aside(self, target: Target) -> None:
+        """Have nobody of *target* be taken for now."""
+        self._aside.add(target)
+
+    def resume(self, target: Target) -> None:
+        """Have those of *target* be taken again."""
+        self._aside.discard(target)
+        self._arrived.set()
+
+    def _first(self) -> int | None:
+        """Return the place of who is to be taken next, if there is anybody."""
+        places = (at for at, due in enumerate(self._waiting) if due.target not in self._aside)
+        return next(places, None)
 
     @property
     def over(self) -> Sequence[Due]:

@@ -15,6 +15,7 @@ from exporter.admin import query
 from exporter.admin.client import AdminClient
 from exporter.admin.columns import Page
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound, RowTooLarge
+from exporter.admin.paging import PageSize
 from exporter.admin.query import Query
 from exporter.config.settings import ScrapeSettings
 from exporter.metrics.process import Process
@@ -24,7 +25,6 @@ from exporter.model.targets import Target
 from exporter.model.time import EPOCH, rfc3339
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.listing import Position, Received, Slice, newest, read, receive
-from exporter.scrape.paging import PageSize
 from exporter.telemetry.log import get_logger
 
 LEAST_TIMEOUT = timedelta(milliseconds=50).total_seconds()

@@ -13,13 +13,15 @@ from enum import Enum
 from opentelemetry.trace import Status, StatusCode
 
 from exporter import pipeline
-from exporter.admin.errors import AdminError, MessageTooLarge, Nonsense, NotFound
+from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
 from exporter.admin.nodes import NodeClient
 from exporter.config.tasks import TasksSettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
+from exporter.model.targets import Target
 from exporter.model.tasks import Attempt, Due, Visited
 from exporter.scrape.backlog import Backlog
+from exporter.scrape.faults import Fault, Faults, fault_of
 from exporter.scrape.poll import Services
 from exporter.telemetry.log import get_logger
 
@@ -27,18 +29,13 @@ log = get_logger(__name__)
 
 _PATIENCE = 30.0  # seconds, for one call, beyond what it waits for its turn
 
-_TRIES = 3
-"""How often one execution is looked at before what fails is taken for its own fault."""
-
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds, after what fails; ever longer
 
-_OF_ALL = frozenset(
-    {"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "UNAVAILABLE", "UNIMPLEMENTED"}
-)
-"""What says nothing about the execution: the next one would fail likewise."""
+_ASIDE = 300.0
+"""Seconds for which a target that we may not ask about is left alone."""
 
 
-class Outcome(Enum):
+class Verdict(Enum):
     """What came of looking at one execution; the values are those of the metric's label."""
 
     COUNTED = "counted"
@@ -50,7 +47,10 @@ class Outcome(Enum):
     """Admin did not tell, however often it was asked."""
 
 
-TASK_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+TASK_OUTCOMES = tuple(verdict.value for verdict in Verdict)
+
+_ANSWERS = frozenset({Verdict.COUNTED, Verdict.GONE, Verdict.TOO_LARGE})
+"""With these Admin has told us something: it works."""
 
 
 class TooManyNodes(Exception):
@@ -77,15 +77,22 @@ class TaskCounter:
         self._settings = settings
         # A call waits for all that are before it in the line.
         self._timeout = _PATIENCE + settings.concurrency / settings.rate_limit
-        self._tries: dict[Due, int] = {}
+        self._faults = Faults(settings.backlog)
         self._pause = _FIRST_PAUSE
         self._problem = ""
+        self._denied: set[Target] = set()
+        self._waits: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for number in range(self._settings.concurrency):
-                group.create_task(self._work(), name=f"tasks {number}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._settings.concurrency):
+                    group.create_task(self._work(), name=f"tasks {number}")
+        finally:
+            # Whoever comes after us may have other credentials.
+            for wait in self._waits:
+                wait.cancel()
 
     async def _work(self) -> None:
         while True:
@@ -100,39 +107,64 @@ class TaskCounter:
             "flyte.execution": due.id.name,
         }
         with self._services.tracer.start_as_current_span("tasks", attributes=about) as span:
-            try:
-                visited, outcome = await self._look(due)
-            except AdminError as error:
-                problem = str(error)
-            except asyncio.CancelledError:
-                self._backlog.put_back(due)
-                raise
-            else:
-                problem = await self._commit(due, visited, outcome)
+            problem, pause = await self._count(due)
             if span.is_recording() and problem:
                 span.set_status(Status(StatusCode.ERROR, problem))
-        self._note(problem)
-        if not problem:
-            self._pause = _FIRST_PAUSE
-            return
-        self._backlog.put_back(due)
-        pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
-        await self._services.clock.sleep(pause)
+        if pause:
+            await self._services.clock.sleep(pause)
 
-    async def _look(self, due: Due) -> tuple[Sequence[Visited], Outcome]:
+    async def _count(self, due: Due) -> tuple[str, float]:
+        """Count the tasks of *due*; return what failed, and for how many seconds to pause."""
+        try:
+            visited, verdict = await self._look(due)
+        except AdminError as error:
+            return str(error), self._put_back(due, error)
+        except asyncio.CancelledError:
+            self._backlog.put_back(due)
+            raise
+        problem = await self._commit(due, visited, verdict)
+        if problem:
+            return problem, self._failed(problem)
+        self._faults.forget(due)
+        if verdict in _ANSWERS:
+            self._faults.answered(due)
+            self._pause = _FIRST_PAUSE
+            self._note("")
+            self._allowed(due.target)
+        return "", 0
+
+    def _put_back(self, due: Due, error: AdminError) -> float:
+        """Have *due* tried again; return for how many seconds to pause before anybody is."""
+        match fault_of(error):
+            case Fault.ALL:
+                self._backlog.put_back(due)
+                return self._failed(str(error))
+            case Fault.TARGET:
+                self._backlog.put_back(due)
+                self._set_aside(due.target, str(error))
+                return 0
+            case Fault.UNKNOWN:
+                self._backlog.put_last(due)
+                return self._failed(str(error), perhaps_alone=True)
+
+    def _failed(self, problem: str, *, perhaps_alone: bool = False) -> float:
+        """Take note of what failed; return for how many seconds to pause."""
+        # A single execution that fails says nothing of the others; two in a row do.
+        if not perhaps_alone or self._pause > _FIRST_PAUSE:
+            self._note(problem)
+        pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
+        return pause
+
+    async def _look(self, due: Due) -> tuple[Sequence[Visited], Verdict]:
         """Ask for all nodes and attempts of one execution; raises `AdminError` to try it again."""
         try:
             visited = await self._visit(due)
         except NotFound:
-            return (), Outcome.GONE
+            return (), Verdict.GONE
         except (TooManyNodes, MessageTooLarge):
-            return (), Outcome.TOO_LARGE
+            return (), Verdict.TOO_LARGE
         except AdminError as error:
-            if error.code in _OF_ALL:
-                raise
-            tries = self._tries.pop(due, 0) + 1
-            if tries < _TRIES and not isinstance(error, Nonsense):
-                self._tries[due] = tries
+            if fault_of(error) is not Fault.UNKNOWN or not self._faults.given_up(due):
                 raise
             log.warning(
                 "tasks of an execution stay uncounted",
@@ -140,7 +172,7 @@ class TaskCounter:
                 execution=due.id.name,
                 problem=str(error),
             )
-            return (), Outcome.FAILED
+            return (), Verdict.FAILED
         except Exception:
             # The edge of one execution: what nobody foresaw of it must not stop the others.
             log.exception(
@@ -148,8 +180,8 @@ class TaskCounter:
                 **due.target._asdict(),
                 execution=due.id.name,
             )
-            return (), Outcome.FAILED
-        return visited, Outcome.COUNTED if visited else Outcome.GONE
+            return (), Verdict.FAILED
+        return visited, Verdict.COUNTED if visited else Verdict.GONE
 
     async def _visit(self, due: Due) -> Sequence[Visited]:
         """Walk down from the nodes at the top, and ask for the attempts at each task."""
@@ -157,10 +189,11 @@ class TaskCounter:
         visited: dict[str, Visited] = {}
         parents = deque([""])
         while parents:
+            room = self._settings.max_nodes - len(visited)
             listed = await self._nodes.list_nodes(
-                target, name, parent=parents.popleft(), timeout=timeout
+                target, name, parent=parents.popleft(), most=room, timeout=timeout
             )
-            if len(visited) + len(listed) > self._settings.max_nodes:
+            if len(listed) > room:
                 raise TooManyNodes
             for node in listed:
                 if node.id in visited:
@@ -175,8 +208,12 @@ class TaskCounter:
                 visited[node.id] = Visited(node, attempts)
         return list(visited.values())
 
-    async def _commit(self, due: Due, visited: Sequence[Visited], outcome: Outcome) -> str:
-        """Count what was *visited*, durably, and have *due* wait no more; return what failed."""
+    async def _commit(self, due: Due, visited: Sequence[Visited], verdict: Verdict) -> str:
+        """
+        Count what was *visited*, durably; return what failed, and then *due* waits again.
+
+        Once begun it comes to its end, whether or not we are there to see it.
+        """
         services = self._services
         increments = pipeline.digest_tasks(due.target, visited, services.book.labelling)
         posting = services.book.post(due.target, increments, services.clock.now())
@@ -192,16 +229,35 @@ class TaskCounter:
 
         def counted() -> None:
             services.book.apply(posting, services.clock.now())
-            services.process.tasks_looked_at(outcome=outcome.value)
+            services.process.tasks_looked_at(outcome=verdict.value)
             self._backlog.told(over)
 
         try:
-            # Once begun it comes true, whether or not we are there to see it.
-            await services.journal.commit(commit, then=counted)
+            await services.journal.commit(
+                commit, then=counted, otherwise=lambda: self._backlog.put_back(due)
+            )
         except LedgerError as error:
             return str(error)
-        self._tries.pop(due, None)
         return ""
+
+    def _set_aside(self, target: Target, problem: str) -> None:
+        """Leave *target* alone for a while; others are not denied."""
+        self._backlog.set_aside(target)
+        if target not in self._denied:
+            log.warning("tasks of a target cannot be counted", **target._asdict(), problem=problem)
+        self._denied.add(target)
+        wait = asyncio.create_task(self._leave_alone(), name=f"tasks of {target}")
+        self._waits.add(wait)
+        wait.add_done_callback(self._waits.discard)
+        wait.add_done_callback(lambda _: self._backlog.resume(target))
+
+    async def _leave_alone(self) -> None:
+        await self._services.clock.sleep(_ASIDE)
+
+    def _allowed(self, target: Target) -> None:
+        if target in self._denied:
+            self._denied.discard(target)
+            log.info("tasks of a target can be counted again", **target._asdict())
 
     def _note(self, problem: str) -> None:
         before, self._problem = self._problem, problem

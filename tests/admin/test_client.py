@@ -258,11 +258,37 @@ async def test_a_page_of_launch_plans_that_is_too_large_is_asked_for_again_with_
     server.answers["ListLaunchPlans"] = answer
     listed = await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE)
     assert [found.name for found in listed] == [one.id.name for one in every]
-    assert [request.limit for _, request in server.asked] == [200, 100, 100, 100]
+    await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE)
+    assert [request.limit for _, request in server.asked] == [200, *[100] * 6]
     large.spec.raw_output_data_config.output_location_prefix = "x" * RECEIVE_LIMIT
     every = [large]
     with pytest.raises(MessageTooLarge):
         await client.list_active_launch_plans(_TARGET, timeout=_PATIENCE)
+
+
+async def test_a_page_of_projects_that_is_too_large_is_asked_for_again_with_fewer(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """Discovery does not fail over projects with many labels; the size that worked is kept."""
+    names = [f"p{number:03}" for number in range(450)]
+
+    def answer(request: Any) -> Any:
+        if request.limit > 250:
+            raise Refused(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (5 vs. 4)"
+            )
+        begin = int(request.token or 0)
+        end = begin + request.limit
+        return project_pb2.Projects(
+            projects=[{"id": name} for name in names[begin:end]],
+            token=str(end) if end < len(names) else "",
+        )
+
+    server.answers["ListProjects"] = answer
+    for _ in range(2):
+        listed = await client.list_projects(timeout=_PATIENCE)
+        assert [found.id for found in listed] == names
+    assert [request.limit for _, request in server.asked] == [500, 250, 250, 250, 250]
 
 
 @pytest.mark.parametrize("method", ["ListLaunchPlans", "ListProjects"])

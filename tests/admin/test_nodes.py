@@ -10,7 +10,7 @@ from flyteidl.core import execution_pb2 as core_execution_pb2
 
 from exporter.admin import convert_nodes, query
 from exporter.admin.client import AdminClient
-from exporter.admin.errors import AdminError, Nonsense, NotFound
+from exporter.admin.errors import AdminError, HeldBack, Nonsense, NotFound
 from exporter.model.targets import Target
 from exporter.model.tasks import Attempt, CacheStatus, Node, SubTask, TaskPhase
 from exporter.model.time import SECOND
@@ -57,7 +57,7 @@ async def test_all_pages_of_nodes_are_read_in_a_certain_order(
 async def test_a_page_that_is_too_large_is_asked_for_again(
     client: AdminClient, server: ScriptedAdmin
 ) -> None:
-    """With half as many rows, from the same place."""
+    """With half as many rows, from the same place; the size that worked is remembered."""
 
     def answer(request: Any) -> Any:
         if request.limit > 100:
@@ -67,11 +67,43 @@ async def test_a_page_that_is_too_large_is_asked_for_again(
         return task_execution_pb2.TaskExecutionList(task_executions=[attempt()])
 
     server.answers["ListTaskExecutions"] = answer
+    nodes = client.nodes(rate=1000, concurrency=1)
+    for _ in range(2):
+        listed = await nodes.list_attempts(_TARGET, "run", "n0", timeout=_PATIENCE)
+        assert [found.task for found in listed] == ["wf.work"]
+    assert [request.limit for _, request in server.asked] == [200, 100, 100]
+
+
+async def test_of_too_many_nodes_no_more_are_asked_for_than_show_it(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """A node of a hundred thousand children costs neither the calls nor the memory."""
+
+    def answer(request: Any) -> Any:
+        begin = int(request.token or 0)
+        end = begin + request.limit
+        return node_execution_pb2.NodeExecutionList(
+            node_executions=[node(f"n{number}") for number in range(begin, end)], token=str(end)
+        )
+
+    server.answers["ListNodeExecutions"] = answer
+    listed = await client.nodes(rate=1000, concurrency=1).list_nodes(
+        _TARGET, "run", most=400, timeout=_PATIENCE
+    )
+    assert (len(listed), len(server.asked)) == (600, 3)
+
+
+async def test_a_page_that_comes_again_is_the_end(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """A proxy that answers every page with the first one does not keep us for ever."""
+    server.answers["ListTaskExecutions"] = lambda _: task_execution_pb2.TaskExecutionList(
+        task_executions=[attempt()], token="1"
+    )
     listed = await client.nodes(rate=1000, concurrency=1).list_attempts(
         _TARGET, "run", "n0", timeout=_PATIENCE
     )
-    assert [found.task for found in listed] == ["wf.work"]
-    assert [request.limit for _, request in server.asked] == [200, 100]
+    assert (len(listed), len(server.asked)) == (1, 2)
 
 
 async def test_an_unknown_parent_is_not_found(client: AdminClient, server: ScriptedAdmin) -> None:
@@ -118,6 +150,26 @@ async def test_calls_about_nodes_take_no_room_from_others(
         assert not any(task.done() for task in waiting)
         for task in waiting:
             task.cancel()
+
+
+async def test_a_call_that_is_held_back_names_its_own_limits(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """Raising those of the polls would not help it."""
+    hangs, arrived = asyncio.get_running_loop().create_future(), asyncio.Event()
+
+    def answer(_: Any) -> Any:
+        arrived.set()
+        return hangs
+
+    server.answers["ListNodeExecutions"] = answer
+    nodes = client.nodes(rate=1000, concurrency=1)
+    first = asyncio.create_task(nodes.list_nodes(_TARGET, "run", timeout=_PATIENCE))
+    await arrived.wait()
+    with pytest.raises(HeldBack, match=r"tasks\.rate_limit and tasks\.concurrency left no room"):
+        await nodes.list_nodes(_TARGET, "other", timeout=0.05)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +252,13 @@ def test_an_attempt_has_its_times() -> None:
     )
     bare = convert_nodes.attempt(attempt(phase=99))
     assert (bare.phase, bare.started_at, bare.duration) == (TaskPhase.UNRECOGNIZED, None, None)
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_an_attempt_that_started_at_no_time_did_not_start(seconds: int) -> None:
+    """As with executions: the epoch is how Go's zero looks, and no wait of 0 s is counted."""
+    message = attempt(started_at={"seconds": seconds})
+    assert convert_nodes.attempt(message).started_at is None
 
 
 def test_only_map_tasks_have_sub_tasks() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,14 +13,20 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.admin.errors import HeldBack, refusal
 from exporter.config.settings import ScrapeSettings, TasksSettings
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.journal import Journal
 from exporter.metrics.formats import Format
-from exporter.model.executions import Mode, Phase
+from exporter.model.executions import ExecutionId, Mode, Phase
 from exporter.model.targets import Target
+from exporter.model.tasks import Due
 from exporter.model.time import Micros
+from exporter.scrape.faults import Fault, Faults, fault_of
+from exporter.scrape.tasks import TaskCounter
 from exporter.sim.execution import ExecutionKey
 from tests.propeller import CACHED, Propeller, inputs
-from tests.rig import Killed, Rig, failure, quiet, register
+from tests.rig import Killed, Rig, SteppedClock, failure, quiet, register
 from tests.stage import Stage
 
 T = Target("etl", "production")
@@ -340,6 +348,21 @@ async def test_what_is_gone_or_too_large_is_passed_over(counting: Counting) -> N
     assert rig.ledger.tasks_due() == []
 
 
+async def test_one_that_is_too_large_is_not_read_to_its_end(counting: Counting) -> None:
+    """As soon as it is known to be, nobody asks for more of it."""
+    rig = counting(max_nodes=250)
+    await begin(rig)
+    key = run(rig, "large")
+    told = propeller(rig, key)
+    for number in range(450):
+        told.node(f"n{number}", "SUCCEEDED", 1)
+    end(rig, key)
+    await rig.poll(T)
+    await count_all(rig)
+    assert rig.metric('flyte_exporter_task_executions_total{outcome="too_large"}') == 1
+    assert asked(rig) == ["ListNodeExecutions"] * 2
+
+
 async def test_a_parent_that_vanishes_takes_its_execution_along(counting: Counting) -> None:
     """Half of an execution is not counted: NOT_FOUND for one node is so for all."""
     rig = counting()
@@ -361,53 +384,174 @@ async def test_a_parent_that_vanishes_takes_its_execution_along(counting: Counti
     assert rig.metric('flyte_exporter_task_executions_total{outcome="gone"}') == 1
 
 
-def refuse(rig: Rig, code: grpc.StatusCode, *, times: int) -> None:
-    """Have the next calls about nodes fail."""
+def refuse(
+    rig: Rig, code: grpc.StatusCode, *, times: int, about: str = "", details: str = "no"
+) -> None:
+    """Have the next calls for nodes fail, or those *about* an execution or project."""
     left = [times]
 
     async def fail(method: str) -> None:
-        if method == "ListNodeExecutions" and left[0] > 0:
+        if method != "ListNodeExecutions" or left[0] <= 0:
+            return
+        asked = rig.calls[-1][1].workflow_execution_id
+        if about in ("", asked.name, asked.project):
             left[0] -= 1
-            raise failure(code, "no")
+            raise failure(code, details)
 
     rig.at_await = fail
 
 
-async def test_an_outage_is_waited_for(counting: Counting) -> None:
-    """Longer and longer, up to a minute, and nothing is lost by it."""
-    rig = counting()
-    await begin(rig)
-    simple(rig, "a")
-    await rig.poll(T)
+def sleeps(rig: Rig) -> list[float]:
+    """Have no time pass where somebody pauses, and return how long they would."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
     rig.clock.sleep = sleep  # type: ignore[method-assign]
-    refuse(rig, grpc.StatusCode.PERMISSION_DENIED, times=8)
-    await count_all(rig)
-    assert slept == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert attempts(rig) == 1
+    return slept
 
 
-async def test_what_fails_by_itself_does_not_hold_up_the_others(counting: Counting) -> None:
-    """After three times it is given up, and said to have failed."""
+@pytest.mark.parametrize(
+    "code",
+    [
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ],
+)
+async def test_an_outage_is_waited_for(counting: Counting, code: grpc.StatusCode) -> None:
+    """Longer and longer, up to a minute; nothing is lost by it, and the log tells it once."""
     rig = counting()
     await begin(rig)
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         simple(rig, name)
     await rig.poll(T)
+    slept = sleeps(rig)
+    refuse(rig, code, times=40)
+    with capture_logs() as logs:
+        await count_all(rig)
+    assert slept == [1, 2, 4, 8, 16, 32, *[60] * 34]
+    assert attempts(rig) == 3
+    assert rig.metric('flyte_exporter_task_executions_total{outcome="failed"}') == 0
+    told = [log["event"] for log in logs if log["log_level"] != "debug"]
+    assert told == ["tasks cannot be counted", "tasks can be counted again"]
 
-    async def sleep(seconds: float) -> None:
-        """Let no time pass."""
-        del seconds
 
-    rig.clock.sleep = sleep  # type: ignore[method-assign]
-    refuse(rig, grpc.StatusCode.UNKNOWN, times=3)
-    await count_all(rig)
+def test_what_is_the_fault_of_no_execution_is_known() -> None:
+    """A call that was not made says nothing of it, nor does an Admin that nobody can reach."""
+    for code in ("UNAVAILABLE", "UNAUTHENTICATED", "UNIMPLEMENTED", "RESOURCE_EXHAUSTED"):
+        assert fault_of(refusal("ListNodeExecutions", code, "")) is Fault.ALL
+    held = HeldBack(method="ListNodeExecutions", code="DEADLINE_EXCEEDED", details="no room")
+    assert fault_of(held) is Fault.ALL
+    assert fault_of(refusal("ListNodeExecutions", "DEADLINE_EXCEEDED", "")) is Fault.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [
+        (grpc.StatusCode.UNKNOWN, "no"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "received metadata size exceeds hard limit"),
+    ],
+)
+async def test_what_fails_by_itself_does_not_hold_up_the_others(
+    counting: Counting, code: grpc.StatusCode, details: str
+) -> None:
+    """After three times, with others answered in between, it is said to have failed."""
+    rig = counting()
+    await begin(rig)
+    for name in ("a", "b", "c", "d"):
+        simple(rig, name)
+    await rig.poll(T)
+    slept = sleeps(rig)
+    refuse(rig, code, times=1000, about="a", details=details)
+    for counted in (0, 1, 2, 3):
+        await rig.task_counter.count_next()
+        assert attempts(rig) == counted
+    failed = 'flyte_exporter_task_executions_total{outcome="failed"}'
+    for _ in range(5):
+        # Nobody else was answered in between: this may be an outage.
+        await rig.task_counter.count_next()
+    assert slept == [1, 1, 2, 4, 8, 16]
+    simple(rig, "e")
+    await rig.poll(T)
+    await rig.task_counter.count_next()
+    await rig.task_counter.count_next()
+    assert (attempts(rig), rig.metric(failed)) == (4, 0)
+    with capture_logs() as logs:
+        await count_all(rig)
+    assert rig.metric(failed) == 1
+    assert [log["execution"] for log in logs if log["log_level"] == "warning"] == ["a"]
+
+
+def test_no_more_is_remembered_of_failures_than_may_wait() -> None:
+    """Who is dropped from the backlog while it fails is forgotten in the end."""
+    dues = [Due(T, ExecutionId(f"r{number}", Micros(number)), "nightly") for number in range(3)]
+    faults = Faults(2)
+
+    def fail_all() -> list[bool]:
+        found = [faults.given_up(due) for due in dues]
+        faults.answered(Due(T, ExecutionId("other", Micros(0)), "nightly"))
+        return found
+
+    assert [fail_all() for _ in range(5)] == [[False] * 3] * 5
+    dues.pop()
+    assert [any(fail_all()) for _ in range(3)] == [False, False, True]
+
+
+async def test_a_denied_target_does_not_hold_up_the_others(counting: Counting) -> None:
+    """It is left alone for five minutes and asked again; nothing of it is lost."""
+    rig = counting()
+    other = Target("ml", "production")
+    register(rig, "ml")
+    await begin(rig)
+    await rig.poll(other)
+    for number in range(20):
+        simple(rig, f"denied{number}")
+    await rig.poll(T)
+    key = rig.launch(other, "healthy", launch_plan="nightly")
+    rig.admin.executions.move(key, Phase.RUNNING, at=rig.clock.now())
+    propeller(rig, key).ran("n0", "work", (0, 1, 2))
+    end(rig, key)
+    await rig.poll(other)
+    clock = SteppedClock(rig)
+    rig.clock.sleep = clock.sleep  # type: ignore[method-assign]
+    refuse(rig, grpc.StatusCode.PERMISSION_DENIED, times=2, about="etl")
+    with capture_logs() as logs:
+        counting_all = asyncio.create_task(rig.task_counter.run())
+        await clock.advance(1)
+        assert rig.totals()["flyte_task_attempts_total", *other, "work", "SUCCEEDED"] == 1
+        await clock.advance(400)
+        assert (attempts(rig), asked(rig).count("ListNodeExecutions")) == (0, 3)
+        await clock.advance(300)
+        assert attempts(rig) == 20
+    told = [log["event"] for log in logs if "of a target" in log["event"]]
+    assert told == [
+        "tasks of a target cannot be counted",
+        "tasks of a target can be counted again",
+    ]
+    counting_all.cancel()
+    await asyncio.gather(counting_all, return_exceptions=True)
+
+
+async def test_a_denied_target_is_asked_again_by_the_next(counting: Counting) -> None:
+    """A reload may have brought other credentials."""
+    rig = counting()
+    await begin(rig)
+    simple(rig, "a")
+    await rig.poll(T)
+    rig.clock.sleep = SteppedClock(rig).sleep  # type: ignore[method-assign]
+    refuse(rig, grpc.StatusCode.PERMISSION_DENIED, times=1)
+    counting_all = asyncio.create_task(rig.task_counter.run())
+    await quiet()
+    counting_all.cancel()
+    await asyncio.gather(counting_all, return_exceptions=True)
+    assert attempts(rig) == 0
+    rig.relieve()
+    async with asyncio.timeout(5):
+        await rig.task_counter.count_next()
     assert attempts(rig) == 1
-    assert rig.metric('flyte_exporter_task_executions_total{outcome="failed"}') == 1
 
 
 async def test_who_is_stopped_leaves_it_to_the_next(counting: Counting) -> None:
@@ -451,6 +595,41 @@ async def test_who_is_stopped_while_it_commits_has_counted(counting: Counting, m
         await rig.task_counter.count_next()
     rig.at_await = rig.nothing_happens
     assert rig.metric("flyte_exporter_task_backlog") == 0
+    assert attempts(rig) == 1
+
+
+async def test_what_is_not_written_waits_again(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when who wrote it was stopped meanwhile, and is not there to see it fail."""
+    rig = counting()
+    await begin(rig)
+    simple(rig, "a")
+    await rig.poll(T)
+    async with Journal(rig.ledger, clock=rig.clock, observer=rig.process) as journal:
+        counter = TaskCounter(
+            dataclasses.replace(rig.services, journal=journal),
+            rig.backlog,
+            rig.services.admin.nodes(rate=10_000, concurrency=1),
+            settings=rig.tasks,
+        )
+        loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def fail(_: Any) -> None:
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait()
+            raise LedgerError("disk full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(rig.ledger, "commit", fail)
+            counting_one = asyncio.create_task(counter.count_next())
+            await begun.wait()
+            counting_one.cancel()
+            await asyncio.gather(counting_one, return_exceptions=True)
+            go_on.set()
+            await journal.settle()
+        assert rig.metric("flyte_exporter_task_backlog") == 1
+        await counter.count_next()
     assert attempts(rig) == 1
 
 

@@ -23,7 +23,7 @@ from exporter.admin.auth.errors import CredentialsError, SourceRejected
 from exporter.admin.auth.token import fit_to_show, secrets_in
 from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.errors import AdminError, nonsense, refusal
-from exporter.admin.limits import NO_ROOM, Limits
+from exporter.admin.limits import Limits
 from exporter.admin.question import Question
 from exporter.admin.spans import Spans
 from exporter.model.time import Micros
@@ -157,7 +157,7 @@ class Discovery:
                     return await _answer(stub, question, proof, span)
         except TimeoutError:
             raise CredentialsError(
-                f"Admin was not asked which tokens it wants: {NO_ROOM}.",
+                f"Admin was not asked which tokens it wants: {self._limits.no_room}.",
                 code="DEADLINE_EXCEEDED",
                 lasting=False,
             ) from None

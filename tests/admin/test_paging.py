@@ -2,7 +2,9 @@
 
 import pytest
 
-from exporter.scrape.paging import PageSize
+from exporter.admin.errors import MessageTooLarge
+from exporter.admin.paging import PageSize, page_that_fits
+from exporter.admin.question import Question
 
 
 def fit(size: PageSize, pages: int) -> list[int]:
@@ -58,3 +60,28 @@ def test_growth_that_was_right_makes_the_next_as_easy() -> None:
     size.too_large(32)
     assert fit(size, 16)[-1] == 32
     assert fit(size, 8)[-1] == 64
+
+
+async def test_a_page_is_asked_for_until_it_fits() -> None:
+    """The size goes down with pages that do not, and back up with full ones that do."""
+    size, most, asked = PageSize(64), 20, list[int]()
+
+    def question(rows: int) -> Question:
+        return Question(method="List", request=rows, timeout=1, rows=int)
+
+    async def ask(question: Question) -> int:
+        asked.append(question.request)
+        if question.request > most:
+            raise MessageTooLarge(method="List", code="RESOURCE_EXHAUSTED", details="")
+        return int(question.request)
+
+    assert await page_that_fits(ask, size, question) == 16
+    assert asked == [64, 32, 16]
+    most = 64
+    for _ in range(20):
+        await page_that_fits(ask, size, question)
+    assert asked[-1] == 64
+    most = 0
+    with pytest.raises(MessageTooLarge):
+        await page_that_fits(ask, size, question)
+    assert asked[-1] == 1

@@ -1,5 +1,11 @@
 """How many rows to ask for at once: as many as configured, fewer while pages are too large."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from exporter.admin.errors import MessageTooLarge
+from exporter.admin.question import Question
+
 _PATIENCE = 8
 """Full pages that fit, one after the other, before a larger one is tried."""
 _MOST_PATIENCE = 512
@@ -7,7 +13,7 @@ _MOST_PATIENCE = 512
 
 class PageSize:
     """
-    The rows of a page; remembered from poll to poll.
+    The rows of a page; remembered from one list to the next.
 
     Halved where a page is over the receive limit. It grows back by doubling, after a number of full
     pages that doubles with every time that this was wrong: a page that does not fit is paid for and
@@ -42,3 +48,30 @@ class PageSize:
         self.rows = max(1, rows // 2)
         self._fitted = 0
         self._trying = False
+
+
+async def page_that_fits(
+    ask: Callable[[Question], Awaitable[Any]],
+    size: PageSize,
+    question: Callable[[int], Question],
+) -> Any:
+    """
+    Ask the *question* about so many rows as can be received together; return the answer.
+
+    Raises:
+        MessageTooLarge: A single row is too large.
+        AdminError: Admin did not answer.
+    """
+    while True:
+        rows = size.rows
+        asked = question(rows)
+        try:
+            answer = await ask(asked)
+        except MessageTooLarge:
+            if rows == 1:
+                raise
+            size.too_large(rows)
+            continue
+        if asked.rows is not None and asked.rows(answer) >= rows:
+            size.fitted()
+        return answer
