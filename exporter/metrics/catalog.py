@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from textwrap import dedent
 
+from exporter.model.launch_plans import SHOWN_FOR
+
 
 def _promql(text: str) -> str:
     return dedent(text).strip()
@@ -378,7 +380,9 @@ SCHEDULE_LAST_DUE = Family(
     "The newest slot older than the poll by schedules.grace that should have run; none skipped.",
     LAUNCH_PLAN,
     unit="seconds",
-    question="How many seconds is each schedule behind?",
+    question=(
+        "How many seconds is each schedule behind, from its last run or else from its activation?"
+    ),
     example=_promql("""
         clamp_min(
           max by (project, domain, launch_plan) (
@@ -389,8 +393,8 @@ SCHEDULE_LAST_DUE = Family(
               flyte_launch_plan_schedule_last_run_timestamp_seconds
             )
             or
-            0 * max by (project, domain, launch_plan) (
-              flyte_launch_plan_schedule_last_due_timestamp_seconds
+            max by (project, domain, launch_plan) (
+              flyte_launch_plan_active_since_timestamp_seconds
             )
           ),
           0
@@ -438,9 +442,9 @@ LAUNCH_PLAN_INFO = Family(
     (*LAUNCH_PLAN, "workflow", "version", "schedule"),
     question="Which workflow, in which version, fails?",
     example=_promql("""
-        (max by (project, domain, launch_plan) (flyte_launch_plan_consecutive_failures) > 0)
-        * on (project, domain, launch_plan) group_left (workflow, version)
         max by (project, domain, launch_plan, workflow, version) (flyte_launch_plan_info)
+        * on (project, domain, launch_plan) group_left ()
+        (max by (project, domain, launch_plan) (flyte_launch_plan_consecutive_failures) > 0)
     """),
 )
 LAUNCH_PLAN_ACTIVE_SINCE = Family(
@@ -450,7 +454,10 @@ LAUNCH_PLAN_ACTIVE_SINCE = Family(
     "When the launch plan was first seen active, whatever its version; absent while it is not.",
     LAUNCH_PLAN,
     unit="seconds",
-    question="Which active launch plans never succeeded, and for how long have they been active?",
+    question=(
+        "For how long have launch plans been active that never succeeded, or did not run for"
+        f" {SHOWN_FOR.days} days?"
+    ),
     example=_promql("""
         time()
         - (
