@@ -61,6 +61,12 @@ def test_every_family_has_one_row(name: str) -> None:
         assert meaning == family.help
 
 
+def test_the_changelog_names_every_family() -> None:
+    """Metrics are public: whoever adds one, or renames it, says so there."""
+    named = set(re.findall(r"`(flyte_\w+)`", page("CHANGELOG.md")))
+    assert {family.name for family in FAMILIES} <= named
+
+
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_the_page_says_what_a_family_answers(family: Family) -> None:
     """Under its name: the question, and an expression to copy that answers it."""
