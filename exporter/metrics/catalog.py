@@ -801,7 +801,9 @@ SERIES_LIMIT = Family(
     Kind.GAUGE,
     Source.PROCESS,
     "Configured metrics.series_limit.",
-    question="What share of metrics.series_limit is taken?",
+    question=(
+        "What share of metrics.series_limit is taken (at nine tenths launch plans find it full)?"
+    ),
     example=_promql("""
         sum by (job, instance) (flyte_exporter_series)
         / on (job, instance)
