@@ -82,8 +82,12 @@ class Family:
         return next((label for label in self.labels if label in _OPEN_LABELS), "")
 
 
-LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
-"""Where what counts against `metrics.series_limit` comes from."""
+DIVERTIBLE = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
+"""
+Where what a limit can divert or leave out comes from.
+
+Families of `Source.TARGET` count against `metrics.series_limit` too, but always have room.
+"""
 
 TARGET = ("project", "domain")
 LAUNCH_PLAN = (*TARGET, "launch_plan")
@@ -816,7 +820,7 @@ SERIES_OVERFLOW = Family(
     Source.PROCESS,
     "Increments that went to __overflow__, and gauges left out, because a limit was reached.",
     ("family",),
-    question="Which families had no room for a launch plan in the last hour?",
+    question="Which families had no room for something new in the last hour?",
     example="sum by (family) (increase(flyte_exporter_series_overflow_total[1h])) > 0",
 )
 CONFIG_RELOAD_SUCCESSFUL = Family(
