@@ -4,11 +4,15 @@ One execution, from Admin's answer to the numbers on /metrics.
 A poll (`scrape.poll`) asks Admin and hands the rows over as a `Batch`. Here the batch is digested
 against what is known:
 
-1. `track.observe` finds what happened: launched, started, finished, vanished.
-2. `metrics.measure` works out what that adds to which series, by the true names of launch plans;
-   `metrics.labelling` has them go to the series that are configured.
-3. Rows that only the reconcile found are noted as corrections.
-4. `track.plans` takes the ends over into the state of their launch plans.
+1. `track.executions` finds what happened: launched, started, finished, vanished. Rows of a cold
+   start are taken note of, and rows of the past (`Step.PAST`) not even that.
+2. `track.schedules` notes which slots of schedules these executions ran for, and, where the batch
+   has an agenda, gives every slot that is due its verdict: it ran, was missed or was skipped.
+3. `metrics.measure` works out what events and verdicts add to which series, by the true names of
+   launch plans; `metrics.labelling` has them go to the series that are configured.
+4. Rows that only the reconcile found are noted as corrections.
+5. `track.plans` takes the ends over into the state of their launch plans: of a poll those that
+   happened, of a cold start and of the past those that no poll will tell.
 
 The tasks of an execution that is over are asked for apart from its poll (`scrape.tasks`), and go
 the same way: `track.tasks` says what is to be counted of them, `metrics.measure` where.
@@ -136,6 +140,10 @@ def digest(
 ) -> Digest:
     """
     Turn *batch* into what is to be committed.
+
+    What it counts are the executions of a poll or a reconcile, and the verdicts on its agenda. Rows
+    of `Step.PRIME` are remembered and those of `Step.PAST` are not; neither counts, and both tell
+    how launch plans fared and for which slots they ran.
 
     Args:
         known: What was last committed of the batch's target.

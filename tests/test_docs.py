@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from exporter.admin.client import METHODS
 from exporter.cli import reference as commands
 from exporter.cli.main import cli
 from exporter.config.problems import dotted
@@ -59,6 +60,18 @@ def test_every_family_has_one_row(name: str) -> None:
         assert kind.split(",")[0] == family.kind.value
         assert re.findall(r"`(\w+)`", labels) == list(family.labels)
         assert meaning == family.help
+
+
+def test_the_readme_names_every_call() -> None:
+    """Whoever has to let us through to Admin can go by that list."""
+    named = set(re.findall(r"`(\w+)`", page("README.md").partition("reads and never writes")[2]))
+    assert {*METHODS, "GetPublicClientConfig", "GetOAuth2Metadata"} <= named
+
+
+def test_the_changelog_names_every_family() -> None:
+    """Metrics are public: whoever adds one, or renames it, says so there."""
+    named = set(re.findall(r"`(flyte_\w+)`", page("CHANGELOG.md")))
+    assert {family.name for family in FAMILIES} <= named
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

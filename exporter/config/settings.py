@@ -197,15 +197,15 @@ class MetricsSettings(Section):
     """
     Upper bounds of the buckets of `flyte_execution_duration_seconds`, at most 50.
 
-    From a short task to a day of training. Each bound is one series per launch plan. Changing
-    them begins that histogram anew. `flyte_task_duration_seconds` has the same.
+    From a short task to a day of training. Each bound is one series per launch plan.
+    `flyte_task_duration_seconds` has the same. Changing them begins both histograms anew.
     """
     queue_buckets: Buckets = _durations("1s 2s 5s 10s 30s 1m 2m 5m 10m 30m 1h")
     """
     Upper bounds of the buckets of `flyte_execution_queue_duration_seconds`, at most 50.
 
     Finer than those of durations: a healthy cluster starts an execution within seconds.
-    `flyte_task_queue_duration_seconds` has the same.
+    `flyte_task_queue_duration_seconds` has the same. Changing them begins both anew.
     """
     series_limit: Annotated[int, Field(ge=100)] = 300_000
     """

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from textwrap import dedent
 
+from exporter.model.launch_plans import SHOWN_FOR
+
 
 def _promql(text: str) -> str:
     return dedent(text).strip()
@@ -80,8 +82,12 @@ class Family:
         return next((label for label in self.labels if label in _OPEN_LABELS), "")
 
 
-LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
-"""Where what counts against `metrics.series_limit` comes from."""
+DIVERTIBLE = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
+"""
+Where what a limit can divert or leave out comes from.
+
+Families of `Source.TARGET` count against `metrics.series_limit` too, but always have room.
+"""
 
 TARGET = ("project", "domain")
 LAUNCH_PLAN = (*TARGET, "launch_plan")
@@ -378,7 +384,9 @@ SCHEDULE_LAST_DUE = Family(
     "The newest slot older than the poll by schedules.grace that should have run; none skipped.",
     LAUNCH_PLAN,
     unit="seconds",
-    question="How many seconds is each schedule behind?",
+    question=(
+        "How many seconds is each schedule behind, from its last run or else from its activation?"
+    ),
     example=_promql("""
         clamp_min(
           max by (project, domain, launch_plan) (
@@ -389,8 +397,8 @@ SCHEDULE_LAST_DUE = Family(
               flyte_launch_plan_schedule_last_run_timestamp_seconds
             )
             or
-            0 * max by (project, domain, launch_plan) (
-              flyte_launch_plan_schedule_last_due_timestamp_seconds
+            max by (project, domain, launch_plan) (
+              flyte_launch_plan_active_since_timestamp_seconds
             )
           ),
           0
@@ -438,9 +446,9 @@ LAUNCH_PLAN_INFO = Family(
     (*LAUNCH_PLAN, "workflow", "version", "schedule"),
     question="Which workflow, in which version, fails?",
     example=_promql("""
-        (max by (project, domain, launch_plan) (flyte_launch_plan_consecutive_failures) > 0)
-        * on (project, domain, launch_plan) group_left (workflow, version)
         max by (project, domain, launch_plan, workflow, version) (flyte_launch_plan_info)
+        * on (project, domain, launch_plan) group_left ()
+        (max by (project, domain, launch_plan) (flyte_launch_plan_consecutive_failures) > 0)
     """),
 )
 LAUNCH_PLAN_ACTIVE_SINCE = Family(
@@ -450,7 +458,10 @@ LAUNCH_PLAN_ACTIVE_SINCE = Family(
     "When the launch plan was first seen active, whatever its version; absent while it is not.",
     LAUNCH_PLAN,
     unit="seconds",
-    question="Which active launch plans never succeeded, and for how long have they been active?",
+    question=(
+        "For how long have launch plans been active that never succeeded, or did not run for"
+        f" {SHOWN_FOR.days} days?"
+    ),
     example=_promql("""
         time()
         - (
@@ -794,7 +805,9 @@ SERIES_LIMIT = Family(
     Kind.GAUGE,
     Source.PROCESS,
     "Configured metrics.series_limit.",
-    question="What share of metrics.series_limit is taken?",
+    question=(
+        "What share of metrics.series_limit is taken (at nine tenths launch plans find it full)?"
+    ),
     example=_promql("""
         sum by (job, instance) (flyte_exporter_series)
         / on (job, instance)
@@ -807,7 +820,7 @@ SERIES_OVERFLOW = Family(
     Source.PROCESS,
     "Increments that went to __overflow__, and gauges left out, because a limit was reached.",
     ("family",),
-    question="Which families had no room for a launch plan in the last hour?",
+    question="Which families had no room for something new in the last hour?",
     example="sum by (family) (increase(flyte_exporter_series_overflow_total[1h])) > 0",
 )
 CONFIG_RELOAD_SUCCESSFUL = Family(

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import prometheus_client
@@ -21,8 +21,8 @@ from prometheus_client.registry import Collector
 
 import exporter
 from exporter.metrics import catalog, text
-from exporter.metrics.budget import Budget
-from exporter.metrics.catalog import Family
+from exporter.metrics.budget import OVERFLOW, Budget
+from exporter.metrics.catalog import Family, Kind
 from exporter.metrics.formats import Format
 from exporter.model.time import Micros
 from exporter.model.time import seconds as to_seconds
@@ -30,6 +30,9 @@ from exporter.telemetry.log import get_logger
 from exporter.telemetry.outcomes import SPAN_OUTCOMES
 
 log = get_logger(__name__)
+
+_COUNTED_ELSEWHERE = f"series limit reached, what is new is counted as {OVERFLOW}"
+_LEFT_OUT = "series limit reached, what is new is left out"
 
 _UNREACHED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
 """Codes that do not show whether Admin is there: most often it is not."""
@@ -106,7 +109,7 @@ class Process:
             (self._rows, steps),
             (self._corrections, reasons),
             (self._task_executions, task_outcomes),
-            (self._overflow, tuple(_DIVERTIBLE)),
+            (self._overflow, _DIVERTIBLE),
         ):
             for value in values:
                 counter.labels(value)
@@ -198,7 +201,7 @@ class Process:
             self._overflowing.add(family)
             setting, limit = self._budget.limit_of(family)
             log.warning(
-                "series limit reached, new launch plans are counted as __overflow__",
+                _LEFT_OUT if family.kind is Kind.GAUGE else _COUNTED_ELSEWHERE,
                 family=family.name,
                 setting=setting,
                 limit=limit,
@@ -282,7 +285,7 @@ class _Instant(Collector):
         yield found
 
 
-_DIVERTIBLE: Mapping[str, Family] = {
-    family.name: family for family in catalog.FAMILIES if family.source in catalog.LIMITED
-}
-"""The families that the series limit can divert, by name."""
+_DIVERTIBLE = tuple(
+    family.name for family in catalog.FAMILIES if family.source in catalog.DIVERTIBLE
+)
+"""The names of the families that a series limit can divert."""

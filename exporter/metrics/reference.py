@@ -1,15 +1,23 @@
 """The page of all metrics, and the README's table of them, written from the catalog itself."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import (
+    CACHE_LOOKUPS,
     CLUSTER_EXECUTIONS_FINISHED,
     EXECUTION_DURATION,
     EXECUTION_ERROR_CODES,
     EXECUTION_ERRORS,
     EXECUTION_QUEUE_DURATION,
     FAMILIES,
+    SCHEDULE_DELAY,
+    SCHEDULE_MISSED,
+    SCHEDULE_SKIPPED,
+    TASK_ATTEMPTS,
+    TASK_DURATION,
+    TASK_QUEUE_DURATION,
     Family,
     Kind,
     Source,
@@ -69,13 +77,29 @@ or `min` what is a state, so that it holds as well while one exporter takes over
 window is to span four scrapes at least; a counter of rare events wants hours.
 """
 
-_SECTIONS = {
-    Source.LEDGER: (
-        "Executions",
-        f"""\
+
+def _of(source: Source) -> tuple[Family, ...]:
+    return tuple(family for family in FAMILIES if family.source is source)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Section:
+    title: str
+    introduction: str
+    families: tuple[Family, ...]
+
+
+_KEPT_OF_SCHEDULES = (SCHEDULE_MISSED, SCHEDULE_SKIPPED, SCHEDULE_DELAY)
+_TASKS = (TASK_DURATION, TASK_QUEUE_DURATION, TASK_ATTEMPTS, CACHE_LOOKUPS)
+
+_SECTIONS = (
+    _Section(
+        title="Executions",
+        introduction=f"""\
 Durable totals, kept in the ledger. The bounds of `{EXECUTION_DURATION.name}` are
 `metrics.duration_buckets`, those of `{EXECUTION_QUEUE_DURATION.name}` are
-`metrics.queue_buckets`; a histogram whose bounds are changed begins anew, it alone.
+`metrics.queue_buckets`; histograms whose bounds are changed begin anew, those of tasks with them,
+and nothing else does.
 
 **Failures.** `{EXECUTION_ERRORS.name}` and `{EXECUTION_ERROR_CODES.name}` grow by one for
 each execution that ends FAILED or TIMED_OUT. `error_kind` says whose fault it was: `USER` (code or
@@ -88,65 +112,85 @@ too, and the rest is `{OTHER}`. A failure for which Admin has no error is `UNKNO
 
 **Clusters.** `{CLUSTER_EXECUTIONS_FINISHED.name}` has executions whose cluster Admin names, as
 a Flyte of several clusters does. It belongs to no target and is never forgotten.""",
+        families=tuple(
+            family for family in _of(Source.LEDGER) if family not in (*_KEPT_OF_SCHEDULES, *_TASKS)
+        ),
     ),
-    Source.LIVE: (
-        "Live executions",
-        """\
+    _Section(
+        title="Live executions",
+        introduction="""\
 State of the executions that are not over, as of their target's last successful poll.""",
+        families=_of(Source.LIVE),
     ),
-    Source.PLAN: (
-        "Launch plans",
-        f"""\
+    _Section(
+        title="Launch plans",
+        introduction=f"""\
 How the last root executions of each launch plan went, kept in the ledger; `TIMED_OUT` is a failure
 here. A cold start learns it from `scrape.lookback`. Shown until {SHOWN_FOR.days} days after the
-last run; as long as it is active, where it has a schedule or an entry of `freshness`.""",
+last run; beyond that while one of its executions is not over, and, where it has a schedule or an
+entry of `freshness`, while it is active.""",
+        families=_of(Source.PLAN),
     ),
-    Source.SCHEDULE: (
-        "Schedules",
-        """\
+    _Section(
+        title="Schedules",
+        introduction="""\
 How active launch plans keep their schedules, in the dialect and with the clocks of Flyte's own
 scheduler. A slot is judged once: it ran if an execution says so, however late it was launched. It
 was missed, or under a concurrency policy skipped, once an execution for a later slot has been there
 for `schedules.grace`, or after a day; a listing after the slot, which comes every
 `discovery.interval`, must have shown that the launch plan still had the schedule. Slots are judged
 from a minute after the launch plan was first seen with it. Skipped are slots at which as many
-executions were there as the concurrency policy allows.""",
+executions were there as the concurrency policy allows. What is due and what ran is shown while the
+launch plan is active; what was missed, skipped and late are totals, kept in the ledger.""",
+        families=(*_of(Source.SCHEDULE), *_KEPT_OF_SCHEDULES),
     ),
-    Source.INVENTORY: (
-        "Inventory",
-        """\
+    _Section(
+        title="Tasks",
+        introduction=f"""\
+Durable totals of the tasks of finished executions, where `tasks.match` names their launch plan:
+none by default. [Tasks](tasks.md) says what counts, and what it costs. The bounds of
+`{TASK_DURATION.name}` are `metrics.duration_buckets`, those of
+`{TASK_QUEUE_DURATION.name}` are `metrics.queue_buckets`.""",
+        families=_TASKS,
+    ),
+    _Section(
+        title="Inventory",
+        introduction="""\
 What is registered, listed every `discovery.interval`. A launch plan that is deactivated loses these
 gauges, those of its schedule and its freshness limit with the next complete listing; how its last
 executions went is shown for as long as of any other, and its counters live on. `flyte_project_info`
 has a label for each of `discovery.project_labels`, called as kube-state-metrics would call it:
 `data-owner` becomes `label_data_owner`.""",
+        families=_of(Source.INVENTORY),
     ),
-    Source.TARGET: (
-        "Targets",
-        """\
+    _Section(
+        title="Targets",
+        introduction="""\
 How the scraping of each pair of project and domain goes. The metrics of a target are as old as its
 last success.""",
+        families=_of(Source.TARGET),
     ),
-    Source.PROCESS: (
-        "The exporter itself",
-        """\
+    _Section(
+        title="The exporter itself",
+        introduction="""\
 About this process and its calls to Flyte Admin; they start anew with it. Those of the Python
 runtime (`process_*`, `python_*`) stand beside them.""",
+        families=_of(Source.PROCESS),
     ),
-}
-"""Title and introduction of the families of each source, in the order of the page."""
+)
+"""What belongs together, in the order of the page."""
 
 _HEAD = (("Metric", "Type", "Labels", "Meaning"), ("---",) * 4)
 
 
 def reference() -> str:
-    """Return the page as Markdown: for each source one table, then what its families answer."""
-    return "\n".join([_INTRODUCTION, *map(_section, _SECTIONS)])
+    """Return the page as Markdown: in each section a table, then what its families answer."""
+    return "\n".join([_INTRODUCTION, *map(_written, _SECTIONS)])
 
 
 def table() -> str:
     """Return all families as one Markdown table."""
-    ordered = [family for source in _SECTIONS for family in _of(source)]
+    ordered = [family for section in _SECTIONS for family in section.families]
     return _table((_name(f), f.kind.value, _labels(f), f.help) for f in ordered)
 
 
@@ -166,15 +210,12 @@ def embed(page: str) -> str:
     return f"{head}{BEGIN}\n{table()}\n{END}{tail}"
 
 
-def _of(source: Source) -> list[Family]:
-    return [family for family in FAMILIES if family.source is source]
-
-
-def _section(source: Source) -> str:
-    title, introduction = _SECTIONS[source]
-    rows = _table((f"[{_name(f)}](#{f.name})", _type(f), _labels(f), f.help) for f in _of(source))
-    answers = "\n".join(map(_answer, _of(source)))
-    return f"## {title}\n\n{introduction}\n\n{rows}\n{answers}"
+def _written(section: _Section) -> str:
+    described = _table(
+        (f"[{_name(f)}](#{f.name})", _type(f), _labels(f), f.help) for f in section.families
+    )
+    answers = "\n".join(map(_answer, section.families))
+    return f"## {section.title}\n\n{section.introduction}\n\n{described}\n{answers}"
 
 
 def _answer(family: Family) -> str:

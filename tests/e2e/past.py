@@ -35,6 +35,10 @@ _BEHIND_SECONDS = 20 * 60
 _HURRY = 300
 """Seconds that go by in one of ours."""
 _COMPANY_SPEED = 10
+NEVER_RUN = "forgotten"
+"""A launch plan of which every slot is missed from the start."""
+MERGED = ("yearly_2025", "yearly_2026")
+"""Launch plans of different workflows that are one on /metrics, called `yearly`."""
 _SECRET = "that of the exporter"
 
 
@@ -100,6 +104,7 @@ def settings(directory: Path, endpoint: str, port: int) -> Settings:
         web={"listen": f"127.0.0.1:{port}"},
         metrics={
             "first_sample_hold": "30s",
+            "relabel": [{"match": r"(yearly)_\d{4}", "replacement": "$1"}],
             # Too few for all, so that some are counted under another name.
             "families": {"flyte_executions_launched_total": {"series_limit": 5}},
         },
@@ -108,14 +113,21 @@ def settings(directory: Path, endpoint: str, port: int) -> Settings:
 
 
 def furnish(api: AdminApi) -> None:
-    """Register what the company lacks: a label, an archived project, a plan that never ran."""
+    """Register what the company lacks: a label, an archived project, plans that nobody runs."""
     labels = common_pb2.Labels(values={"team": "data"})
     api.projects.update_project(project_pb2.Project(id="etl", labels=labels))
     retired = project_pb2.Project(id="retired", name="retired", state=project_pb2.Project.ARCHIVED)
     api.projects.register_project(project_pb2.ProjectRegisterRequest(project=retired))
+    for name in MERGED:
+        _activate(api, name, "@yearly")
+    _activate(api, NEVER_RUN, "* * * * *")
+
+
+def _activate(api: AdminApi, name: str, schedule: str) -> None:
+    """Register a launch plan of a workflow of its own, which the world does not run."""
     workflow, plan = (
         identifier_pb2.Identifier(
-            resource_type=kind, project="etl", domain="production", name="yearly", version="v1"
+            resource_type=kind, project="etl", domain="production", name=name, version="v1"
         )
         for kind in (identifier_pb2.WORKFLOW, identifier_pb2.LAUNCH_PLAN)
     )
@@ -126,7 +138,7 @@ def furnish(api: AdminApi) -> None:
         )
     )
     spec = launch_plan_pb2.LaunchPlanSpec(workflow_id=workflow)
-    spec.entity_metadata.schedule.cron_schedule.schedule = "@yearly"
+    spec.entity_metadata.schedule.cron_schedule.schedule = schedule
     api.launch_plans.create_launch_plan(launch_plan_pb2.LaunchPlanCreateRequest(id=plan, spec=spec))
     api.launch_plans.update_launch_plan(
         launch_plan_pb2.LaunchPlanUpdateRequest(id=plan, state=launch_plan_pb2.ACTIVE)

@@ -17,7 +17,7 @@ from flyteidl.admin import common_pb2, execution_pb2
 _THREADS = 32
 """A call that hangs holds one of them, and none may keep another call waiting."""
 _CALL_SECONDS = 10.0
-_SLOW_SECONDS = 0.2
+SLOW_SECONDS = 0.2
 _LIST = "/flyteidl.service.AdminService/ListExecutions"
 _TOO_MUCH = 25 * 1024 * 1024
 """More than any client of Admin accepts in one message."""
@@ -108,7 +108,7 @@ class Proxy(grpc.GenericRpcHandler):
         if trouble is Trouble.HANG:
             self._hang(context)
         if trouble is Trouble.SLOW:
-            time.sleep(_SLOW_SECONDS)
+            time.sleep(SLOW_SECONDS)
         answer = self._forward(method, request, context)
         spoil = _SPOILT.get(trouble)
         return answer if spoil is None else spoil(answer)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from exporter.metrics.catalog import FAMILIES
+from exporter.metrics.catalog import FAMILIES, SCHEDULE_LAST_DUE
+from tests.e2e.past import NEVER_RUN
 from tests.e2e.programs import Program, free_port, get, until
 from tests.e2e.prometheus import Prometheus
 
@@ -82,3 +83,16 @@ def test_an_example_is_answered(prometheus: Prometheus, expression: str) -> None
         return [value for value in values if math.isfinite(value)]
 
     assert until(numbers, within=10, what=f"an answer to {expression}")
+
+
+def test_a_schedule_that_never_ran_is_behind_since_its_activation(prometheus: Prometheus) -> None:
+    """And not since 1970."""
+
+    def behind() -> list[float]:
+        found = prometheus.api("query", query=SCHEDULE_LAST_DUE.example)["result"]
+        return [
+            float(each["value"][1]) for each in found if each["metric"]["launch_plan"] == NEVER_RUN
+        ]
+
+    (seconds,) = until(behind, within=10, what="a schedule that never ran")
+    assert 0 < seconds < 3600

@@ -16,11 +16,13 @@ from exporter.model.executions import Phase
 from tests.e2e.exporter import Counts, Exporter, write_config
 from tests.e2e.flyte import DOMAIN, Flyte, Simulator
 from tests.e2e.programs import free_port, settled, until
-from tests.e2e.proxy import Proxy, State, Trouble
+from tests.e2e.proxy import SLOW_SECONDS, Proxy, State, Trouble
 
 _FINISHED = "flyte_executions_finished_total"
 _LABELS = ("project", "launch_plan", "mode", "phase")
 _UP = "flyte_exporter_target_up"
+_BREAKER_OPEN = "flyte_admin_breaker_open"
+_POLL_DURATION = "flyte_exporter_target_poll_duration_seconds"
 _LAST_SUCCESS = "flyte_exporter_target_last_success_timestamp_seconds"
 
 
@@ -84,11 +86,13 @@ def _order(scene: Scene) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "admin_up"),
-    [(Trouble.UNAVAILABLE, 0), (Trouble.HANG, 0), (Trouble.UNKNOWN, 1)],
+    ("trouble", "admin_up", "breaker_open"),
+    [(Trouble.UNAVAILABLE, 0, 1), (Trouble.HANG, 0, 0), (Trouble.UNKNOWN, 1, 0)],
     ids=["unavailable", "hang", "unknown"],
 )
-def test_an_outage_shows_and_loses_nothing(scene: Scene, trouble: Trouble, admin_up: int) -> None:
+def test_an_outage_shows_and_loses_nothing(
+    scene: Scene, trouble: Trouble, admin_up: int, breaker_open: int
+) -> None:
     """While Admin fails, what is shown is old and says so; afterwards all is counted."""
     scene.use("steady")
     scene.assert_complete()
@@ -102,6 +106,7 @@ def test_an_outage_shows_and_loses_nothing(scene: Scene, trouble: Trouble, admin
     scene.use("troubled")
     until(lambda: scene.failed_polls() >= failed + 4, within=25, what="more polls that fail")
     assert scene.exporter.value("flyte_admin_up") == admin_up
+    assert scene.exporter.value(_BREAKER_OPEN) == breaker_open
     assert scene.of_target(_LAST_SUCCESS, "steady") == seen_at
     assert scene.finished() == before
     assert scene.exporter.ask("/-/healthy").status == 200
@@ -111,6 +116,7 @@ def test_an_outage_shows_and_loses_nothing(scene: Scene, trouble: Trouble, admin
     until(lambda: scene.is_up("steady") and scene.is_up("troubled"), within=5, what="both being up")
     # A call that began before may end in failure even now; the next one tells better.
     until(lambda: scene.exporter.value("flyte_admin_up") == 1, within=5, what="Admin being up")
+    assert scene.exporter.value(_BREAKER_OPEN) == 0
     assert (scene.of_target(_LAST_SUCCESS, "steady") or 0) > (seen_at or 0)
 
 
@@ -120,6 +126,12 @@ def test_a_slow_admin_is_waited_for(scene: Scene) -> None:
     scene.proxy.state = State(Trouble.SLOW)
     scene.use("steady")
     scene.assert_complete()
+
+    def took() -> float:
+        return scene.of_target(_POLL_DURATION, "steady") or 0
+
+    # A poll tells it when it is over, which is after what it counted is shown.
+    until(lambda: took() >= SLOW_SECONDS, within=5, what="a poll that took its time")
     assert scene.failed_polls() == failed
 
 
@@ -181,6 +193,7 @@ def test_without_an_admin_the_ledger_is_shown(tmp_path: Path) -> None:
 
     with Exporter(config) as exporter:
         until(lambda: exporter.value("flyte_admin_up") == 0, within=5, what="a first try")
+        assert exporter.value("flyte_admin_info") is None
         assert exporter.ask("/-/healthy").status == 200
         answer = until(lambda: _unready(exporter), within=20, what="a discovery that failed")
         assert "refused" in answer

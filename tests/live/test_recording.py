@@ -1,6 +1,7 @@
 """The simulator is as good as its answers are those of a real Flyte Admin."""
 
 import asyncio
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,16 @@ from exporter.model.time import Micros
 from exporter.sim.api import SERVICE, AdminApi
 from exporter.sim.refusal import Refusal
 from exporter.sim.store import Store
-from tests.live.replay import CORNERS, LIFE, METHODS, PROJECT, Answer, disagreements
+from tests.live.replay import (
+    CORNERS,
+    LIFE,
+    METHODS,
+    NOT_SIMULATED,
+    PROJECT,
+    Answer,
+    disagreements,
+    lines,
+)
 
 _GAP_SECONDS = 0.02
 """Between two creations when the recording was made."""
@@ -41,6 +51,18 @@ async def test_the_simulator_answers_every_recorded_call_alike(recording: Path) 
         now[0] = Micros(now[0] + 20_123)
 
     assert await disagreements(recording, call, pause) == []
+
+
+def test_the_readme_says_how_many_calls_are_recorded() -> None:
+    """As many as are replayed, and not those that are not simulated."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    replayed = [
+        line
+        for recording in (LIFE, CORNERS)
+        for line in lines(recording)
+        if line["method"] not in NOT_SIMULATED
+    ]
+    assert re.findall(r"answers (\d+) recorded calls", readme) == [str(len(replayed))]
 
 
 @pytest.mark.live

@@ -18,7 +18,7 @@ from tests.rows import NOON, after
 
 _METHODS = ("GetVersion", "ListExecutions")
 _CODES = ("OK", "UNAVAILABLE", "PERMISSION_DENIED", "DEADLINE_EXCEEDED")
-_LIMITED = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
+_DIVERTIBLE = (Source.LEDGER, Source.LIVE, Source.PLAN, Source.SCHEDULE, Source.INVENTORY)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_both_formats_parse(process: Process, media: Format) -> None:
         (catalog.ADMIN_BREAKER_OPEN, {()}),
         (
             catalog.SERIES_OVERFLOW,
-            {(family.name,) for family in FAMILIES if family.source in _LIMITED},
+            {(family.name,) for family in FAMILIES if family.source in _DIVERTIBLE},
         ),
     ],
     ids=lambda value: value.name if isinstance(value, Family) else "",
@@ -186,6 +186,26 @@ def test_a_limit_that_is_reached_is_told_once(process: Process) -> None:
         (duration.name, f"metrics.families.{duration.name}.series_limit", 17),
     ]
     assert all(line["log_level"] == "warning" for line in logs)
+
+
+@pytest.mark.parametrize(
+    ("family", "effect"),
+    [
+        (catalog.EXECUTIONS_LAUNCHED, "counted as __overflow__"),
+        (catalog.TASK_DURATION, "counted as __overflow__"),
+        (catalog.EXECUTIONS_ACTIVE, "left out"),
+        (catalog.PROJECT_INFO, "left out"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Family) else "",
+)
+def test_what_becomes_of_what_has_no_room_is_told(
+    process: Process, family: Family, effect: str
+) -> None:
+    """Counts go elsewhere, whoever they belong to; gauges go nowhere."""
+    process.watch(budget=Budget(100), ledger_size=lambda: 0)
+    with capture_logs() as logs:
+        process.diverted(family=family, increments=1)
+    assert [line["event"] for line in logs] == [f"series limit reached, what is new is {effect}"]
 
 
 def test_what_calls_tell_is_shown(process: Process) -> None:

@@ -266,7 +266,7 @@ async def test_ten_thousand_names_stay_inside_the_budget(
     diverted = rig.metric(
         f'flyte_exporter_series_overflow_total{{family="{catalog.EXECUTIONS_LAUNCHED.name}"}}'
     )
-    assert len(samples(rig, *catalog.LIMITED)) <= limit
+    assert len(samples(rig, *catalog.DIVERTIBLE)) <= limit
     if relabel:
         assert names == {"run"}
         assert total(rig, catalog.EXECUTIONS_ACTIVE) == 10
