@@ -36,7 +36,6 @@ from exporter.admin import retry
 from exporter.admin.auth.errors import CredentialsError
 from exporter.admin.auth.token import secrets_in, without
 from exporter.admin.breaker import Breaker, Change, Leave
-from exporter.admin.carried import Carried
 from exporter.admin.certificates import ConnectionSettingsError
 from exporter.admin.errors import (
     AdminError,
@@ -268,7 +267,7 @@ class _Call:
             answer = await getattr(stub, question.method)(
                 question.request,
                 timeout=timeout,
-                metadata=Carried(*pairs) if pairs else None,
+                metadata=pairs or None,
             )
             code = "OK"
         except grpc.aio.AioRpcError as error:
