@@ -24,6 +24,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.loading import load
+from exporter.metrics.opening import bounds_of
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.pipeline import Correction
@@ -33,11 +34,7 @@ from exporter.telemetry.clock import SystemClock
 from tests.calls import Calls
 from tests.live.flyte import Totals
 
-_METRICS = MetricsSettings()
-BOUNDS: dict[Family, tuple[float, ...]] = {
-    catalog.EXECUTION_DURATION: tuple(b.total_seconds() for b in _METRICS.duration_buckets),
-    catalog.EXECUTION_QUEUE_DURATION: tuple(b.total_seconds() for b in _METRICS.queue_buckets),
-}
+BOUNDS = bounds_of(MetricsSettings())
 
 
 def settings_for(address: str) -> AdminSettings:
