@@ -2,7 +2,7 @@
 The document at its largest: what a scrape costs, what it holds up, and what all of it weighs.
 
 One process (`bench.loaded`) polls 600 targets with 100,000 live executions while executions finish
-all the time: first with so many launch plans that the default limit on series is nearly reached,
+all the time: first with so many launch plans that the default limit on series is reached,
 then as a company that has 200 projects with 3 domains each and 5,000 launch plans, all of which are
 active and have a schedule. Beside a scrape stands `prometheus_client.generate_latest` over the same
 series.
