@@ -109,20 +109,7 @@ class AdminClient:
         answer = await self._ask(
             Question(
                 method="ListExecutions",
-                request=common_pb2.ResourceListRequest(
-                    id=common_pb2.NamedEntityIdentifier(
-                        project=target.project, domain=target.domain
-                    ),
-                    limit=limit,
-                    token=token,
-                    filters=query.filters,
-                    sort_by=common_pb2.Sort(
-                        key=query.sort_key,
-                        direction=common_pb2.Sort.DESCENDING
-                        if query.descending
-                        else common_pb2.Sort.ASCENDING,
-                    ),
-                ),
+                request=_listing(target, query, limit=limit, token=token),
                 timeout=timeout,
                 target=target,
                 page=page,
@@ -193,17 +180,7 @@ class AdminClient:
         def question(limit: int) -> Question:
             return Question(
                 method="ListLaunchPlans",
-                request=common_pb2.ResourceListRequest(
-                    id=common_pb2.NamedEntityIdentifier(
-                        project=target.project, domain=target.domain
-                    ),
-                    limit=limit,
-                    token=token,
-                    filters=asked.filters,
-                    sort_by=common_pb2.Sort(
-                        key=asked.sort_key, direction=common_pb2.Sort.ASCENDING
-                    ),
-                ),
+                request=_listing(target, asked, limit=limit, token=token),
                 timeout=timeout,
                 target=target,
                 page=page,
@@ -287,3 +264,15 @@ class AdminClient:
         )
         control_plane = answer.control_plane_version
         return Version(control_plane.Version, control_plane.Build)
+
+
+def _listing(target: Target, asked: Query, *, limit: int, token: str) -> Any:
+    """Return the request for one page of what *target* has that *asked* is about."""
+    direction = common_pb2.Sort.DESCENDING if asked.descending else common_pb2.Sort.ASCENDING
+    return common_pb2.ResourceListRequest(
+        id=common_pb2.NamedEntityIdentifier(project=target.project, domain=target.domain),
+        limit=limit,
+        token=token,
+        filters=asked.filters,
+        sort_by=common_pb2.Sort(key=asked.sort_key, direction=direction),
+    )
