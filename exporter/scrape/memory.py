@@ -25,9 +25,10 @@ class Memory:
         self.get: Callable[[ExecutionId], Tracked | None] = record.rows.get
         """Returns what is known of one execution. The dict's own, as it is asked for every row."""
         self._live: dict[str, dict[ExecutionId, Tracked]] = {}
+        self._label_of: dict[ExecutionId, str] = {}
         for key, row in record.rows.items():
             if row.is_live:
-                self._live.setdefault(label(row.launch_plan), {})[key] = row
+                self._admit(key, row)
 
     @property
     def plans(self) -> Mapping[str, PlanState]:
@@ -48,13 +49,12 @@ class Memory:
         return self._schedules
 
     def live(self) -> Iterator[ExecutionId]:
-        """Yield the live set."""
-        for rows in self._live.values():
-            yield from rows
+        """Return the live set."""
+        return iter(self._label_of)
 
     def live_count(self) -> int:
         """Return how many executions are live."""
-        return sum(len(rows) for rows in self._live.values())
+        return len(self._label_of)
 
     def live_rows(self) -> Iterator[Tracked]:
         """Yield what is known of all live executions."""
@@ -86,22 +86,18 @@ class Memory:
             The labels of the launch plans whose part of the live set changed.
         """
         touched: set[str] = set()
-        # Most rows were not known and are over: neither loop has a turn for them.
-        for key in self._rows.keys() & rows.keys():
-            before = self._rows[key]
-            if before.is_live:
-                label = self._label(before.launch_plan)
-                touched.add(label)
-                live = self._live[label]
-                del live[key]
-                if not live:
-                    del self._live[label]
+        # Of the two, the live set is nearly always by far the smaller.
+        for key in self._label_of.keys() & rows.keys():
+            label = self._label_of.pop(key)
+            touched.add(label)
+            live = self._live[label]
+            del live[key]
+            if not live:
+                del self._live[label]
         self._rows.update(rows)
         for key, row in rows.items():
             if row.phase not in TERMINAL and row.is_live:
-                label = self._label(row.launch_plan)
-                touched.add(label)
-                self._live.setdefault(label, {})[key] = row
+                touched.add(self._admit(key, row))
         if progress is not None:
             self._forget_before(progress)
         return touched
@@ -127,6 +123,12 @@ class Memory:
                 self._named[label].discard(launch_plan)
                 if not self._named[label]:
                     del self._named[label]
+
+    def _admit(self, key: ExecutionId, row: Tracked) -> str:
+        """Have *row* in the live set; return the label of its launch plan."""
+        label = self._label_of[key] = self._label(row.launch_plan)
+        self._live.setdefault(label, {})[key] = row
+        return label
 
     def _forget_before(self, progress: Progress) -> None:
         raised = self.progress is None or progress.retained_from > self.progress.retained_from
