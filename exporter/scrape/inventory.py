@@ -263,12 +263,9 @@ class Inventory:
         posting = services.book.post(target, increments, services.clock.now())
         commit = Commit(
             target=target,
-            deltas=posting.deltas,
-            activity=posting.activity,
-            removed=posting.removed,
-            inactive=posting.inactive,
             activations=news,
             deactivated=changes.deactivated,
+            **posting.entries(),
         )
         await services.journal.commit(
             commit, then=partial(self._committed, target, changes, posting)

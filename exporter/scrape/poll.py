@@ -492,12 +492,9 @@ class Poller:
             plans=digest.plans,
             schedules=digest.schedules,
             forgotten=self._standings.outdated(memory, digest, now) if lasting else (),
-            deltas=posting.deltas,
-            activity=posting.activity,
-            removed=posting.removed,
-            inactive=posting.inactive,
             tasks_due=due,
             tasks_done=backlog.over if backlog is not None and due else (),
+            **posting.entries(),
         )
         await services.journal.commit(
             commit, then=partial(self._committed, memory, digest, posting, commit)

@@ -220,11 +220,8 @@ class TaskCounter:
         over = self._backlog.over
         commit = Commit(
             target=due.target,
-            deltas=posting.deltas,
-            activity=posting.activity,
-            removed=posting.removed,
-            inactive=posting.inactive,
             tasks_done=[due, *over],
+            **posting.entries(),
         )
 
         def counted() -> None:

@@ -157,12 +157,7 @@ class Desk:
         """Make what waits the longest durable."""
         item = self.queued.popleft()
         if isinstance(item, Posting):
-            commit = Commit(
-                deltas=item.deltas,
-                activity=item.activity,
-                removed=item.removed,
-                inactive=item.inactive,
-            )
+            commit = Commit(**item.entries())
         else:
             commit = Commit(released=held_in_ledger(item))
         self.ledger.commit([commit])
