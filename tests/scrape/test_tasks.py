@@ -402,11 +402,12 @@ def refuse(
 
 
 def sleeps(rig: Rig) -> list[float]:
-    """Have no time pass where somebody pauses, and return how long they would."""
+    """Have time pass at once where somebody pauses, and return how long they do."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
+        rig.clock.advance(seconds)
 
     rig.clock.sleep = sleep  # type: ignore[method-assign]
     return slept
@@ -435,6 +436,36 @@ async def test_an_outage_is_waited_for(counting: Counting, code: grpc.StatusCode
     assert slept == [1, 2, 4, 8, 16, 32, *[60] * 34]
     assert attempts(rig) == 3
     assert rig.metric('flyte_exporter_task_executions_total{outcome="failed"}') == 0
+    told = [log["event"] for log in logs if log["log_level"] != "debug"]
+    assert told == ["tasks cannot be counted", "tasks can be counted again"]
+
+
+async def test_workers_that_disagree_do_not_take_turns_in_the_log(counting: Counting) -> None:
+    """While one is throttled and the other is answered, neither is told again and again."""
+    rig = counting(concurrency=2)
+    await begin(rig)
+    for number in range(30):
+        simple(rig, f"r{number}")
+    await rig.poll(T)
+    clock = SteppedClock(rig)
+    rig.clock.sleep = clock.sleep  # type: ignore[method-assign]
+
+    async def throttle(method: str) -> None:
+        if method == "ListNodeExecutions" and len(asked(rig)) % 5 == 0:
+            raise failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "slow down")
+
+    rig.at_await = throttle
+    with capture_logs() as logs:
+        counting_all = asyncio.create_task(rig.task_counter.run())
+        await clock.advance(100)
+        told = [log["event"] for log in logs if log["log_level"] != "debug"]
+        assert (attempts(rig), told) == (30, ["tasks cannot be counted"])
+        rig.at_await = rig.nothing_happens
+        simple(rig, "later")
+        await rig.poll(T)
+        await clock.advance(1)
+    counting_all.cancel()
+    await asyncio.gather(counting_all, return_exceptions=True)
     told = [log["event"] for log in logs if log["log_level"] != "debug"]
     assert told == ["tasks cannot be counted", "tasks can be counted again"]
 
