@@ -46,7 +46,8 @@ from exporter.pipeline import Correction
 from exporter.scrape.backlog import open_backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.norms import NormsOf
-from exporter.scrape.poll import STEPS, Poller, Services
+from exporter.scrape.poll import STEPS, Poller
+from exporter.scrape.services import Services
 from exporter.scrape.tasks import TASK_OUTCOMES, TaskCounter
 from exporter.scrape.upkeep import Upkeep
 from exporter.sim.api import AdminApi

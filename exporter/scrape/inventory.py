@@ -28,7 +28,7 @@ from exporter.model.schedules import Schedule
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros, seconds
 from exporter.scrape.place import place
-from exporter.scrape.poll import Services
+from exporter.scrape.services import Services
 from exporter.telemetry.log import get_logger
 from exporter.telemetry.trouble import Trouble
 from exporter.track.inventory import Changes, compare

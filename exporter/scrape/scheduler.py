@@ -24,7 +24,7 @@ from exporter.scrape import demand, discovery
 from exporter.scrape.inventory import Inventory, Register
 from exporter.scrape.past import Pace
 from exporter.scrape.place import place
-from exporter.scrape.poll import Services
+from exporter.scrape.services import Services
 from exporter.scrape.worker import Worker
 from exporter.telemetry.log import get_logger
 from exporter.telemetry.trouble import Trouble

@@ -22,7 +22,7 @@ from exporter.model.targets import Target
 from exporter.model.tasks import Attempt, Due, Visited
 from exporter.scrape.backlog import Backlog
 from exporter.scrape.faults import Fault, Faults, fault_of
-from exporter.scrape.poll import Services
+from exporter.scrape.services import Services
 from exporter.telemetry.log import get_logger
 from exporter.telemetry.trouble import Trouble
 

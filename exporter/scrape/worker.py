@@ -24,7 +24,8 @@ from exporter.model.targets import Target
 from exporter.model.time import Micros, seconds
 from exporter.scrape.inquiry import PollTimeout
 from exporter.scrape.past import Pace
-from exporter.scrape.poll import Poller, Services
+from exporter.scrape.poll import Poller
+from exporter.scrape.services import Services
 from exporter.telemetry.log import get_logger
 from exporter.telemetry.trouble import Trouble
 
