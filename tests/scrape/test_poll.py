@@ -31,6 +31,16 @@ async def primed(rig: Rig, *targets: Target) -> None:
     rig.clock.advance(30)
 
 
+def slow_down(rig: Rig, seconds: float) -> None:
+    """Have every list take that long from now on."""
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(seconds)
+
+    rig.at_await = slow
+
+
 def run_to_end(rig: Rig, name: str, phase: Phase = Phase.SUCCEEDED) -> None:
     """Launch *name* on T and have it finish at once."""
     key = rig.launch(T, name)
@@ -172,11 +182,7 @@ async def test_backlog_longer_than_the_deadline(make_rig: Callable[..., Rig]) ->
         rig.launch(T, f"run-{number}")
         rig.clock.advance(1)
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(3)
-
-    rig.at_await = slow
+    slow_down(rig, 3)
     counted: list[float] = [0]
     while counted[-1] < 60:
         with pytest.raises(PollTimeout):
@@ -199,11 +205,7 @@ async def test_row_late_behind_a_list_that_took_long_is_no_correction(
         run_to_end(rig, f"run-{number}")
         rig.clock.advance(1)
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(4)
-
-    rig.at_await = slow
+    slow_down(rig, 4)
     cut_off = 0
     for _ in range(30):
         rig.clock.advance(25)
@@ -323,15 +325,11 @@ async def test_levels_are_shown_while_a_backlog_is_worked_off(
         rig.launch(T, f"run-{number}")
         rig.clock.advance(1)
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(3)
-
     active = (
         'flyte_executions_active{project="etl",domain="production",launch_plan="plan",'
         'phase="UNDEFINED"}'
     )
-    rig.at_await = slow
+    slow_down(rig, 3)
     shown: list[float] = [0]
     for turn in range(4):
         if turn == 2:
@@ -376,11 +374,7 @@ async def test_live_set_larger_than_the_deadline(make_rig: Callable[..., Rig]) -
     for key in keys:
         rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(3)
-
-    rig.at_await = slow
+    slow_down(rig, 3)
     for _ in range(6):
         with contextlib.suppress(PollTimeout):
             await rig.poll(T)
@@ -400,11 +394,7 @@ async def test_live_set_larger_than_the_deadline_that_lives_on(
     await rig.poll(OTHER)
     await rig.poll(T)
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(3)
-
-    rig.at_await = slow
+    slow_down(rig, 3)
     for number, key in enumerate(reversed(keys), start=1):
         rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
         for _ in range(6):

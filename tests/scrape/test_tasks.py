@@ -17,7 +17,6 @@ from exporter.admin.errors import HeldBack, refusal
 from exporter.config.settings import ScrapeSettings, TasksSettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.journal import Journal
-from exporter.metrics.formats import Format
 from exporter.model.executions import ExecutionId, Mode, Phase
 from exporter.model.targets import Target
 from exporter.model.tasks import Due
@@ -25,8 +24,9 @@ from exporter.model.time import Micros
 from exporter.scrape.faults import Fault, Faults, fault_of
 from exporter.scrape.tasks import TaskCounter
 from exporter.sim.execution import ExecutionKey
+from tests import page
 from tests.propeller import CACHED, Propeller, inputs
-from tests.rig import Killed, Rig, SteppedClock, failure, quiet, register
+from tests.rig import Rig, SteppedClock, failure, quiet, register
 from tests.stage import Stage
 
 T = Target("etl", "production")
@@ -188,8 +188,7 @@ async def count_all(rig: Rig) -> None:
 
 def samples(rig: Rig) -> list[str]:
     """Return what /metrics says about tasks."""
-    document = b"".join(rig.exposition.snapshot(Format.TEXT)).decode()
-    return [line for line in document.splitlines() if line.startswith(_ABOUT_TASKS)]
+    return [line for line in page.lines(rig.exposition) if line.startswith(_ABOUT_TASKS)]
 
 
 def attempts(rig: Rig, task: str = "work") -> float:
@@ -287,24 +286,14 @@ async def test_a_crash_at_any_moment_counts_once(counting: Counting, fatal: int)
     await begin(rig)
     for name in ("a", "b"):
         simple(rig, name)
-    left = [fatal]
-
-    async def die_in_time(_: str) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            left[0] = 1_000_000
-            raise Killed
-
-    rig.at_await = die_in_time
-    for _ in range(2):
-        try:
-            await rig.poll(T)
-            await count_all(rig)
-        except Killed:
-            rig.restart()
+    with rig.killed_at(fatal):
+        await rig.poll(T)
+        await count_all(rig)
+        assert fatal > 10, "it lived on"
+    await rig.poll(T)
+    await count_all(rig)
     assert attempts(rig) == 2
     assert rig.ledger.tasks_due() == []
-    assert left[0] > 100 or fatal > 10
 
 
 async def test_the_oldest_are_dropped_and_counted(counting: Counting) -> None:
