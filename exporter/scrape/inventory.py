@@ -17,9 +17,8 @@ from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
 from exporter.metrics import catalog, text
-from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.gauges import PlanGauges, Row
+from exporter.metrics.gauges import ACTIVATION, PlanGauges, rows_of_activations
 from exporter.metrics.labelling import labelled
 from exporter.metrics.measure import introduce
 from exporter.metrics.posting import Posting
@@ -35,9 +34,6 @@ from exporter.track.inventory import Changes, compare
 from exporter.track.periods import longest_period
 
 log = get_logger(__name__)
-
-PLAN_FAMILIES = (catalog.LAUNCH_PLAN_INFO, catalog.LAUNCH_PLAN_ACTIVE_SINCE)
-"""What is shown of an active launch plan."""
 
 _SHARE = 0.1
 """Part of admin.rate_limit that the first listings, which are all due at once, may use."""
@@ -205,7 +201,7 @@ class Inventory:
             self._news.pop(target, None)
             self._listed_at.pop(target, None)
             for label in self._by_label(target):
-                for family in PLAN_FAMILIES:
+                for family in ACTIVATION:
                     self._gauges.drop(target, label, family)
             del self._known[target], self._labelled[target]
         for target in self._troubles.keys() - targets:
@@ -246,16 +242,8 @@ class Inventory:
     def _show_plan(self, target: Target, label: str) -> None:
         """Show the active launch plans of *label*, as far as there still are any."""
         activations = self._by_label(target).get(label, ())
-        infos = {
-            (plan.workflow, plan.version, str(plan.schedule or "")): 1.0 for plan, _ in activations
-        }
-        since = min((activation.since for activation in activations), default=None)
-        rows: dict[Family, list[Row]] = {
-            catalog.LAUNCH_PLAN_INFO: [*infos.items()],
-            catalog.LAUNCH_PLAN_ACTIVE_SINCE: [] if since is None else [((), seconds(since))],
-        }
-        for family in PLAN_FAMILIES:
-            self._gauges.show(target, label, family, rows[family])
+        for family, rows in rows_of_activations(activations).items():
+            self._gauges.show(target, label, family, rows)
 
     async def _commit(self, target: Target, changes: Changes) -> None:
         """Make *changes* durable and take them over."""

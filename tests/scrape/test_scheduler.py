@@ -16,6 +16,11 @@ from tests.stage import Stage
 A, B = Target("a", "development"), Target("b", "development")
 
 
+def refused(_: Any) -> Any:
+    """Answer as Admin does whose database is away."""
+    raise failure(grpc.StatusCode.UNKNOWN, "failed database operation")
+
+
 @pytest.fixture
 async def stage(make_rig: Callable[..., Rig]) -> AsyncIterator[Stage]:
     """Return a running scheduler with the projects a and b."""
@@ -203,9 +208,6 @@ async def test_the_log_has_what_changes(stage: Stage) -> None:
     """A failure once, another kind of failure too, and that it is over once; no repetition."""
     answers = dict(stage.rig.admin.calls)
 
-    def refused(_: Any) -> Any:
-        raise failure(grpc.StatusCode.UNKNOWN, "failed database operation")
-
     def unforeseen(_: Any) -> Any:
         raise ZeroDivisionError
 
@@ -275,10 +277,6 @@ def polls(rig: Rig, target: Target) -> int:
 
 async def test_restart_goes_on_without_a_discovery(stage: Stage) -> None:
     """Where projects cannot be listed after a restart, known targets are polled all the same."""
-
-    def refused(_: Any) -> Any:
-        raise failure(grpc.StatusCode.UNKNOWN, "failed database operation")
-
     stage.rig.admin.calls = {**stage.rig.admin.calls, "ListProjects": refused}
     stage.rig.restart()
     again = Stage(stage.rig)
