@@ -759,6 +759,32 @@ async def test_ledger_error_is_raised_and_nothing_is_shown(rig: Rig) -> None:
     assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
 
 
+async def test_a_list_that_was_cut_off_and_lost_begins_anew(make_rig: Callable[..., Rig]) -> None:
+    """What the disk would not take is listed again, and not left to the reconcile."""
+    rig = make_rig(page_size=5, poll_timeout=timedelta(seconds=10))
+    await primed(rig, T, OTHER)
+    for number in range(20):
+        rig.launch(T, f"run-{number}")
+        rig.clock.advance(1)
+    rig.clock.advance(600)
+    rig.launch(OTHER, "elsewhere")
+    await rig.poll(OTHER)
+
+    async def slow_until_full(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(6)
+        if what == "before commit":
+            raise LedgerError("the disk is full")
+
+    rig.at_await = slow_until_full
+    with pytest.raises(LedgerError):
+        await rig.poll(T)
+    rig.at_await = rig.nothing_happens
+    await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 20
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="missed"}') == 0
+
+
 async def test_execution_that_steps_back_is_counted_once(rig: Rig) -> None:
     """A database restored from a backup may take an end back; it is not counted again."""
     await primed(rig)
