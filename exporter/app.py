@@ -217,4 +217,4 @@ def relieve_the_collector() -> None:
     some 15,000 are together, which takes 10 to 20 ms; of 100,000 it takes 70.
     """
     gc.freeze()
-    gc.set_threshold(5_000, 3, 80_000)
+    gc.set_threshold(30_000, 0, 80_000)
