@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 from bench import (
+    company,
     exposition,
     figures,
     fleet,
@@ -30,6 +31,7 @@ _ROWS: Mapping[str, Callable[[], Sequence[Figure]]] = {
     "history": history.measure,
     "fleet": fleet.measure,
     "exposition": exposition.measure,
+    "company": company.measure,
     "start": start.measure,
     "latency": latency.measure,
     "tracing": tracing.measure,

@@ -5,15 +5,13 @@ Real processes: a simulated Admin, the exporter, and a client that reports and w
 come at odd times, so that they fall everywhere into the interval.
 """
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from bench import settings
 from bench.figures import Figure, median
-from bench.observation import free_port, get, total, wait_until_ready
+from bench.observation import total
 from bench.processes import COMMAND, awaited, program
+from bench.running import Running, running
 from exporter.metrics import catalog
 from exporter.model.executions import Phase
 from tests.e2e.flyte import Flyte, Run
@@ -23,41 +21,35 @@ _SAMPLES = 30
 _INTERVAL_SECONDS = 2
 _APART_SECONDS = 0.37
 _LOOK_SECONDS = 0.01
-_READY_SECONDS = 60.0
 _PATIENCE_SECONDS = 30.0
-_BAR_SECONDS = _INTERVAL_SECONDS + 1
+_BAR_BEYOND_SECONDS = 1
 _LISTENING = "simulated Flyte Admin listening on"
 
 
 def measure() -> Sequence[Figure]:
     """Report one end after the other and look when each shows."""
-    port = free_port()
     with (
-        tempfile.TemporaryDirectory(prefix="bench-") as directory,
         program([COMMAND, "sim", "--listen", "127.0.0.1:0"]) as simulator,
         Flyte(address := awaited(simulator, _LISTENING)) as flyte,
     ):
         runs = _launched(flyte)
-        config = settings.write(
-            Path(directory),
-            admin=address,
-            port=port,
-            scrape={"interval": f"{_INTERVAL_SECONDS}s"},
-            metrics={"first_sample_hold": "0s"},
-        )
-        with program([COMMAND, "run", "--config", str(config)]):
-            wait_until_ready(port, seconds=_READY_SECONDS)
-            waits = _waits(flyte, runs, port)
-    return [
-        Figure(
-            what=f"end reported to end visible, interval {_INTERVAL_SECONDS} s",
-            bar=f"<= {_BAR_SECONDS} s",
-            measured=f"at most {max(waits):.2f} s, median {median(waits):.2f} s "
-            f"({len(waits)} ends)",
-            beside=f"{max(waits) - _INTERVAL_SECONDS:+.2f} s over the interval",
-            met=max(waits) <= _BAR_SECONDS,
-        )
-    ]
+        with running(
+            address, interval_seconds=_INTERVAL_SECONDS, metrics={"first_sample_hold": "0s"}
+        ) as exporter:
+            waits = _waits(flyte, runs, exporter)
+    return [figure("end reported to end visible", waits, interval_seconds=_INTERVAL_SECONDS)]
+
+
+def figure(what: str, waits: Sequence[float], *, interval_seconds: int) -> Figure:
+    """Return how long the ends of executions were waited for."""
+    bar = interval_seconds + _BAR_BEYOND_SECONDS
+    return Figure(
+        what=f"{what}, interval {interval_seconds} s",
+        bar=f"<= {bar} s",
+        measured=f"at most {max(waits):.2f} s, median {median(waits):.2f} s ({len(waits)} ends)",
+        beside=f"{max(waits) - interval_seconds:+.2f} s over the interval",
+        met=max(waits) <= bar,
+    )
 
 
 def _launched(flyte: Flyte) -> list[Run]:
@@ -74,7 +66,7 @@ def _launched(flyte: Flyte) -> list[Run]:
     return runs
 
 
-def _waits(flyte: Flyte, runs: list[Run], port: int) -> list[float]:
+def _waits(flyte: Flyte, runs: list[Run], exporter: Running) -> list[float]:
     due = time.perf_counter()
     to_report = list(runs)
     reported: dict[Run, float] = {}
@@ -85,7 +77,7 @@ def _waits(flyte: Flyte, runs: list[Run], port: int) -> list[float]:
             flyte.finish(run)
             reported[run] = time.perf_counter()
             due += _APART_SECONDS
-        document = get(port, "/metrics").body
+        document = exporter.document()
         now = time.perf_counter()
         shown = [run for run in reported if _shows(document, run)]
         waits += [now - reported.pop(run) for run in shown]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import psutil
 
-from exporter.metrics.catalog import Family
+from exporter.metrics.catalog import LAUNCH_PLAN_INFO, Family
 
 _HTTP_SECONDS = 30.0
 
@@ -55,6 +55,20 @@ def wait_until_ready(port: int, *, seconds: float) -> None:
         else:
             return
     raise TimeoutError(f"not ready after {seconds:.0f} s")
+
+
+def wait_until_listed(port: int, plans: int, *, seconds: float) -> None:
+    """
+    Wait until *plans* active launch plans are known.
+
+    Raises:
+        TimeoutError: They were not.
+    """
+    deadline = time.monotonic() + seconds
+    while total(get(port, "/metrics").body, LAUNCH_PLAN_INFO) < plans:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{plans} launch plans were not listed in {seconds:.0f} s")
+        time.sleep(1)
 
 
 def free_port() -> int:

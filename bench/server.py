@@ -29,6 +29,7 @@ _TOKEN_FIELD = 2
 """Number of `ExecutionList.token`."""
 _CREATED = re.compile(r"(gte|gt|eq)\(execution_created_at,([^)]*)\)")
 _NAMED = re.compile(r"value_in\(execution_name,([^)]*)\)")
+_PAST = re.compile(r"eq\(launch_plan\.name,")
 _PHASED = re.compile(r"value_in\(phase,")
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -43,6 +44,7 @@ class Answers:
         """Answer `ListExecutions` in ascending order of creation."""
         asked = common_pb2.ResourceListRequest.FromString(request)
         shelf = self._shelves[asked.id.project, asked.id.domain]
+        shelf.turn(_now())
         offset = int(asked.token or 0)
         found = _found(shelf, asked.filters)
         places = found[offset : offset + asked.limit]
@@ -106,12 +108,22 @@ class Answers:
         self._shelves[project, DOMAIN].reveal(int(rows))
         return b""
 
+    async def fail(self, _request: bytes, _: Any) -> bytes:
+        """Have one execution of each target fail that has any which run."""
+        now = _now()
+        for shelf in self._shelves.values():
+            shelf.fail_one(now)
+        return b""
+
 
 def _found(shelf: Shelf, filters: str) -> range | list[int]:
     end = shelf.end(_now())
     if named := _NAMED.search(filters):
         places = [shelf.place.get(name, end) for name in named[1].split(";")]
         return sorted(place for place in places if place < end)
+    if _PAST.search(filters):
+        # It is asked for where the lookback showed no end, and then there was none before it.
+        return []
     created = _CREATED.search(filters)
     if created is None:
         raise ValueError(f"filters that this server does not know: {filters}")
@@ -151,7 +163,7 @@ def _handlers(answers: Answers) -> tuple[grpc.GenericRpcHandler, ...]:
                 "GetVersion": answers.get_version,
             },
         ),
-        service(CONTROL, {"Reveal": answers.reveal}),
+        service(CONTROL, {"Reveal": answers.reveal, "Fail": answers.fail}),
     )
 
 

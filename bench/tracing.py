@@ -6,13 +6,9 @@ them traces, to a collector that is a process of its own. What one span costs is
 this process, beside a span of OpenTelemetry's SDK.
 """
 
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -21,26 +17,19 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, Tracer
 
-from bench import settings
-from bench.figures import Figure, median, spread
-from bench.observation import Usage, free_port, get, total, wait_until_ready
-from bench.processes import COMMAND, awaited, program, serving
-from bench.server import LISTENING
+from bench.figures import Figure, median
+from bench.pair import cost_of_spans, pair
+from bench.processes import serving
+from bench.running import watched
 from bench.worlds import Crowd
-from exporter.metrics import catalog
 from exporter.telemetry.encoding import encoded, request_for
-from exporter.telemetry.outcomes import EXPORTED
 from exporter.telemetry.spans import LightProvider, LightSpan
 
 _TARGETS = 1000
 _LIVE = 10
 _INTERVAL_SECONDS = 10
 _ROUNDS = 5
-_READY_SECONDS = 60.0
 _SETTLING_SECONDS = 2.0
-_BAR = 0.10
-_SPANS = 3
-"""The least that a poll makes: itself, a call and an attempt."""
 
 _TRIPLES = 3000
 _REPEATS = 5
@@ -53,82 +42,16 @@ def measure() -> Sequence[Figure]:
     return [_round(), _span()]
 
 
-class _Seen(NamedTuple):
-    cpu_seconds: float
-    polls: int
-    spans: int
-
-    def since(self, then: "_Seen") -> "_Seen":
-        """Return what was done after *then*."""
-        return _Seen(
-            self.cpu_seconds - then.cpu_seconds, self.polls - then.polls, self.spans - then.spans
-        )
-
-
 def _round() -> Figure:
     """Watch both programs for some rounds."""
     crowd = Crowd(project="idle", targets=_TARGETS, plans=3, live=_LIVE)
     with (
         serving([crowd]) as admin,
-        program([sys.executable, "-m", "bench.collector"], orders=True) as process,
-        ExitStack() as stack,
+        pair(admin, interval_seconds=_INTERVAL_SECONDS) as programs,
     ):
-        endpoint = awaited(process, LISTENING)
-        tracing = {"exporter": "otlp", "protocol": "grpc", "endpoint": endpoint}
-        looks = [
-            stack.enter_context(_running(admin, tracing=each))
-            for each in ({"exporter": "none"}, tracing)
-        ]
         time.sleep(_SETTLING_SECONDS)
-        pairs: list[tuple[_Seen, _Seen]] = []
-        before = [look() for look in looks]
-        for _ in range(_ROUNDS):
-            time.sleep(_INTERVAL_SECONDS)
-            after = [look() for look in looks]
-            off, on = (now.since(then) for then, now in zip(before, after, strict=True))
-            pairs.append((off, on))
-            before = after
-    polls, spans = sum(on.polls for _, on in pairs), sum(on.spans for _, on in pairs)
-    if spans < polls * _SPANS:
-        raise RuntimeError(f"{spans} spans were exported in {polls} polls")
-    # A round's polls may begin in the one before: the CPU time of a poll is what compares.
-    ratios = [on.cpu_seconds / on.polls / (off.cpu_seconds / off.polls) - 1 for off, on in pairs]
-    off_millis = median(off.cpu_seconds / off.polls for off, _ in pairs) * 1000
-    extra = median(ratios)
-    return Figure(
-        what=f"spans on versus off, a round of {_TARGETS:,} targets",
-        bar=f"<= {_BAR:.0%} of a round",
-        measured=f"{extra:+.1%} ({spread(ratios, '{:+.1%}')})",
-        beside=f"{off_millis:.2f} ms CPU a poll without; {spans / polls:.1f} spans a poll",
-        met=extra <= _BAR,
-    )
-
-
-@contextmanager
-def _running(admin: str, *, tracing: Mapping[str, str]) -> Iterator[Callable[[], _Seen]]:
-    """Run the program while the block runs; yields what looks at it."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        config = settings.write(
-            Path(directory),
-            admin=admin,
-            port=port,
-            scrape={"interval": f"{_INTERVAL_SECONDS}s"},
-            tracing=tracing,
-        )
-        with program([COMMAND, "run", "--config", str(config)]) as process:
-            wait_until_ready(port, seconds=_READY_SECONDS)
-            usage = Usage(process.pid)
-
-            def look() -> _Seen:
-                document = get(port, "/metrics").body
-                return _Seen(
-                    usage.cpu_seconds(),
-                    total(document, catalog.POLLS),
-                    total(document, catalog.SPANS, f'outcome="{EXPORTED}"'),
-                )
-
-            yield look
+        off, on = watched(programs, _INTERVAL_SECONDS, times=_ROUNDS)
+    return cost_of_spans(f"spans on versus off, a round of {_TARGETS:,} targets", off, on)
 
 
 class _Kept:

@@ -8,7 +8,7 @@ security context and output location. Serving it then costs a copy, whoever asks
 import json
 import random
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,6 +50,8 @@ class Crowd:
             that are yet to come.
         spacing_micros: Time between two rows.
         settled: Have all `rows` be over.
+        turnover: Have those be over that were there at the start, and those that come run; with
+            each that comes, the oldest that runs succeeds.
         curtain: Show `rows` only as far as the server is told to; otherwise, as time goes on.
     """
 
@@ -63,6 +65,7 @@ class Crowd:
     newest_seconds: float = 0
     spacing_micros: int = 1000
     settled: bool = False
+    turnover: bool = False
     curtain: bool = False
 
 
@@ -88,6 +91,7 @@ class Shelf:
         self.active: list[bytes] = []
         self.live: list[int] = []
         self._curtain: int | None = None
+        self._to_turn: int | None = None
         writer = _Writer(project, domain, crowd.plans, now, dice)
         if crowd.active:
             self.active = [_active(form, hour % 24) for hour, form in enumerate(writer.forms)]
@@ -99,9 +103,14 @@ class Shelf:
         if crowd.curtain:
             self._curtain = crowd.live
         for number in range(crowd.rows):
-            phase = _SUCCEEDED if crowd.settled else dice.choice(_OUTCOMES)
             created = oldest + (number + 1) * crowd.spacing_micros
+            if crowd.turnover:
+                phase = _RUNNING if created > now else _SUCCEEDED
+            else:
+                phase = _SUCCEEDED if crowd.settled else dice.choice(_OUTCOMES)
             self._put(writer, f"f{number:07d}", created, phase)
+        if crowd.turnover:
+            self._to_turn = bisect_right(self.created, now)
 
     def _put(self, writer: "_Writer", name: str, created: int, phase: int) -> None:
         # Twenty characters, as Flyte's own generated names have.
@@ -117,6 +126,28 @@ class Shelf:
         if self._curtain is None:
             raise ValueError("this target has no curtain")
         self._curtain = min(self._curtain + rows, len(self.rows))
+
+    def turn(self, now: int) -> None:
+        """Have as many executions succeed as came until *now*, where there is a turnover."""
+        while self._to_turn is not None and self._to_turn < self.end(now):
+            self._end_oldest(_SUCCEEDED, self.created[self._to_turn])
+            self._to_turn += 1
+
+    def fail_one(self, now: int) -> None:
+        """Have the oldest execution that runs fail at *now*, if there is one."""
+        if self.live:
+            self._end_oldest(_FAILED, now)
+
+    def _end_oldest(self, phase: int, now: int) -> None:
+        place = self.live.pop(0)
+        listed = execution_pb2.ExecutionList.FromString(self.rows[place])
+        closure = listed.executions[0].closure
+        closure.phase = phase
+        if phase == _FAILED:
+            closure.error.CopyFrom(_ERROR)
+        _set(closure.duration, now - _micros(closure.started_at))
+        _set(closure.updated_at, now)
+        self.rows[place] = listed.SerializeToString()
 
     def end(self, now: int) -> int:
         """Return how many rows there are at *now*."""
@@ -144,6 +175,11 @@ def projects(crowd: Crowd) -> Iterator[str]:
     """Yield the names of a crowd's projects."""
     for number in range(crowd.targets // crowd.domains):
         yield f"{crowd.project}{number:04d}"
+
+
+def active_plans(crowds: Sequence[Crowd]) -> int:
+    """Return how many launch plans of *crowds* are active."""
+    return sum(crowd.targets * crowd.plans for crowd in crowds if crowd.active)
 
 
 class _Writer:
@@ -194,6 +230,11 @@ _ERROR = core_execution_pb2.ExecutionError(
 def _set(stamp: Any, value: int) -> None:
     stamp.seconds, micros = divmod(value, _SECOND)
     stamp.nanos = micros * _NANOS
+
+
+def _micros(stamp: Any) -> int:
+    micros: int = stamp.seconds * _SECOND + stamp.nanos // _NANOS
+    return micros
 
 
 def _active(form: Any, hour: int) -> bytes:
