@@ -51,6 +51,17 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (project, domain, name, created_at)
     );
     """,
+    # Executions that were over when they were first seen.
+    """
+    CREATE TABLE finished (
+        place      INTEGER PRIMARY KEY,
+        project    TEXT    NOT NULL,
+        domain     TEXT    NOT NULL,
+        newest     INTEGER NOT NULL,
+        executions TEXT    NOT NULL
+    );
+    CREATE INDEX finished_by_target ON finished (project, domain, newest);
+    """,
 )
 """The first makes version 2 out of version 1. What was released is never changed."""
 

@@ -1,6 +1,6 @@
 """What is written to the ledger, and what is read back from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -87,6 +87,7 @@ class Commit:
     Attributes:
         target: Whose executions and launch plans these are; None when there are none.
         rows: What is now known of these executions.
+        ended: Those of them that were live until now.
         progress: How far the target has come. Where it raises `retained_from`, finished executions
             created before are forgotten in the same transaction.
         plans: What is now known of these launch plans of the target.
@@ -111,6 +112,7 @@ class Commit:
 
     target: Target | None = None
     rows: Mapping[ExecutionId, Tracked] = field(default_factory=dict)
+    ended: Collection[ExecutionId] = ()
     progress: Progress | None = None
     plans: Mapping[str, PlanState] = field(default_factory=dict)
     schedules: Mapping[str, ScheduleState] = field(default_factory=dict)

@@ -26,8 +26,9 @@ CREATE TABLE discovered (
     PRIMARY KEY (project, domain)
 ) WITHOUT ROWID;
 
--- Every execution that a later list may show again. Creation time leads the key, because rows come
--- in its order: inserts then append to the tree instead of being scattered over it.
+-- Executions that may still change, and others that a later list may show again. Creation time leads
+-- the key, because rows come in its order: inserts then append to the tree instead of being
+-- scattered over it.
 CREATE TABLE execution (
     project      TEXT    NOT NULL,
     domain       TEXT    NOT NULL,
@@ -42,6 +43,17 @@ CREATE TABLE execution (
     stepped_back INTEGER NOT NULL,
     PRIMARY KEY (project, domain, created_at, name)
 ) WITHOUT ROWID;
+
+-- Executions that were over when they were first seen, those of one commit together: for each phase
+-- an object of names and creation times. `newest` is the latest of these times.
+CREATE TABLE finished (
+    place      INTEGER PRIMARY KEY,
+    project    TEXT    NOT NULL,
+    domain     TEXT    NOT NULL,
+    newest     INTEGER NOT NULL,
+    executions TEXT    NOT NULL
+);
+CREATE INDEX finished_by_target ON finished (project, domain, newest);
 
 -- How the last executions of each launch plan went, as a JSON object; see `ledger.plans`.
 CREATE TABLE plan (

@@ -12,11 +12,11 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from exporter.ledger import plans, schedules
+from exporter.ledger import executions, plans, schedules
+from exporter.ledger.documents import document
 from exporter.ledger.errors import explained
 from exporter.ledger.records import (
     Activity,
@@ -28,15 +28,7 @@ from exporter.ledger.records import (
     TargetRecord,
     Value,
 )
-from exporter.model.executions import (
-    OVER,
-    TERMINAL,
-    VANISHED_AFTER,
-    ExecutionId,
-    Mode,
-    Phase,
-    Tracked,
-)
+from exporter.model.executions import ExecutionId
 from exporter.model.launch_plans import Activation, ActivePlan
 from exporter.model.progress import Progress
 from exporter.model.schedules import parse_schedule
@@ -44,32 +36,6 @@ from exporter.model.targets import Target
 from exporter.model.tasks import Due
 from exporter.model.time import Micros
 
-_UPSERT_EXECUTIONS = """
-INSERT INTO execution
-SELECT ?1, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
-       value ->> 5, value ->> 6, value ->> 7, value ->> 8
-FROM json_each(?3) WHERE TRUE
-ON CONFLICT DO UPDATE SET
-    phase = excluded.phase, mode = excluded.mode, launch_plan = excluded.launch_plan,
-    since = excluded.since, started = excluded.started, absences = excluded.absences,
-    stepped_back = excluded.stepped_back
-"""
-# Finished executions are nearly all, and of them only the verdict is kept. So they get a statement
-# for each phase, fed from one object of names and creation times: a third of the work.
-_UPSERT_FINISHED = """
-INSERT INTO execution
-SELECT ?1, ?2, value, key, ?3, -1, '', 0, FALSE, 0, FALSE
-FROM json_each(?4) WHERE TRUE
-ON CONFLICT DO UPDATE SET
-    phase = excluded.phase, mode = excluded.mode, launch_plan = excluded.launch_plan,
-    since = excluded.since, started = excluded.started, absences = excluded.absences,
-    stepped_back = excluded.stepped_back
-"""
-_PRUNE_EXECUTIONS = """
-DELETE FROM execution
-WHERE project = ?1 AND domain = ?2 AND created_at < ?3
-  AND (phase IN (SELECT value FROM json_each(?4)) OR absences >= ?5)
-"""
 _UPSERT_SERIES = """
 INSERT INTO series (id, family, labels, layout, total, born_at, shown)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
@@ -177,12 +143,7 @@ class Ledger:
                 " WHERE project = ? AND domain = ?",
                 target,
             ).fetchone()
-            executions = self._connection.execute(
-                "SELECT name, created_at, phase, mode, launch_plan, since, started, absences,"
-                " stepped_back FROM execution WHERE project = ? AND domain = ?",
-                target,
-            )
-            rows = dict(_tracked(execution) for execution in executions)
+            rows = executions.read(self._connection, target)
             states = {
                 launch_plan: plans.read(orjson.loads(state))
                 for launch_plan, state in self._connection.execute(
@@ -300,15 +261,15 @@ class Ledger:
             self._write_series(commit.deltas)
         if commit.activity:
             rows = [(*row.target, row.launch_plan, row.last_at) for row in commit.activity]
-            self._connection.execute(_UPSERT_ACTIVITY, (_document(rows),))
+            self._connection.execute(_UPSERT_ACTIVITY, (document(rows),))
         for statement, dues in ((_INSERT_DUE, commit.tasks_due), (_DELETE_DONE, commit.tasks_done)):
             if dues:
                 due = [(*due.target, *due.id, due.launch_plan) for due in dues]
-                self._connection.execute(statement, (_document(due),))
+                self._connection.execute(statement, (document(due),))
         if commit.released:
             self._connection.execute(
                 "UPDATE series SET shown = NULL WHERE id IN (SELECT value FROM json_each(?))",
-                (_document(list(commit.released)),),
+                (document(list(commit.released)),),
             )
         if commit.labelling is not None:
             self._set_meta("labelling", commit.labelling)
@@ -320,7 +281,7 @@ class Ledger:
     def _remove(self, commit: Commit) -> None:
         """Remove what is over: before anything else, for the same commit may bring it back."""
         if commit.removed:
-            ids = (_document(list(commit.removed)),)
+            ids = (document(list(commit.removed)),)
             for table, column in (("series", "id"), ("bucket", "series")):
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))",  # noqa: S608  # both are literals of ours
@@ -343,7 +304,7 @@ class Ledger:
                 (*target, *progress),
             )
             return
-        for table in ("target", "execution", "plan", "schedule"):
+        for table in ("target", "execution", "finished", "plan", "schedule"):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE project = ? AND domain = ?",  # noqa: S608  # ours
                 target,
@@ -351,28 +312,28 @@ class Ledger:
 
     def _write_target(self, target: Target, commit: Commit) -> None:
         if commit.rows:
-            self._write_executions(target, commit.rows)
+            executions.write(self._connection, target, commit.rows, commit.ended)
         if commit.progress is not None:
             self._write_progress(target, commit.progress)
         if commit.plans:
             states = [(plan, plans.written(state)) for plan, state in commit.plans.items()]
-            self._connection.execute(_UPSERT_PLANS, (*target, _document(states)))
+            self._connection.execute(_UPSERT_PLANS, (*target, document(states)))
         if commit.schedules:
             kept = [(plan, schedules.written(state)) for plan, state in commit.schedules.items()]
-            self._connection.execute(_UPSERT_SCHEDULES, (*target, _document(kept)))
+            self._connection.execute(_UPSERT_SCHEDULES, (*target, document(kept)))
         if commit.forgotten:
-            names = _document(list(commit.forgotten))
+            names = document(list(commit.forgotten))
             self._connection.execute(_FORGET_PLANS, (*target, names))
             self._connection.execute(_FORGET_SCHEDULES, (*target, names))
         if commit.deactivated:
-            rows = _document(list(commit.deactivated))
+            rows = document(list(commit.deactivated))
             self._connection.execute(_DELETE_ACTIVE, (*target, rows))
         if commit.activations:
             activations = [
                 (name, version, workflow, str(schedule or ""), at_once, since)
                 for (name, version, workflow, schedule, at_once), since in commit.activations
             ]
-            self._connection.execute(_UPSERT_ACTIVE, (*target, _document(activations)))
+            self._connection.execute(_UPSERT_ACTIVE, (*target, document(activations)))
 
     def _write_progress(self, target: Target, progress: Progress) -> None:
         before = self._connection.execute(
@@ -381,44 +342,27 @@ class Ledger:
         ).fetchone()
         self._connection.execute(_UPSERT_PROGRESS, (*target, *progress))
         if before is None or before[0] < progress.retained_from:
-            bounds = (progress.retained_from, _document(sorted(TERMINAL)), VANISHED_AFTER)
-            self._connection.execute(_PRUNE_EXECUTIONS, (*target, *bounds))
-
-    def _write_executions(self, target: Target, rows: Mapping[ExecutionId, Tracked]) -> None:
-        # By identity, because every finished execution shares what is kept of it.
-        finished: dict[int, dict[str, Micros]] = {id(over): {} for over in OVER.values()}
-        others = []
-        for (name, created_at), row in rows.items():
-            times = finished.get(id(row))
-            # A name may come twice, with another creation time; an object holds it once.
-            if times is None or times.setdefault(name, created_at) != created_at:
-                others.append((created_at, name, *row))
-        for phase, times in zip(OVER, finished.values(), strict=True):
-            if times:
-                over = (*target, phase, _document(times))
-                self._connection.execute(_UPSERT_FINISHED, over)
-        if others:
-            self._connection.execute(_UPSERT_EXECUTIONS, (*target, _document(others)))
+            executions.prune(self._connection, target, progress.retained_from)
 
     def _write_series(self, deltas: Sequence[SeriesDelta]) -> None:
         rows = [
             (
                 delta.id,
                 delta.family,
-                _document(delta.labels),
+                document(delta.labels),
                 delta.layout,
                 delta.total,
                 delta.born_at,
-                None if delta.shown is None else _document(delta.shown),
+                None if delta.shown is None else document(delta.shown),
             )
             for delta in deltas
         ]
-        self._connection.execute(_UPSERT_SERIES, (_document(rows),))
+        self._connection.execute(_UPSERT_SERIES, (document(rows),))
         buckets = [
             (delta.id, place, count) for delta in deltas for place, count in delta.buckets.items()
         ]
         if buckets:
-            self._connection.execute(_UPSERT_BUCKETS, (_document(buckets),))
+            self._connection.execute(_UPSERT_BUCKETS, (document(buckets),))
 
     def _write_discovery(self, discovery: Discovery) -> None:
         self._connection.execute("DELETE FROM discovered")
@@ -452,24 +396,6 @@ class Ledger:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-
-
-def _document(value: Any) -> str:
-    """Return *value* as JSON; named tuples are lists there."""
-    return orjson.dumps(value, default=tuple).decode()
-
-
-def _tracked(
-    row: tuple[str, int, int, int, str, int, int, int, int],
-) -> tuple[ExecutionId, Tracked]:
-    name, created_at, phase, mode, launch_plan, since, started, absences, stepped_back = row
-    key = ExecutionId(name, Micros(created_at))
-    over = OVER.get(Phase(phase))
-    if over is not None:
-        return key, over if not stepped_back else over._replace(stepped_back=True)
-    return key, Tracked(
-        Phase(phase), Mode(mode), launch_plan, Micros(since), bool(started), absences
-    )
 
 
 def _value(stored: tuple[float, list[int]]) -> Value:

@@ -1,6 +1,7 @@
 """What is known of one target, in memory: the ledger's rows, and an index of the live set."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from exporter.ledger.records import TargetRecord
 from exporter.model.executions import TERMINAL, ExecutionId, Tracked
@@ -56,6 +57,11 @@ class Memory:
         """Return how many executions are live."""
         return len(self._label_of)
 
+    def live_of_these(self, rows: Mapping[ExecutionId, Tracked]) -> AbstractSet[ExecutionId]:
+        """Return which of *rows* are live, as far as was known before."""
+        # Of the two, the live set is nearly always by far the smaller.
+        return self._label_of.keys() & rows.keys()
+
     def live_rows(self) -> Iterator[Tracked]:
         """Yield what is known of all live executions."""
         for rows in self._live.values():
@@ -86,8 +92,7 @@ class Memory:
             The labels of the launch plans whose part of the live set changed.
         """
         touched: set[str] = set()
-        # Of the two, the live set is nearly always by far the smaller.
-        for key in self._label_of.keys() & rows.keys():
+        for key in self.live_of_these(rows):
             label = self._label_of.pop(key)
             touched.add(label)
             live = self._live[label]

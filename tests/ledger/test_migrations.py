@@ -42,12 +42,14 @@ def old(path: Path) -> Path:
 
 
 def schema(path: Path) -> list[tuple[object, ...]]:
-    """Return version, tables and columns of a ledger."""
+    """Return version, tables, columns and indexes of a ledger."""
     with closing(sqlite3.connect(path)) as raw:
         version = raw.execute("PRAGMA user_version").fetchone()
         tables = raw.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        indexes = raw.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index'").fetchall()
         return [
             version,
+            *sorted((name, " ".join(sql.split())) for name, sql in indexes if sql),
             *(
                 (name, *map(str, column))
                 for (name,) in tables.fetchall()
