@@ -18,7 +18,7 @@ from exporter.model.executions import Mode, Phase
 from exporter.model.time import Micros
 from exporter.sim import wire
 from exporter.sim.entities import EXECUTION
-from exporter.sim.execution import ExecutionKey, Stored, key_of
+from exporter.sim.execution import ExecutionKey, Stored, key_of, offloaded
 from exporter.sim.executions import Executions
 from exporter.sim.filters import Value, names_state
 from exporter.sim.inputs import refuse_empty_inputs, refuse_other_inputs
@@ -231,8 +231,7 @@ class LifecycleApi:
             )
         output_uri = event.output_uri
         if event.HasField("output_data"):
-            # Admin's default is to move data to blob storage and keep the address.
-            output_uri = "s3://flyte/metadata/" + "/".join((*stored.key, "offloaded_outputs"))
+            output_uri = offloaded(*stored.key)
         self._executions.record(
             stored,
             Phase(event.phase),
