@@ -32,7 +32,7 @@ from exporter.scrape.fleet import Fleet
 from exporter.scrape.poll import STEPS, Poller, Services
 from exporter.telemetry.clock import SystemClock
 from tests.calls import Calls
-from tests.live.flyte import Totals
+from tests.live.deeds import Totals
 
 BOUNDS = bounds_of(MetricsSettings())
 
