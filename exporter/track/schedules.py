@@ -11,25 +11,25 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
    catch up on. After a day nobody waits for that any longer.
 4. It takes a listing after the slot to say that the launch plan still had that schedule then: until
    there is one, a slot without a run waits.
-5. Without a run it was skipped if as many executions of the launch plan were there as its
-   concurrency policy allows, and that is to skip; missed if not. Who runs for a slot is there from
-   that slot on, however late it was launched: while it runs, a scheduler that catches up skips the
-   slots after it.
+5. Without a run it was skipped if as many executions of the launch plan ran as its concurrency
+   policy allows, and that is to skip; missed if not. Those that still wait, or are being stopped,
+   do not count. Who runs for a slot counts from that slot on, however late it was launched: while
+   it runs, a scheduler that catches up skips the slots after it.
 6. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
 
 Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`; of
-the policy, `pkg/manager/impl/execution_manager.go`.
+the policy, `pkg/manager/impl/execution_manager.go`, `checkLaunchPlanConcurrency`.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from operator import itemgetter
 
-from exporter.model.executions import Execution, ExecutionId
+from exporter.model.executions import Execution, ExecutionId, Phase, Tracked
 from exporter.model.launch_plans import KEPT_FOR
 from exporter.model.schedules import (
     Judgement,
@@ -57,6 +57,9 @@ _MOST_SLOTS = 500
 _JITTER = 5 * SECOND
 """By how much the runs of a fixed rate may be early: the first has a fraction of a second more."""
 
+_COUNTED = frozenset({Phase.QUEUED, Phase.RUNNING})
+"""Phases in which Flyte counts an execution against a concurrency policy."""
+
 _SLOT = itemgetter(Execution._fields.index("scheduled_at"))
 _UNKNOWN = ScheduleState()
 
@@ -68,14 +71,14 @@ class Agenda:
 
     Attributes:
         timetables: Theirs; None for one that is not active any more, or has none.
-        live: Their executions that are not over.
+        live: Their executions that are not over, and what is known of each.
         at: Everything that happened until then is known.
         sure: Until then the timetables were seen to hold.
         grace: How long after a slot its run may be seen.
     """
 
     timetables: Mapping[str, Timetable | None]
-    live: Mapping[str, Collection[ExecutionId]]
+    live: Mapping[str, Mapping[ExecutionId, Tracked]]
     at: Micros
     sure: Micros
     grace: timedelta
@@ -100,7 +103,8 @@ def note(
     spans: dict[str, list[Span]] = {}
     exclusive = {launch_plan for launch_plan, state in states.items() if state.exclusive}
     for row in finished if exclusive else ():
-        if row.launch_plan in exclusive:
+        # What never ran never kept the scheduler from anything.
+        if row.launch_plan in exclusive and row.started_at is not None:
             start = row.id.created_at if row.scheduled_at is None else row.scheduled_at
             spans.setdefault(row.launch_plan, []).append(Span(start, row.updated_at))
     changed: dict[str, ScheduleState] = {}
@@ -150,7 +154,7 @@ def judge_all(states: Mapping[str, ScheduleState], agenda: Agenda) -> dict[str, 
         if timetable is None:
             found[launch_plan] = Judgement(ScheduleState(last_run=state.last_run))
             continue
-        live = agenda.live.get(launch_plan, ())
+        live = agenda.live.get(launch_plan, {})
         found[launch_plan], more = _judged(timetable, state, live, agenda)
         looks += more
     return found
@@ -159,7 +163,7 @@ def judge_all(states: Mapping[str, ScheduleState], agenda: Agenda) -> dict[str, 
 def _judged(
     timetable: Timetable,
     state: ScheduleState,
-    live: Collection[ExecutionId],
+    live: Mapping[ExecutionId, Tracked],
     agenda: Agenda,
 ) -> tuple[Judgement, int]:
     """Give each slot its verdict that is ripe for one; say also at how many slots that looked."""
@@ -220,6 +224,11 @@ def _begun(
     )
 
 
+def _ran_until(row: Tracked, at: Micros) -> Micros:
+    """Return until when an execution ran that is not over: until *at*, if it still does."""
+    return at if row.phase in _COUNTED else row.since
+
+
 class _Judge:
     """
     Goes through the slots of one launch plan.
@@ -232,7 +241,7 @@ class _Judge:
         self,
         slots: Line | timedelta,
         state: ScheduleState,
-        live: Collection[ExecutionId],
+        live: Mapping[ExecutionId, Tracked],
         agenda: Agenda,
         at_once: int,
     ) -> None:
@@ -251,7 +260,11 @@ class _Judge:
         launched = {run.created_at: run.slot for run in state.runs}
         self._spans = [
             *state.busy,
-            *(Span(launched.get(key.created_at, key.created_at), at) for key in live),
+            *(
+                Span(launched.get(key.created_at, key.created_at), _ran_until(row, at))
+                for key, row in live.items()
+                if row.started or row.phase in _COUNTED
+            ),
         ]
         self._filled = sorted(run.slot for run in state.runs)
         self._filled_seconds = {slot // SECOND for slot in self._filled}
@@ -356,7 +369,7 @@ class _Judge:
         return self._is_busy(slot, slot)
 
     def _is_busy(self, start: Micros, end: Micros) -> bool:
-        """Whether as many as its policy allows were there from *start* to *end*."""
+        """Whether as many as its policy allows ran from *start* to *end*."""
         there = sum(span.start <= start and end <= span.end for span in self._spans)
         return 0 < self._at_once <= there
 
