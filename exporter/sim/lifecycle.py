@@ -17,6 +17,7 @@ from flyteidl.core import identifier_pb2, literals_pb2
 from exporter.model.executions import Mode, Phase
 from exporter.model.time import Micros
 from exporter.sim import wire
+from exporter.sim.concurrency import refuse_past_limit
 from exporter.sim.entities import EXECUTION
 from exporter.sim.execution import ExecutionKey, Stored, key_of, offloaded
 from exporter.sim.executions import Executions
@@ -107,6 +108,7 @@ class LifecycleApi:
             refuse_other_inputs(inputs, plan.closure.expected_inputs)
             workflow = plan.spec.workflow_id
             workflow_id, _ = self._registry.workflow(workflow)
+            refuse_past_limit(self._store, plan)
         key = ExecutionKey(request.project, request.domain, request.name or self._made_up_name())
         spec = execution_pb2.ExecutionSpec()
         spec.CopyFrom(request.spec)
