@@ -58,7 +58,7 @@ class NodesApi:
         """Told whose nodes somebody is going to look at."""
 
     def create_node_event(self, request: Any) -> Any:
-        """Answer CreateNodeEvent. What an event lacks, Admin notes in its log, and goes on."""
+        """Answer CreateNodeEvent. What its id lacks, Admin notes in its log, and goes on."""
         event = request.event
         identifier = event.id.execution_id
         try:
@@ -146,7 +146,8 @@ class NodesApi:
 
     def _find(self, identifier: Any) -> Node | None:
         # What an identifier leaves empty matches anything, as with executions.
-        given = {c: v for c, v in zip(_KEY, node_values(identifier), strict=True) if v}
+        key = zip(_KEY, node_values(identifier), strict=True)
+        given = {column: value for column, value in key if value}
         where = " AND ".join(f"{column} = ?" for column in given) or "TRUE"
         row = self._store.row(
             f"SELECT {node_rows.COLUMNS} FROM {_TABLE} WHERE {where} ORDER BY id LIMIT 1",  # noqa: S608 - our own text

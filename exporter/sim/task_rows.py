@@ -41,6 +41,7 @@ class Attempt:
     """One row, taken out to be changed."""
 
     id: int
+    """0 of one that is not a row yet."""
     key: Any
     """`TaskExecutionIdentifier`."""
     input_uri: str
@@ -77,6 +78,7 @@ class Attempt:
             _merge_custom(closure.custom_info, event.custom_info)
         if event.HasField("metadata"):
             _merge_metadata(closure.metadata, event.metadata)
+        # Of a first event Admin keeps the logs of sub-tasks as they are.
         if self.id and event.phase != before:
             for resource in closure.metadata.external_resources:
                 _put_logs(resource.logs, _shown_logs(resource.logs, event.phase))
