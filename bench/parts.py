@@ -25,7 +25,8 @@ from exporter.config.values import ListenAddress
 from exporter.metrics import catalog
 from exporter.metrics.formats import Format
 from exporter.model.targets import Target
-from exporter.scrape.poll import Poller, Services
+from exporter.scrape.poll import Poller
+from exporter.scrape.services import Services
 
 PAGE_SIZE = 1000
 _NEVER = float("inf")

@@ -1,8 +1,8 @@
 """
 One execution, from Admin's answer to the numbers on /metrics.
 
-A poll (`scrape.poll`) asks Admin and hands the rows over as a `Batch`. Here the batch is digested
-against what is known:
+A poll (`scrape.poll`) asks Admin and hands the rows over as a `Batch` (`scrape.commits`). Here the
+batch is digested against what is known:
 
 1. `track.executions` finds what happened: launched, started, finished, vanished. Rows of a cold
    start are taken note of, and rows of the past (`Step.PAST`) not even that.

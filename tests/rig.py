@@ -7,8 +7,8 @@ or the world move on.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +35,6 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
 from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.loading import load
@@ -46,13 +45,15 @@ from exporter.pipeline import Correction
 from exporter.scrape.backlog import open_backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.norms import NormsOf
-from exporter.scrape.poll import STEPS, Poller, Services
+from exporter.scrape.poll import STEPS, Poller
+from exporter.scrape.services import Services
 from exporter.scrape.tasks import TASK_OUTCOMES, TaskCounter
 from exporter.scrape.upkeep import Upkeep
 from exporter.sim.api import AdminApi
 from exporter.sim.executions import ExecutionKey
 from exporter.sim.refusal import Refusal
 from exporter.sim.store import Store
+from tests import page
 
 START = Micros(1_790_000_000 * SECOND)
 ENDPOINT = "admin:81"
@@ -305,6 +306,27 @@ class Rig:
         nodes = self.services.admin.nodes(rate=10_000, concurrency=1)
         self.task_counter = TaskCounter(self.services, self.backlog, nodes, settings=self.tasks)
 
+    def die_at(self, step: int) -> None:
+        """Have the process be killed before its await number *step* from now; the first is 0."""
+        left = step
+
+        async def at_await(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+
+        self.at_await = at_await
+
+    @contextmanager
+    def killed_at(self, step: int) -> Iterator[None]:
+        """Have the process be killed at await *step* of the block, and come back after it."""
+        self.die_at(step)
+        with suppress(Killed):
+            yield
+        self.at_await = self.nothing_happens
+        self.restart()
+
     def die(self) -> None:
         """End the process; only what is in the ledger's file is left of it."""
         self._life.close()
@@ -342,19 +364,17 @@ class Rig:
 
     def shown(self) -> Mapping[str, float]:
         """Return the counters and histograms on /metrics, by sample line."""
-        document = b"".join(self.exposition.snapshot(Format.TEXT)).decode()
         names = tuple(family.name for family in COUNTED)
         samples = (
             line.rpartition(" ")
-            for line in document.splitlines()
+            for line in page.lines(self.exposition)
             if line.startswith(names) and "_sum{" not in line
         )
         return {sample: float(value) for sample, _, value in samples}
 
     def metric(self, sample: str) -> float | None:
         """Return one sample of /metrics, or None where there is none."""
-        document = b"".join(self.exposition.snapshot(Format.TEXT)).decode()
-        for line in document.splitlines():
+        for line in page.lines(self.exposition):
             if line.startswith(sample + " "):
                 return float(line.rpartition(" ")[2])
         return None

@@ -1,11 +1,17 @@
-"""Rows as Admin would list them, in the few words that a test needs, and any of them at random."""
+"""
+Rows as Admin would list them, in the few words that a test needs, and any of them at random.
+
+With them the instants that tests speak of: so many seconds after a noon, or by the calendar.
+"""
+
+from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
 from exporter.model.executions import Execution, ExecutionId, Mode, Phase
 from exporter.model.failures import Failure
 from exporter.model.targets import Target
-from exporter.model.time import SECOND, Micros
+from exporter.model.time import SECOND, Micros, from_datetime
 
 NOON = Micros(1_790_000_000 * SECOND)
 """When the executions of the tests were created, unless they say otherwise."""
@@ -19,6 +25,11 @@ targets = st.builds(Target, names, names)
 def after(seconds: float) -> Micros:
     """Return the instant so many seconds after noon."""
     return Micros(NOON + round(seconds * SECOND))
+
+
+def at(text: str) -> Micros:
+    """Return an instant of 2026: `03-28 02:30`, with seconds if need be, UTC."""
+    return from_datetime(datetime.fromisoformat(f"2026-{text}").replace(tzinfo=UTC))
 
 
 def execution(

@@ -3,10 +3,10 @@
 from typing import Any
 
 from exporter.config.settings import AdminSettings, DiscoverySettings
-from exporter.metrics.formats import Format
 from exporter.metrics.projects import ProjectGauges
 from exporter.scrape.inventory import Inventory, Register
 from exporter.scrape.scheduler import Handover, Scheduler
+from tests import page
 from tests.rig import Rig, SteppedClock
 
 
@@ -48,5 +48,4 @@ class Stage:
 
     def shows(self, text: str) -> bool:
         """Whether /metrics has a line that begins with *text*."""
-        document = b"".join(self.rig.exposition.snapshot(Format.TEXT)).decode()
-        return any(line.startswith(text) for line in document.splitlines())
+        return any(line.startswith(text) for line in page.lines(self.rig.exposition))

@@ -6,14 +6,14 @@ left out, and that is counted: a gauge of `__overflow__` would be nobody's. Laun
 names that they have on /metrics, which several of them may share (`metrics.labelling`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from exporter.metrics import catalog, text
 from exporter.metrics.budget import Budget, BudgetObserver
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.model.executions import Phase
-from exporter.model.launch_plans import Standing
+from exporter.model.launch_plans import Activation, Standing
 from exporter.model.schedules import Judgement
 from exporter.model.targets import Target
 from exporter.model.time import seconds
@@ -36,6 +36,9 @@ SCHEDULE = (
     catalog.SCHEDULE_LAST_RUN,
 )
 """The families that show how a launch plan keeps its schedule."""
+
+ACTIVATION = (catalog.LAUNCH_PLAN_INFO, catalog.LAUNCH_PLAN_ACTIVE_SINCE)
+"""The families that show that a launch plan is active."""
 
 
 class PlanGauges:
@@ -120,4 +123,16 @@ def rows_of_schedule(judgement: Judgement | None) -> Mapping[Family, Sequence[Ro
     return {
         family: [] if at is None else [((), seconds(at))]
         for family, at in zip(SCHEDULE, instants, strict=True)
+    }
+
+
+def rows_of_activations(activations: Collection[Activation]) -> Mapping[Family, Sequence[Row]]:
+    """Return what each family of `ACTIVATION` shows of active launch plans that share a name."""
+    infos = {
+        (plan.workflow, plan.version, str(plan.schedule or "")): 1.0 for plan, _ in activations
+    }
+    since = min((activation.since for activation in activations), default=None)
+    return {
+        catalog.LAUNCH_PLAN_INFO: [*infos.items()],
+        catalog.LAUNCH_PLAN_ACTIVE_SINCE: [] if since is None else [((), seconds(since))],
     }

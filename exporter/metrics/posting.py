@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from exporter.ledger.records import Activity, SeriesDelta
 from exporter.metrics.catalog import Family
@@ -19,6 +20,15 @@ class Addition:
     buckets: Mapping[int, int] = field(default_factory=dict)
     exemplars: tuple[tuple[int, Exemplar], ...] = ()
     """Each with the line that it belongs to: of a histogram, the bucket."""
+
+
+class Entries(TypedDict):
+    """What a posting is of a `Commit`."""
+
+    deltas: Sequence[SeriesDelta]
+    activity: Sequence[Activity]
+    removed: Sequence[int]
+    inactive: Sequence[Owner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,15 @@ class Posting:
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
         return not (self.deltas or self.activity or self.removed)
+
+    def entries(self) -> Entries:
+        """Return what the ledger is to be told, for `Commit(**posting.entries())`."""
+        return {
+            "deltas": self.deltas,
+            "activity": self.activity,
+            "removed": self.removed,
+            "inactive": self.inactive,
+        }
 
 
 def delta_of(addition: Addition, layouts: Mapping[Family, str]) -> SeriesDelta:

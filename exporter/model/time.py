@@ -38,6 +38,11 @@ def micros(length: timedelta) -> int:
     return length // _MICROSECOND
 
 
+def earlier(instant: Micros, by: timedelta) -> Micros:
+    """Return the instant that was *by* before *instant*, or where instants begin."""
+    return Micros(max(EPOCH, instant - micros(by)))
+
+
 def from_datetime(moment: datetime) -> Micros:
     """
     Return the instant of an aware *moment*.

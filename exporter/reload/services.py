@@ -17,7 +17,7 @@ from exporter.model.clock import Clock
 from exporter.scrape.backlog import Backlog
 from exporter.scrape.fleet import Fleet
 from exporter.scrape.norms import NormsOf
-from exporter.scrape.poll import Services
+from exporter.scrape.services import Services
 from exporter.telemetry.tracing import start_tracing
 
 

@@ -25,8 +25,8 @@ from exporter.metrics.selection import family_limits_of
 from exporter.model.reload import Reload, ReloadOutcome
 from exporter.reload.services import Lasting, open_services
 from exporter.scrape.inventory import Inventory
-from exporter.scrape.poll import Services
 from exporter.scrape.scheduler import Handover, Scheduler
+from exporter.scrape.services import Services
 from exporter.scrape.tasks import TaskCounter
 from exporter.scrape.upkeep import Upkeep
 from exporter.telemetry import log as logging

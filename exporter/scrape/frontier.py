@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Self
 
+from exporter.model.progress import Progress
 from exporter.model.time import Micros
 from exporter.scrape.listing import Position, Slice
 
@@ -41,3 +42,15 @@ class Frontier(NamedTuple):
         if part.following is None and self.again:
             return self._replace(position=Position(settled), settled=settled, again=False)
         return self._replace(position=part.following, settled=settled)
+
+    def advance(self, progress: Progress, upto: Micros | None, overlap: int) -> Progress:
+        """
+        Return *progress* once all that was created *upto* then is listed.
+
+        No further than that the next list, which begins an overlap before the cursor, begins where
+        nothing is awaited any more: also in another process, which knows no frontier.
+        """
+        if upto is None:
+            return progress
+        cursor = min(upto, Micros(self.settled + overlap))
+        return progress._replace(cursor=max(progress.cursor, cursor))

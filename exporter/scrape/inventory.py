@@ -17,9 +17,8 @@ from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
 from exporter.metrics import catalog, text
-from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.gauges import PlanGauges, Row
+from exporter.metrics.gauges import ACTIVATION, PlanGauges, rows_of_activations
 from exporter.metrics.labelling import labelled
 from exporter.metrics.measure import introduce
 from exporter.metrics.posting import Posting
@@ -28,15 +27,13 @@ from exporter.model.schedules import Schedule
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros, seconds
 from exporter.scrape.place import place
-from exporter.scrape.poll import Services
+from exporter.scrape.services import Services
 from exporter.telemetry.log import get_logger
+from exporter.telemetry.trouble import Trouble
 from exporter.track.inventory import Changes, compare
 from exporter.track.periods import longest_period
 
 log = get_logger(__name__)
-
-PLAN_FAMILIES = (catalog.LAUNCH_PLAN_INFO, catalog.LAUNCH_PLAN_ACTIVE_SINCE)
-"""What is shown of an active launch plan."""
 
 _SHARE = 0.1
 """Part of admin.rate_limit that the first listings, which are all due at once, may use."""
@@ -103,8 +100,8 @@ class Inventory:
         self._pause = 1 / (admin.rate_limit * _SHARE)
         self._known = {target: dict(plans) for target, plans in register.active.items()}
         self._complete = set(self._known)
-        self._problems = dict(register.problems)
-        """Of every target that is followed; empty where the last listing did not fail."""
+        self._troubles = {target: Trouble(told) for target, told in register.problems.items()}
+        """With the listings of every target that is followed."""
         self._listed_at: dict[Target, Micros] = {}
         self._news: dict[Target, set[str]] = {}
         self._labelled: dict[Target, dict[str, list[Activation]]] = {}
@@ -118,7 +115,8 @@ class Inventory:
     def listed(self, target: Target) -> Listed:
         """Return how the listing of *target* goes."""
         plans = self._known.get(target)
-        return Listed(None if plans is None else len(plans), self._problems.get(target, ""))
+        trouble = self._troubles.get(target)
+        return Listed(None if plans is None else len(plans), trouble.problem if trouble else "")
 
     def is_listed(self, target: Target) -> bool:
         """Whether the launch plans of *target* were ever listed, by an earlier process perhaps."""
@@ -147,8 +145,8 @@ class Inventory:
         """List the launch plans of *target* again and again, until cancelled; *hear* is told."""
         clock = self._services.clock
         offset = place(target) * self._interval
-        if target not in self._problems:
-            self._problems[target] = ""
+        if target not in self._troubles:
+            self._troubles[target] = Trouble()
             self._services.book.budget.take(catalog.TARGET_INVENTORY_SUCCESS, 1)
         if target in self._known:
             hear(self._known[target], self._known[target].keys(), EPOCH)
@@ -160,7 +158,7 @@ class Inventory:
                     news = self._news.pop(target, set())
                     hear(self._known[target], news, self._listed_at.get(target, EPOCH))
                 # Never so long that the last target would be late for the next round.
-                fair = self._interval / (2 * len(self._problems))
+                fair = self._interval / (2 * len(self._troubles))
                 await clock.sleep(min(self._pause, fair))
             await clock.sleep(self._interval - (clock.monotonic() - offset) % self._interval)
 
@@ -203,18 +201,19 @@ class Inventory:
             self._news.pop(target, None)
             self._listed_at.pop(target, None)
             for label in self._by_label(target):
-                for family in PLAN_FAMILIES:
+                for family in ACTIVATION:
                     self._gauges.drop(target, label, family)
             del self._known[target], self._labelled[target]
-        for target in self._problems.keys() - targets:
-            del self._problems[target]
+        for target in self._troubles.keys() - targets:
+            del self._troubles[target]
             self._exposition.drop(catalog.TARGET_INVENTORY_SUCCESS, target)
             self._services.book.budget.give_back(catalog.TARGET_INVENTORY_SUCCESS, 1)
 
     def hand_over(self, targets: Collection[Target]) -> Register:
         """Leave what is known of *targets* to another inventory; of others, nothing is shown."""
         self.retain(targets)
-        return Register(self._known, self._problems)
+        problems = {target: trouble.problem for target, trouble in self._troubles.items()}
+        return Register(self._known, problems)
 
     # Inside
 
@@ -243,16 +242,8 @@ class Inventory:
     def _show_plan(self, target: Target, label: str) -> None:
         """Show the active launch plans of *label*, as far as there still are any."""
         activations = self._by_label(target).get(label, ())
-        infos = {
-            (plan.workflow, plan.version, str(plan.schedule or "")): 1.0 for plan, _ in activations
-        }
-        since = min((activation.since for activation in activations), default=None)
-        rows: dict[Family, list[Row]] = {
-            catalog.LAUNCH_PLAN_INFO: [*infos.items()],
-            catalog.LAUNCH_PLAN_ACTIVE_SINCE: [] if since is None else [((), seconds(since))],
-        }
-        for family in PLAN_FAMILIES:
-            self._gauges.show(target, label, family, rows[family])
+        for family, rows in rows_of_activations(activations).items():
+            self._gauges.show(target, label, family, rows)
 
     async def _commit(self, target: Target, changes: Changes) -> None:
         """Make *changes* durable and take them over."""
@@ -263,12 +254,9 @@ class Inventory:
         posting = services.book.post(target, increments, services.clock.now())
         commit = Commit(
             target=target,
-            deltas=posting.deltas,
-            activity=posting.activity,
-            removed=posting.removed,
-            inactive=posting.inactive,
             activations=news,
             deactivated=changes.deactivated,
+            **posting.entries(),
         )
         await services.journal.commit(
             commit, then=partial(self._committed, target, changes, posting)
@@ -276,7 +264,7 @@ class Inventory:
 
     def _committed(self, target: Target, changes: Changes, posting: Posting) -> None:
         self._services.book.apply(posting, self._services.clock.now())
-        if target not in self._problems:
+        if target not in self._troubles:
             return  # gone while this was being written
         known = self._known.setdefault(target, {})
         for activation in (*changes.activated, *changes.changed):
@@ -302,8 +290,9 @@ class Inventory:
             log.info("launch plans changed", **target._asdict(), **told)
 
     def _note(self, target: Target, problem: str) -> None:
-        before, self._problems[target] = self._problems[target], problem
-        if problem and not before:
-            log.warning("launch plans cannot be listed", **target._asdict(), problem=problem)
-        elif before and not problem:
+        trouble = self._troubles[target]
+        if problem:
+            if trouble.failed(problem):
+                log.warning("launch plans cannot be listed", **target._asdict(), problem=problem)
+        elif trouble.worked():
             log.info("launch plans can be listed again", **target._asdict())

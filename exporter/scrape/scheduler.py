@@ -24,9 +24,10 @@ from exporter.scrape import demand, discovery
 from exporter.scrape.inventory import Inventory, Register
 from exporter.scrape.past import Pace
 from exporter.scrape.place import place
-from exporter.scrape.poll import Services
+from exporter.scrape.services import Services
 from exporter.scrape.worker import Worker
 from exporter.telemetry.log import get_logger
+from exporter.telemetry.trouble import Trouble
 
 log = get_logger(__name__)
 
@@ -85,9 +86,9 @@ class Scheduler:
         self._workers: dict[Target, Worker] = {}
         self._tasks: dict[Target, tuple[asyncio.Task[None], ...]] = {}
         self._first_targets = handover.first_targets
-        self._discovery_problem = ""
+        self._discovery_trouble = Trouble()
+        self._version_trouble = Trouble()
         self._demand_problem = ""
-        self._version_unknown = False
         self._pace = Pace(services.clock, rate_limit=admin.rate_limit)
         concurrency = services.settings.concurrency
         self._slots = asyncio.Semaphore(concurrency)
@@ -162,7 +163,8 @@ class Scheduler:
     def unready(self) -> str:
         """Return what is still to be tried for the first time; empty when nothing is."""
         if self._first_targets is None:
-            why = f" ({self._discovery_problem})" if self._discovery_problem else ""
+            problem = self._discovery_trouble.problem
+            why = f" ({problem})" if problem else ""
             return f"The first discovery is not complete{why}."
         waiting = [
             target
@@ -207,16 +209,16 @@ class Scheduler:
                 commit, then=lambda: self._adopt(decision, projects, group)
             )
         except (AdminError, LedgerError) as error:
-            if not self._discovery_problem:
+            if self._discovery_trouble.failed(str(error)):
                 called = (
                     {"method": error.method, "code": error.code}
                     if isinstance(error, AdminError)
                     else {}
                 )
                 log.warning("discovery failed", **called, problem=str(error))
-            self._discovery_problem = str(error)
             return False
-        self._discovery_problem = ""
+        if self._discovery_trouble.worked():
+            log.info("discovery recovered")
         await self._ask_version(timeout)
         return True
 
@@ -295,9 +297,8 @@ class Scheduler:
             version = await self._services.admin.get_version(timeout=timeout)
         except AdminError as error:
             # Some proxies let only the calls through that they know; nothing depends on this one.
-            if not self._version_unknown:
+            if self._version_trouble.failed(str(error)):
                 log.info("version of Admin unknown", code=error.code, problem=str(error))
-            self._version_unknown = True
         else:
-            self._version_unknown = False
+            self._version_trouble.worked()
             self._services.process.admin_is(version=version.version, build=version.build)

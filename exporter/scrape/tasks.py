@@ -6,7 +6,7 @@ Admin does not answer is asked again later. An execution counts with all its tas
 """
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from enum import Enum
 
@@ -22,8 +22,9 @@ from exporter.model.targets import Target
 from exporter.model.tasks import Attempt, Due, Visited
 from exporter.scrape.backlog import Backlog
 from exporter.scrape.faults import Fault, Faults, fault_of
-from exporter.scrape.poll import Services
+from exporter.scrape.services import Services
 from exporter.telemetry.log import get_logger
+from exporter.telemetry.trouble import Trouble
 
 log = get_logger(__name__)
 
@@ -79,8 +80,9 @@ class TaskCounter:
         self._timeout = _PATIENCE + settings.concurrency / settings.rate_limit
         self._faults = Faults(settings.backlog)
         self._pause = _FIRST_PAUSE
-        self._problem = ""
-        self._denied: set[Target] = set()
+        # Whoever has failed has tried again by then.
+        self._trouble = Trouble(calm=_LONGEST_PAUSE)
+        self._denied = defaultdict[Target, Trouble](Trouble)
         self._waits: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -128,9 +130,7 @@ class TaskCounter:
         self._faults.forget(due)
         if verdict in _ANSWERS:
             self._faults.answered(due)
-            self._pause = _FIRST_PAUSE
-            self._note("")
-            self._allowed(due.target)
+            self._works(due.target)
         return "", 0
 
     def _put_back(self, due: Due, error: AdminError) -> float:
@@ -150,8 +150,10 @@ class TaskCounter:
     def _failed(self, problem: str, *, perhaps_alone: bool = False) -> float:
         """Take note of what failed; return for how many seconds to pause."""
         # A single execution that fails says nothing of the others; two in a row do.
-        if not perhaps_alone or self._pause > _FIRST_PAUSE:
-            self._note(problem)
+        at = self._services.clock.monotonic()
+        doubtless = not perhaps_alone or self._pause > _FIRST_PAUSE
+        if doubtless and self._trouble.failed(problem, at=at):
+            log.warning("tasks cannot be counted", problem=problem)
         pause, self._pause = self._pause, min(self._pause * 2, _LONGEST_PAUSE)
         return pause
 
@@ -220,11 +222,8 @@ class TaskCounter:
         over = self._backlog.over
         commit = Commit(
             target=due.target,
-            deltas=posting.deltas,
-            activity=posting.activity,
-            removed=posting.removed,
-            inactive=posting.inactive,
             tasks_done=[due, *over],
+            **posting.entries(),
         )
 
         def counted() -> None:
@@ -243,9 +242,8 @@ class TaskCounter:
     def _set_aside(self, target: Target, problem: str) -> None:
         """Leave *target* alone for a while; others are not denied."""
         self._backlog.set_aside(target)
-        if target not in self._denied:
+        if self._denied[target].failed(problem):
             log.warning("tasks of a target cannot be counted", **target._asdict(), problem=problem)
-        self._denied.add(target)
         wait = asyncio.create_task(self._leave_alone(), name=f"tasks of {target}")
         self._waits.add(wait)
         wait.add_done_callback(self._waits.discard)
@@ -254,14 +252,10 @@ class TaskCounter:
     async def _leave_alone(self) -> None:
         await self._services.clock.sleep(_ASIDE)
 
-    def _allowed(self, target: Target) -> None:
-        if target in self._denied:
-            self._denied.discard(target)
-            log.info("tasks of a target can be counted again", **target._asdict())
-
-    def _note(self, problem: str) -> None:
-        before, self._problem = self._problem, problem
-        if problem and not before:
-            log.warning("tasks cannot be counted", problem=problem)
-        elif before and not problem:
+    def _works(self, target: Target) -> None:
+        """Take note that Admin answered about *target*."""
+        self._pause = _FIRST_PAUSE
+        if self._trouble.worked(at=self._services.clock.monotonic()):
             log.info("tasks can be counted again")
+        if self._denied[target].worked():
+            log.info("tasks of a target can be counted again", **target._asdict())

@@ -10,7 +10,8 @@ from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros, micros
 from exporter.pipeline import Batch, Digest
 from exporter.scrape.memory import Memory
-from exporter.track.schedules import PATIENCE, Agenda, most_behind
+from exporter.track.schedules import Agenda, most_behind
+from exporter.track.verdicts import PATIENCE
 
 _AT_ONCE = 25
 """Launch plans whose schedules are looked at in one go: some 10 ms."""

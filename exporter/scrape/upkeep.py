@@ -64,7 +64,7 @@ class Upkeep:
         posting = self._book.expire(self._clock.now(), self._keep)
         if posting.is_empty:
             return
-        commit = Commit(removed=posting.removed, inactive=posting.inactive)
+        commit = Commit(**posting.entries())
         try:
             await self._journal.commit(
                 commit, then=lambda: self._book.apply(posting, self._clock.now())

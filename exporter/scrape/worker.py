@@ -24,8 +24,10 @@ from exporter.model.targets import Target
 from exporter.model.time import Micros, seconds
 from exporter.scrape.inquiry import PollTimeout
 from exporter.scrape.past import Pace
-from exporter.scrape.poll import Poller, Services
+from exporter.scrape.poll import Poller
+from exporter.scrape.services import Services
 from exporter.telemetry.log import get_logger
+from exporter.telemetry.trouble import Trouble
 
 log = get_logger(__name__)
 
@@ -78,7 +80,7 @@ class Worker:
         self._exposition = exposition
         self._poller = Poller(target, services, reconcile_at=reconcile_at)
         self._status = status or TargetStatus(target, None, None, None, 0, "")
-        self._outcome = Outcome.SUCCESS
+        self._trouble = Trouble(self._status.problem)
         if status is None:
             for family in FAMILIES:
                 services.book.budget.take(family, 1)
@@ -192,7 +194,10 @@ class Worker:
         self._show(catalog.TARGET_POLL_DURATION, lasted.total_seconds())
         if up:
             self._show(catalog.TARGET_LAST_SUCCESS, seconds(at))
-        if not up and (before.up is not False or outcome is not self._outcome):
+        if up:
+            if self._trouble.worked():
+                log.info("target recovered", **self.target._asdict())
+        elif self._trouble.failed(ended.problem, kind=outcome.value):
             log.warning(
                 "target failing",
                 **self.target._asdict(),
@@ -200,9 +205,6 @@ class Worker:
                 **({"method": ended.method, "code": ended.code} if ended.method else {}),
                 problem=ended.problem,
             )
-        elif up and before.up is False:
-            log.info("target recovered", **self.target._asdict())
-        self._outcome = outcome
         log.debug("polled", **self.target._asdict(), outcome=outcome.value, lasted=str(lasted))
 
     def _show(self, family: Family, value: float) -> None:

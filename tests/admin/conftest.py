@@ -29,6 +29,15 @@ class Refused(Exception):
         self.details = details
 
 
+def refusing(code: grpc.StatusCode, details: str = "") -> Callable[[Any], Any]:
+    """Return an answer that refuses."""
+
+    def answer(_: Any) -> Any:
+        raise Refused(code, details)
+
+    return answer
+
+
 @dataclass
 class ScriptedAdmin:
     """Answers each method with `answers[method](request)`: bytes, a message, or a raise."""

@@ -30,7 +30,7 @@ from exporter.model.projects import Project, ProjectState
 from exporter.model.schedules import Cron, Rate
 from exporter.model.targets import Target
 from exporter.model.time import SECOND
-from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, settings_for
+from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, refusing, settings_for
 from tests.calls import Calls
 from tests.rows import NOON
 
@@ -61,15 +61,6 @@ def message(name: str) -> Any:
     found = execution_pb2.Execution(id={"project": "p", "domain": "d", "name": name})
     found.closure.created_at.seconds = NOON // SECOND
     return found
-
-
-def refusing(code: grpc.StatusCode, details: str = "") -> Callable[[Any], Any]:
-    """Return an answer that refuses."""
-
-    def answer(_: Any) -> Any:
-        raise Refused(code, details)
-
-    return answer
 
 
 def test_every_method_that_we_use_is_asked_here() -> None:

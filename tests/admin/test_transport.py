@@ -27,7 +27,7 @@ from exporter.admin.errors import (
 from exporter.admin.opening import open_client
 from exporter.admin.retry import ATTEMPTS, FIRST_PAUSE
 from exporter.model.targets import Target
-from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, settings_for
+from tests.admin.conftest import Impatient, Refused, ScriptedAdmin, refusing, settings_for
 from tests.cable import Cable
 from tests.calls import Calls
 
@@ -46,15 +46,6 @@ def in_turn(*ends: grpc.StatusCode | str) -> Callable[[Any], Any]:
         if isinstance(end, str):
             raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, end)
         raise Refused(end, "not now")
-
-    return answer
-
-
-def always(code: grpc.StatusCode) -> Callable[[Any], Any]:
-    """Return an answer that always refuses."""
-
-    def answer(_: Any) -> Any:
-        raise Refused(code, "no")
 
     return answer
 
@@ -100,7 +91,7 @@ async def test_what_admin_means_is_not_asked_again(
     persistent: AdminClient, server: ScriptedAdmin, calls: Calls, code: Any
 ) -> None:
     """A refusal of the question costs one attempt."""
-    server.answers["GetVersion"] = always(code)
+    server.answers["GetVersion"] = refusing(code, "no")
     with pytest.raises(AdminError) as failed:
         await persistent.get_version(timeout=_PATIENCE)
     assert failed.value.code == code.name
@@ -171,7 +162,7 @@ async def test_pauses_grow_with_jitter_and_attempts_end(
     persistent: AdminClient, server: ScriptedAdmin, calls: Calls, clock: Impatient
 ) -> None:
     """Six attempts; the n-th pause lies between 0 and 0.25 * 2^n seconds, and is drawn."""
-    server.answers["GetVersion"] = always(grpc.StatusCode.UNKNOWN)
+    server.answers["GetVersion"] = refusing(grpc.StatusCode.UNKNOWN, "no")
     for _ in range(4):
         with pytest.raises(AdminError):
             await persistent.get_version(timeout=60)
@@ -186,7 +177,7 @@ async def test_no_pause_reaches_beyond_the_calls_time(
     persistent: AdminClient, server: ScriptedAdmin, calls: Calls, clock: Impatient
 ) -> None:
     """A call that has no time for another attempt ends with what it knows."""
-    server.answers["GetVersion"] = always(grpc.StatusCode.UNKNOWN)
+    server.answers["GetVersion"] = refusing(grpc.StatusCode.UNKNOWN, "no")
     with pytest.raises(AdminError) as failed:
         await persistent.get_version(timeout=0.2)
     assert failed.value.code == "UNKNOWN"
@@ -213,7 +204,7 @@ async def test_an_outage_is_not_multiplied(
     persistent: AdminClient, server: ScriptedAdmin, calls: Calls
 ) -> None:
     """When most calls fail, further ones are made once each."""
-    server.answers["GetVersion"] = always(grpc.StatusCode.UNKNOWN)
+    server.answers["GetVersion"] = refusing(grpc.StatusCode.UNKNOWN, "no")
     for _ in range(40):
         with pytest.raises(AdminError):
             await persistent.get_version(timeout=_PATIENCE)
@@ -365,7 +356,7 @@ async def test_an_admin_that_wants_a_token_where_none_is_configured(
     persistent: AdminClient, server: ScriptedAdmin, calls: Calls
 ) -> None:
     """What to set is said."""
-    server.answers["GetVersion"] = always(grpc.StatusCode.UNAUTHENTICATED)
+    server.answers["GetVersion"] = refusing(grpc.StatusCode.UNAUTHENTICATED, "no")
     with pytest.raises(TokenRefused, match=r"none is configured; set admin\.auth\.type\.$"):
         await persistent.get_version(timeout=_PATIENCE)
     assert calls.attempts == ["UNAUTHENTICATED"]

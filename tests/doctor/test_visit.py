@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from exporter.sim.tls import Tls
 from exporter.sim.token_endpoint import Fault
 from exporter.sim.world import World
 from exporter.telemetry.clock import SystemClock
-from tests.admin.conftest import Refused, ScriptedAdmin
+from tests.admin.conftest import Refused, ScriptedAdmin, refusing
 from tests.doctor.conftest import Patient, executions, healthy, never
 from tests.tls import Issued
 
@@ -49,15 +49,6 @@ class Still(SystemClock):
     def now(self) -> Micros:
         """Return the moment at which it stands."""
         return self._now
-
-
-def refusing(code: grpc.StatusCode, details: str = "") -> Callable[[Any], Any]:
-    """Return an answer that refuses."""
-
-    def answer(_: Any) -> Any:
-        raise Refused(code, details)
-
-    return answer
 
 
 @asynccontextmanager

@@ -116,6 +116,20 @@ class Program:
             pytest.fail(f"{self.name} did not end within {within} s:\n{self.said()}")
 
 
+def run(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command, which is expected to end by itself; *environment* is all that it has."""
+    return subprocess.run(
+        (COMMAND, *arguments),
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+        env=environment,
+    )
+
+
 def until(
     condition: Callable[[], T | None], *, within: float, what: str, pause: float = _PAUSE_SECONDS
 ) -> T:

@@ -20,7 +20,7 @@ import pytest
 import exporter
 from tests.e2e.exporter import Exporter, write_config
 from tests.e2e.flyte import Simulator
-from tests.e2e.programs import COMMAND, Program, free_port, get, until
+from tests.e2e.programs import COMMAND, Program, free_port, get, run, until
 from tests.e2e.proxy import Proxy, State, Trouble
 
 _PROMPT_SECONDS = 3.0
@@ -39,15 +39,9 @@ _MISTAKES = {
 """What a person may type, and what they are told."""
 
 
-def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (COMMAND, *arguments), capture_output=True, check=False, text=True, timeout=30
-    )
-
-
 def test_version() -> None:
     """The version is one line on standard output."""
-    ran = _run("version")
+    ran = run("version")
     assert (ran.returncode, ran.stdout, ran.stderr) == (
         0,
         f"flyte-exporter {exporter.__version__}\n",
@@ -57,7 +51,7 @@ def test_version() -> None:
 
 def test_help_names_every_command() -> None:
     """Who knows nothing yet is told what there is."""
-    ran = _run("--help")
+    ran = run("--help")
     assert ran.returncode == 0
     for command in ("check-config", "demo", "doctor", "run", "sim", "version"):
         assert re.search(rf"^  {command} +\S", ran.stdout, re.MULTILINE)
@@ -70,7 +64,7 @@ def test_help_names_every_command() -> None:
 )
 def test_wrong_usage_is_told_apart(arguments: tuple[str, ...], said: str) -> None:
     """Exit 2, and the mistake on standard error, whichever command it was made with."""
-    ran = _run(*arguments)
+    ran = run(*arguments)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert said in ran.stderr
 
@@ -78,7 +72,7 @@ def test_wrong_usage_is_told_apart(arguments: tuple[str, ...], said: str) -> Non
 def test_a_good_configuration_is_called_valid(tmp_path: Path) -> None:
     """`check-config` answers 0, and leaves no ledger behind."""
     config = write_config(tmp_path, endpoint="flyteadmin:81")
-    ran = _run("check-config", config)
+    ran = run("check-config", config)
     assert (ran.returncode, ran.stdout) == (0, f"{config}: configuration is valid\n")
     assert {path.name for path in tmp_path.iterdir()} == {config.name}
 
@@ -100,7 +94,7 @@ def test_a_bad_configuration_starts_nothing(
     config = tmp_path / "exporter.yaml"
     if document is not None:
         config.write_text(document, encoding="utf-8")
-    ran = _run(command, *(["--config"] if command == "run" else []), config)
+    ran = run(command, *(["--config"] if command == "run" else []), config)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith(said.format(path=config))
     assert ran.stderr.endswith("nothing was started.\n")
@@ -117,7 +111,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             (("demo", "--listen", taken), advice),
             (("sim", "--listen", taken), f"cannot listen on {taken}"),
         ):
-            ran = _run(*arguments)
+            ran = run(*arguments)
             assert ran.returncode == 1
             assert said in ran.stderr
             assert "Traceback" not in ran.stderr

@@ -6,7 +6,6 @@ fail in every way that tokens can; then everything that came out is searched.
 """
 
 import base64
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 
+from tests.e2e import programs
 from tests.e2e.exporter import write_config
 from tests.e2e.flyte import Simulator
 from tests.e2e.programs import COMMAND, Program, free_port, get, until
@@ -100,14 +100,7 @@ def found_in(text: str) -> list[str]:
 
 def run(*arguments: str) -> str:
     """Run a command to its end, and return all that it says."""
-    done = subprocess.run(
-        (COMMAND, *arguments),
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=60,
-        env={"PATH": "/usr/bin:/bin", **_ENVIRONMENT},
-    )
+    done = programs.run(*arguments, environment={"PATH": "/usr/bin:/bin", **_ENVIRONMENT})
     return done.stdout + done.stderr
 
 

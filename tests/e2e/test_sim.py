@@ -3,7 +3,6 @@
 import base64
 import json
 import stat
-import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -15,18 +14,11 @@ from flyteidl.admin import project_pb2, version_pb2
 from flyteidl.service import admin_pb2_grpc
 
 from tests.e2e.flyte import Simulator
-from tests.e2e.programs import COMMAND
+from tests.e2e.programs import run
 from tests.sim.pki import CertificateAuthority
 
 _SIM = ("sim", "--listen=127.0.0.1:0", "--speed=600")
 _FAST = "--speed=600"
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that is expected to end by itself."""
-    return subprocess.run(
-        (COMMAND, *arguments), capture_output=True, check=False, text=True, timeout=30
-    )
 
 
 def version(channel: grpc.Channel, *metadata: tuple[str, str]) -> str:

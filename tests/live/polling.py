@@ -29,7 +29,8 @@ from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.pipeline import Correction
 from exporter.scrape.fleet import Fleet
-from exporter.scrape.poll import STEPS, Poller, Services
+from exporter.scrape.poll import STEPS, Poller
+from exporter.scrape.services import Services
 from exporter.telemetry.clock import SystemClock
 from tests.calls import Calls
 from tests.live.deeds import Totals

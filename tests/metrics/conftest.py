@@ -157,12 +157,7 @@ class Desk:
         """Make what waits the longest durable."""
         item = self.queued.popleft()
         if isinstance(item, Posting):
-            commit = Commit(
-                deltas=item.deltas,
-                activity=item.activity,
-                removed=item.removed,
-                inactive=item.inactive,
-            )
+            commit = Commit(**item.entries())
         else:
             commit = Commit(released=held_in_ledger(item))
         self.ledger.commit([commit])
@@ -230,7 +225,12 @@ def ran(
 ) -> Events:
     """Return what one execution that began and ended between two polls is owed."""
     row = execution(name, phase, started=2, lasted=lasted, launch_plan=launch_plan, mode=mode)
-    return Events(launched=[row], started=[row], finished=[row])
+    return everything([row])
+
+
+def everything(rows: list[Execution]) -> Events:
+    """Return the events of executions that began and ended between two polls."""
+    return Events(launched=rows, started=rows, finished=rows)
 
 
 def launched(*rows: Execution) -> Events:

@@ -14,12 +14,11 @@ from exporter.metrics.catalog import FAMILIES, Family, Source
 from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.places import RETENTION
-from exporter.model.events import Events
 from exporter.model.executions import FAILURES, TERMINAL, Execution, Phase
 from exporter.model.failures import ErrorKind, Failure
 from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
-from tests.metrics.conftest import HOLD, Desk, launched, plan_labels, ran
+from tests.metrics.conftest import HOLD, Desk, everything, launched, plan_labels, ran
 from tests.rows import NOON, TARGET, execution
 
 _DATES = Renaming(r"(.*)_\d{4}_\d{2}_\d{2}", "$1")
@@ -58,11 +57,6 @@ _labellings = st.builds(
     rules=st.lists(st.sampled_from([_DATES, Renaming("d(.*)", "$1"), Renaming(".*", "all")])),
     unnamed=st.sets(st.sampled_from([*_WITH_PLAN, *_LEVELS])),
 )
-
-
-def everything(rows: list[Execution]) -> Events:
-    """Return the events of executions that began and ended between two polls."""
-    return Events(launched=rows, started=rows, finished=rows)
 
 
 def owed(rows: list[Execution]) -> Counter[Family]:

@@ -17,7 +17,7 @@ from exporter.model.events import Events
 from exporter.model.executions import FAILURES, TERMINAL, Execution, Mode, Phase
 from exporter.model.failures import ErrorKind, Failure
 from exporter.model.targets import Target
-from tests.metrics.conftest import Desk, Sample, launched, plan_labels, ran
+from tests.metrics.conftest import Desk, Sample, everything, launched, plan_labels, ran
 from tests.rows import NOON, TARGET, execution
 
 _TARGETS = [Target("a", "production"), Target("b", "production"), Target("c", "staging")]
@@ -53,11 +53,6 @@ _batches = st.lists(
     min_size=1,
     max_size=6,
 )
-
-
-def everything(rows: list[Execution]) -> Events:
-    """Return the events of executions that began and ended between two polls."""
-    return Events(launched=rows, started=rows, finished=rows)
 
 
 def expected(batches: list[tuple[Target, list[Execution]]]) -> Counter[Family]:

@@ -10,10 +10,10 @@ from exporter.metrics import catalog
 from exporter.metrics.budget import NO_LIMITS, Budget
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.formats import Format
 from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
 from exporter.model.launch_plans import Standing
 from exporter.model.targets import Target
+from tests import page
 from tests.metrics.conftest import Diverted, Silence
 from tests.rows import NOON, TARGET, after
 
@@ -41,8 +41,7 @@ class Wall:
 
     def lines(self) -> list[str]:
         """Return all samples on the page."""
-        document = b"".join(self.exposition.snapshot(Format.TEXT)).decode()
-        return [line for line in document.splitlines() if not line.startswith("#")]
+        return page.lines(self.exposition)
 
     def used(self) -> Counter[str]:
         """Return what each family uses of the budget."""

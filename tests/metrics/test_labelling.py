@@ -22,7 +22,7 @@ from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.events import Events
 from exporter.model.executions import TERMINAL, Execution
 from exporter.model.renaming import Renaming
-from tests.metrics.conftest import plan_labels
+from tests.metrics.conftest import everything, plan_labels
 from tests.rows import TARGET, execution
 
 DATES = Renaming(r"(.*)_\d{4}_\d{2}_\d{2}", "$1")
@@ -46,11 +46,6 @@ _labellings = st.builds(
     disabled=st.sets(st.sampled_from(_GROWING)),
     unnamed=st.sets(st.sampled_from(_WITH_PLAN)),
 )
-
-
-def everything(rows: list[Execution]) -> Events:
-    """Return the events of executions that began and ended between two polls."""
-    return Events(launched=rows, started=rows, finished=rows)
 
 
 def sums(increments: Increments) -> Counter[Family]:

@@ -11,6 +11,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.projects import ProjectGauges
 from exporter.model.projects import Project, ProjectState, label_name
+from tests import page
 
 
 @dataclass
@@ -43,8 +44,7 @@ class Room:
 
     def lines(self) -> list[str]:
         """Return the samples."""
-        document = b"".join(self.exposition.snapshot(Format.TEXT)).decode()
-        return [line for line in document.splitlines() if not line.startswith("#")]
+        return page.lines(self.exposition)
 
 
 def project(name: str, state: ProjectState = ProjectState.ACTIVE, **labels: str) -> Project:

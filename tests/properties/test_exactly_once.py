@@ -390,17 +390,9 @@ class ExactlyOnce(RuleBasedStateMachine):
     @rule(where=targets, after=st.integers(0, 20))
     def killed_while_polling(self, where: Target, after: int) -> None:
         """The process dies at some await of a poll, and comes back."""
-        left = after
-
-        async def at_await(_: str) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Killed
-
         unprimed = where not in self.primed
         seen = self.visible(where)
-        self.rig.at_await = at_await
+        self.rig.die_at(after)
         try:
             self.drive(self.rig.poll(where))
         except Killed:
@@ -467,15 +459,7 @@ class ExactlyOnce(RuleBasedStateMachine):
     @rule(after=st.integers(0, 1))
     def killed_while_releasing(self, after: int) -> None:
         """The process dies around the commit that ends a hold."""
-        left = after
-
-        async def at_await(_: str) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Killed
-
-        self.rig.at_await = at_await
+        self.rig.die_at(after)
         with contextlib.suppress(Killed):
             self.drive(self.rig.upkeep.release())
         self.rig.at_await = self.rig.nothing_happens

@@ -16,6 +16,7 @@ from exporter.model.executions import Phase
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.sim.executions import ExecutionKey
+from tests import page
 from tests.rig import START, Rig
 
 T = Target("etl", "production")
@@ -52,8 +53,7 @@ def configure(rig: Rig, metrics: dict[str, Any]) -> None:
 def samples(rig: Rig, *sources: Source) -> list[str]:
     """Return the samples about executions, in the order of their text."""
     names = tuple(family.name for family in catalog.FAMILIES if family.source in sources)
-    document = b"".join(rig.exposition.snapshot(Format.TEXT)).decode()
-    return sorted(line for line in document.splitlines() if line.startswith(names))
+    return sorted(line for line in page.lines(rig.exposition) if line.startswith(names))
 
 
 def total(rig: Rig, family: Family) -> float:

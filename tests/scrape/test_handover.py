@@ -10,11 +10,11 @@ import pytest
 from exporter.config.settings import AdminSettings, DiscoverySettings
 from exporter.ledger.records import Commit
 from exporter.metrics import catalog
-from exporter.metrics.formats import Format
 from exporter.metrics.projects import ProjectGauges
 from exporter.model.targets import Target
 from exporter.scrape.inventory import Inventory
 from exporter.scrape.scheduler import Handover, Scheduler
+from tests import page
 from tests.plans import NIGHTLY, activate
 from tests.rig import Rig, SteppedClock, quiet, register
 
@@ -62,8 +62,7 @@ async def worked(one: Scheduler, *, until: Callable[[], object] = lambda: True) 
 
 def shows(rig: Rig, text: str) -> bool:
     """Whether /metrics has a line that begins with *text*."""
-    document = b"".join(rig.exposition.snapshot(Format.TEXT)).decode()
-    return any(line.startswith(text) for line in document.splitlines())
+    return any(line.startswith(text) for line in page.lines(rig.exposition))
 
 
 @pytest.fixture

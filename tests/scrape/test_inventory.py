@@ -14,11 +14,11 @@ from flyteidl.admin import project_pb2
 from structlog.testing import capture_logs
 
 from exporter.ledger.errors import LedgerError
-from exporter.metrics.formats import Format
 from exporter.metrics.labelling import Labelling
 from exporter.model.executions import Mode
 from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
+from tests import page
 from tests.plans import HOURLY, NIGHTLY, activate, deactivate
 from tests.rig import START, Rig, failure, register
 from tests.stage import Stage
@@ -54,8 +54,7 @@ class Company(Stage):
 
     def lines(self) -> list[str]:
         """Return what /metrics says of launch plans and projects."""
-        document = b"".join(self.rig.exposition.snapshot(Format.TEXT)).decode()
-        return [line for line in document.splitlines() if line.startswith(_FAMILIES)]
+        return [line for line in page.lines(self.rig.exposition) if line.startswith(_FAMILIES)]
 
     def since(self, launch_plan: str) -> float | None:
         """Return since when a launch plan of A is active."""

@@ -1,6 +1,5 @@
 """How launch plans fared, as /metrics has it: learnt at a cold start, kept, and shown."""
 
-import contextlib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 
 from exporter.admin.errors import AdminError
 from exporter.config.settings import PlanDuration, ScrapeSettings
-from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.model.executions import Mode, Phase
 from exporter.model.launch_plans import NoPlanFacts
@@ -19,7 +17,8 @@ from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.scrape.norms import NormsOf
 from exporter.track.plans import MOST_SUCCESSES
-from tests.rig import START, Killed, Rig, failure
+from tests import page
+from tests.rig import START, Rig, failure
 
 T = Target("etl", "production")
 HOUR, DAY = 3600, 24 * 3600
@@ -70,8 +69,7 @@ def run(
 
 def lines(rig: Rig) -> dict[str, str]:
     """Return the samples about launch plans on /metrics, each without what all of them begin by."""
-    document = b"".join(rig.exposition.snapshot(Format.TEXT)).decode()
-    samples = (line.rpartition(" ") for line in document.splitlines() if line[:1] != "#")
+    samples = (line.rpartition(" ") for line in page.lines(rig.exposition))
     return {
         sample.removeprefix("flyte_launch_plan_"): value
         for sample, _, value in samples
@@ -241,19 +239,8 @@ async def test_killed_anywhere_a_failure_is_told_once(rig: Rig, steps: int) -> N
     await rig.poll(T)
     for number in range(3):
         run(rig, f"x{number}", Phase.FAILED, ago=number)
-        left = steps
-
-        async def at_await(_what: str) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise Killed
-
-        rig.at_await = at_await
-        with contextlib.suppress(Killed):
+        with rig.killed_at(steps):
             await rig.poll(T)
-        rig.at_await = rig.nothing_happens
-        rig.restart()
         rig.clock.advance(30)
     await rig.poll(T)
     assert lines(rig)[f"consecutive_failures{{{NIGHTLY}}}"] == "3"
@@ -360,20 +347,9 @@ async def test_killed_anywhere_the_past_is_told_once(rig: Rig, steps: int) -> No
         run(rig, f"x{number}", Phase.FAILED, ago=(2 + number) * DAY)
     join(rig)
     await rig.poll(T)
-    left = steps
-
-    async def at_await(_what: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise Killed
-
-    rig.at_await = at_await
     rig.poller(T).past.want("nightly")
-    with contextlib.suppress(Killed):
+    with rig.killed_at(steps):
         await look_back(rig)
-    rig.at_await = rig.nothing_happens
-    rig.restart()
     rig.poller(T).past.want("nightly")
     await look_back(rig)
     assert lines(rig)[f"consecutive_failures{{{NIGHTLY}}}"] == "3"

@@ -31,6 +31,16 @@ async def primed(rig: Rig, *targets: Target) -> None:
     rig.clock.advance(30)
 
 
+def slow_down(rig: Rig, seconds: float) -> None:
+    """Have every list take that long from now on."""
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(seconds)
+
+    rig.at_await = slow
+
+
 def run_to_end(rig: Rig, name: str, phase: Phase = Phase.SUCCEEDED) -> None:
     """Launch *name* on T and have it finish at once."""
     key = rig.launch(T, name)
@@ -172,11 +182,7 @@ async def test_backlog_longer_than_the_deadline(make_rig: Callable[..., Rig]) ->
         rig.launch(T, f"run-{number}")
         rig.clock.advance(1)
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(3)
-
-    rig.at_await = slow
+    slow_down(rig, 3)
     counted: list[float] = [0]
     while counted[-1] < 60:
         with pytest.raises(PollTimeout):
@@ -199,11 +205,7 @@ async def test_row_late_behind_a_list_that_took_long_is_no_correction(
         run_to_end(rig, f"run-{number}")
         rig.clock.advance(1)
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(4)
-
-    rig.at_await = slow
+    slow_down(rig, 4)
     cut_off = 0
     for _ in range(30):
         rig.clock.advance(25)
@@ -323,15 +325,11 @@ async def test_levels_are_shown_while_a_backlog_is_worked_off(
         rig.launch(T, f"run-{number}")
         rig.clock.advance(1)
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(3)
-
     active = (
         'flyte_executions_active{project="etl",domain="production",launch_plan="plan",'
         'phase="UNDEFINED"}'
     )
-    rig.at_await = slow
+    slow_down(rig, 3)
     shown: list[float] = [0]
     for turn in range(4):
         if turn == 2:
@@ -376,11 +374,7 @@ async def test_live_set_larger_than_the_deadline(make_rig: Callable[..., Rig]) -
     for key in keys:
         rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(3)
-
-    rig.at_await = slow
+    slow_down(rig, 3)
     for _ in range(6):
         with contextlib.suppress(PollTimeout):
             await rig.poll(T)
@@ -400,11 +394,7 @@ async def test_live_set_larger_than_the_deadline_that_lives_on(
     await rig.poll(OTHER)
     await rig.poll(T)
 
-    async def slow(what: str) -> None:
-        if what == "ListExecutions":
-            rig.clock.advance(3)
-
-    rig.at_await = slow
+    slow_down(rig, 3)
     for number, key in enumerate(reversed(keys), start=1):
         rig.admin.executions.move(key, Phase.FAILED, at=rig.clock.now())
         for _ in range(6):
@@ -767,6 +757,32 @@ async def test_ledger_error_is_raised_and_nothing_is_shown(rig: Rig) -> None:
     rig.at_await = rig.nothing_happens
     await rig.poll(T)
     assert rig.totals()[FINISHED, *T, "plan", MANUAL, "SUCCEEDED"] == 1
+
+
+async def test_a_list_that_was_cut_off_and_lost_begins_anew(make_rig: Callable[..., Rig]) -> None:
+    """What the disk would not take is listed again, and not left to the reconcile."""
+    rig = make_rig(page_size=5, poll_timeout=timedelta(seconds=10))
+    await primed(rig, T, OTHER)
+    for number in range(20):
+        rig.launch(T, f"run-{number}")
+        rig.clock.advance(1)
+    rig.clock.advance(600)
+    rig.launch(OTHER, "elsewhere")
+    await rig.poll(OTHER)
+
+    async def slow_until_full(what: str) -> None:
+        if what == "ListExecutions":
+            rig.clock.advance(6)
+        if what == "before commit":
+            raise LedgerError("the disk is full")
+
+    rig.at_await = slow_until_full
+    with pytest.raises(LedgerError):
+        await rig.poll(T)
+    rig.at_await = rig.nothing_happens
+    await rig.poll(T)
+    assert rig.totals()[LAUNCHED, *T, "plan", MANUAL] == 20
+    assert rig.metric('flyte_exporter_reconcile_corrections_total{reason="missed"}') == 0
 
 
 async def test_execution_that_steps_back_is_counted_once(rig: Rig) -> None:

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from flyteidl.admin import schedule_pb2
 
-from exporter.metrics.formats import Format
 from exporter.model.executions import Mode, Phase
 from exporter.model.targets import Target
-from exporter.model.time import SECOND, Micros, from_datetime
+from exporter.model.time import SECOND, Micros
+from tests import page, rows
 from tests.plans import ONE_AT_ONCE, activate
 from tests.rig import ManualClock, Rig, quiet, register
 from tests.stage import Stage
@@ -24,7 +24,7 @@ MINUTE, HOUR = 60, 3600
 
 def at(text: str) -> Micros:
     """Return an instant of 1 September 2026, UTC."""
-    return from_datetime(datetime.fromisoformat(f"2026-09-01 {text}").replace(tzinfo=UTC))
+    return rows.at(f"09-01 {text}")
 
 
 async def until(stage: Stage, text: str) -> None:
@@ -53,7 +53,6 @@ async def run(stage: Stage, slot: str, *, late: float, lasts: float) -> None:
 
 def shown(rig: Rig) -> Mapping[str, float]:
     """Return what is shown of the launch plan's schedule and freshness."""
-    document = b"".join(rig.exposition.snapshot(Format.TEXT)).decode()
     names = (
         "flyte_launch_plan_schedule_",
         "flyte_execution_schedule_",
@@ -61,7 +60,9 @@ def shown(rig: Rig) -> Mapping[str, float]:
         "flyte_launch_plan_last_",
         "flyte_launch_plan_info",
     )
-    samples = (line.rpartition(" ") for line in document.splitlines() if line.startswith(names))
+    samples = (
+        line.rpartition(" ") for line in page.lines(rig.exposition) if line.startswith(names)
+    )
     return {name: float(value) for name, _, value in samples}
 
 

@@ -16,6 +16,11 @@ from tests.stage import Stage
 A, B = Target("a", "development"), Target("b", "development")
 
 
+def refused(_: Any) -> Any:
+    """Answer as Admin does whose database is away."""
+    raise failure(grpc.StatusCode.UNKNOWN, "failed database operation")
+
+
 @pytest.fixture
 async def stage(make_rig: Callable[..., Rig]) -> AsyncIterator[Stage]:
     """Return a running scheduler with the projects a and b."""
@@ -199,6 +204,36 @@ async def test_more_targets_than_calls_is_said_once(make_rig: Callable[..., Rig]
     ]
 
 
+async def test_the_log_has_what_changes(stage: Stage) -> None:
+    """A failure once, another kind of failure too, and that it is over once; no repetition."""
+    answers = dict(stage.rig.admin.calls)
+
+    def unforeseen(_: Any) -> Any:
+        raise ZeroDivisionError
+
+    with capture_logs() as logs:
+        for call in (refused, unforeseen):
+            stage.rig.admin.calls = {**answers, "ListExecutions": call, "ListProjects": refused}
+            await stage.clock.advance(350)
+        stage.rig.admin.calls = answers
+        await stage.clock.advance(700)
+    told = [
+        (log["event"], log.get("project"), log.get("outcome"))
+        for log in logs
+        if log["log_level"] in {"info", "warning"}
+    ]
+    assert sorted(told, key=str) == [
+        ("discovery failed", None, None),
+        ("discovery recovered", None, None),
+        ("target failing", "a", "admin_error"),
+        ("target failing", "a", "internal_error"),
+        ("target failing", "b", "admin_error"),
+        ("target failing", "b", "internal_error"),
+        ("target recovered", "a", None),
+        ("target recovered", "b", None),
+    ]
+
+
 async def test_a_bug_in_one_poll_does_not_stop_the_others(stage: Stage) -> None:
     """An error that nobody foresaw is contained, logged with its traceback, and counted."""
 
@@ -242,10 +277,6 @@ def polls(rig: Rig, target: Target) -> int:
 
 async def test_restart_goes_on_without_a_discovery(stage: Stage) -> None:
     """Where projects cannot be listed after a restart, known targets are polled all the same."""
-
-    def refused(_: Any) -> Any:
-        raise failure(grpc.StatusCode.UNKNOWN, "failed database operation")
-
     stage.rig.admin.calls = {**stage.rig.admin.calls, "ListProjects": refused}
     stage.rig.restart()
     again = Stage(stage.rig)

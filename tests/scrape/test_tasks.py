@@ -17,7 +17,6 @@ from exporter.admin.errors import HeldBack, refusal
 from exporter.config.settings import ScrapeSettings, TasksSettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.journal import Journal
-from exporter.metrics.formats import Format
 from exporter.model.executions import ExecutionId, Mode, Phase
 from exporter.model.targets import Target
 from exporter.model.tasks import Due
@@ -25,8 +24,9 @@ from exporter.model.time import Micros
 from exporter.scrape.faults import Fault, Faults, fault_of
 from exporter.scrape.tasks import TaskCounter
 from exporter.sim.execution import ExecutionKey
+from tests import page
 from tests.propeller import CACHED, Propeller, inputs
-from tests.rig import Killed, Rig, SteppedClock, failure, quiet, register
+from tests.rig import Rig, SteppedClock, failure, quiet, register
 from tests.stage import Stage
 
 T = Target("etl", "production")
@@ -188,8 +188,7 @@ async def count_all(rig: Rig) -> None:
 
 def samples(rig: Rig) -> list[str]:
     """Return what /metrics says about tasks."""
-    document = b"".join(rig.exposition.snapshot(Format.TEXT)).decode()
-    return [line for line in document.splitlines() if line.startswith(_ABOUT_TASKS)]
+    return [line for line in page.lines(rig.exposition) if line.startswith(_ABOUT_TASKS)]
 
 
 def attempts(rig: Rig, task: str = "work") -> float:
@@ -287,24 +286,14 @@ async def test_a_crash_at_any_moment_counts_once(counting: Counting, fatal: int)
     await begin(rig)
     for name in ("a", "b"):
         simple(rig, name)
-    left = [fatal]
-
-    async def die_in_time(_: str) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            left[0] = 1_000_000
-            raise Killed
-
-    rig.at_await = die_in_time
-    for _ in range(2):
-        try:
-            await rig.poll(T)
-            await count_all(rig)
-        except Killed:
-            rig.restart()
+    with rig.killed_at(fatal):
+        await rig.poll(T)
+        await count_all(rig)
+        assert fatal > 10, "it lived on"
+    await rig.poll(T)
+    await count_all(rig)
     assert attempts(rig) == 2
     assert rig.ledger.tasks_due() == []
-    assert left[0] > 100 or fatal > 10
 
 
 async def test_the_oldest_are_dropped_and_counted(counting: Counting) -> None:
@@ -402,11 +391,12 @@ def refuse(
 
 
 def sleeps(rig: Rig) -> list[float]:
-    """Have no time pass where somebody pauses, and return how long they would."""
+    """Have time pass at once where somebody pauses, and return how long they do."""
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
+        rig.clock.advance(seconds)
 
     rig.clock.sleep = sleep  # type: ignore[method-assign]
     return slept
@@ -435,6 +425,36 @@ async def test_an_outage_is_waited_for(counting: Counting, code: grpc.StatusCode
     assert slept == [1, 2, 4, 8, 16, 32, *[60] * 34]
     assert attempts(rig) == 3
     assert rig.metric('flyte_exporter_task_executions_total{outcome="failed"}') == 0
+    told = [log["event"] for log in logs if log["log_level"] != "debug"]
+    assert told == ["tasks cannot be counted", "tasks can be counted again"]
+
+
+async def test_workers_that_disagree_do_not_take_turns_in_the_log(counting: Counting) -> None:
+    """While one is throttled and the other is answered, neither is told again and again."""
+    rig = counting(concurrency=2)
+    await begin(rig)
+    for number in range(30):
+        simple(rig, f"r{number}")
+    await rig.poll(T)
+    clock = SteppedClock(rig)
+    rig.clock.sleep = clock.sleep  # type: ignore[method-assign]
+
+    async def throttle(method: str) -> None:
+        if method == "ListNodeExecutions" and len(asked(rig)) % 5 == 0:
+            raise failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "slow down")
+
+    rig.at_await = throttle
+    with capture_logs() as logs:
+        counting_all = asyncio.create_task(rig.task_counter.run())
+        await clock.advance(100)
+        told = [log["event"] for log in logs if log["log_level"] != "debug"]
+        assert (attempts(rig), told) == (30, ["tasks cannot be counted"])
+        rig.at_await = rig.nothing_happens
+        simple(rig, "later")
+        await rig.poll(T)
+        await clock.advance(1)
+    counting_all.cancel()
+    await asyncio.gather(counting_all, return_exceptions=True)
     told = [log["event"] for log in logs if log["log_level"] != "debug"]
     assert told == ["tasks cannot be counted", "tasks can be counted again"]
 

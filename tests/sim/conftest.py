@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 from flyteidl.admin import common_pb2
 
@@ -12,8 +14,10 @@ from exporter.model.time import SECOND, Micros
 from exporter.sim.api import AdminApi
 from exporter.sim.execution import ErrorSeen, ExecutionKey
 from exporter.sim.store import Store
+from tests import rows
 
-START = Micros(1_790_000_000_000_000)
+START = rows.NOON
+"""When the simulated worlds begin."""
 
 
 @dataclass
@@ -74,11 +78,11 @@ class Admin:
     ) -> ExecutionKey:
         """Launch *name*, created *after* seconds from the start."""
         key = self.key(name, project)
-        visible_at = None if visible_after is None else seconds_on(visible_after)
+        visible_at = None if visible_after is None else rows.after(visible_after)
         self.executions.launch(
             key,
             launch_plan=launch_plan,
-            created_at=seconds_on(after),
+            created_at=rows.after(after),
             mode=mode,
             visible_at=visible_at,
             error=error,
@@ -112,9 +116,17 @@ class Admin:
         return self.api.lifecycle.list_executions(request)
 
 
-def seconds_on(seconds: float) -> Micros:
-    """Return the instant *seconds* after the start."""
-    return Micros(START + round(seconds * SECOND))
+OK = (grpc.StatusCode.OK, "")
+"""How a call that was answered ended."""
+
+
+async def ending(call: Any) -> tuple[grpc.StatusCode, str]:
+    """Await a call and return how it ended."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details() or ""
+    return grpc.StatusCode.OK, ""
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from exporter.sim.incidents import parse_incident
 from exporter.sim.server import Serving, serve
 from exporter.sim.token_endpoint import Asked, Fault, TokenEndpoint
 from exporter.sim.world import World
+from tests.sim.conftest import OK, ending
 
 ODD = OAuthClient(id="team a/x", secret="p:ß+%&=?", scopes=("all",), audiences=("https://api",))
 """Nothing about it survives a Basic header unescaped."""
@@ -71,15 +72,6 @@ def in_header(client_id: str, secret: str) -> str:
     return "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
 
 
-async def ending(call: Any) -> tuple[grpc.StatusCode, str]:
-    """Await a call and return how it ended."""
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        return error.code(), error.details() or ""
-    return grpc.StatusCode.OK, ""
-
-
 @contextlib.asynccontextmanager
 async def admin_with(clock: Any, *incidents: str) -> AsyncIterator[Admin]:
     """Serve an Admin whose clock the test owns."""
@@ -100,9 +92,6 @@ async def admin(clock: Any) -> AsyncIterator[Admin]:
     """One where nothing goes wrong."""
     async with admin_with(clock) as admin:
         yield admin
-
-
-OK = (grpc.StatusCode.OK, "")
 
 
 async def test_a_call_without_a_token_is_refused(admin: Admin) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 import pytest
 
-from exporter.model.time import SECOND, Micros
+from exporter.model.time import Micros
 from exporter.sim.authority import Authority, Denied, OAuthClient, TokenRequest
 from exporter.sim.refusal import Refusal
+from tests.rows import NOON, after
 
-NOW = Micros(1_790_000_000 * SECOND)
 CLIENT = OAuthClient(
     id="exporter", secret="s3cret", scopes=("all", "offline"), audiences=("https://api",)
 )
@@ -32,10 +32,10 @@ def request(**details: Any) -> TokenRequest:
 
 def bearer(authority: Authority, **details: Any) -> str:
     """Return what a call carries that has just got its token."""
-    return f"Bearer {authority.issue(request(**details), NOW).token}"
+    return f"Bearer {authority.issue(request(**details), NOON).token}"
 
 
-def refused(authority: Authority, authorization: str, now: Micros = NOW) -> str:
+def refused(authority: Authority, authorization: str, now: Micros = NOON) -> str:
     """Return why a call is refused."""
     with pytest.raises(Refusal) as refusal:
         authority.judge(authorization, now)
@@ -43,14 +43,9 @@ def refused(authority: Authority, authorization: str, now: Micros = NOW) -> str:
     return refusal.value.details
 
 
-def after(seconds: float) -> Micros:
-    """Return the instant so long after the tokens were issued."""
-    return Micros(NOW + round(seconds * SECOND))
-
-
 def test_a_token_can_be_read_by_whoever_holds_it(authority: Authority) -> None:
     """A client may look at expiry, scopes and audience; the scopes are a list."""
-    grant = authority.issue(request(scopes=("all", "offline")), NOW)
+    grant = authority.issue(request(scopes=("all", "offline")), NOON)
     header, payload, _ = grant.token.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     assert json.loads(base64.urlsafe_b64decode(header + "=="))["typ"] == "JWT"
@@ -63,7 +58,7 @@ def test_a_token_can_be_read_by_whoever_holds_it(authority: Authority) -> None:
 def test_a_good_token_passes_until_it_expires(authority: Authority) -> None:
     """The client is told one second less than it has."""
     authority.lifetime = timedelta(minutes=5)
-    grant = authority.issue(request(), NOW)
+    grant = authority.issue(request(), NOON)
     assert grant.expires_in == 299
     authority.judge(f"Bearer {grant.token}", after(299.999))
     assert "Token is expired" in refused(authority, f"Bearer {grant.token}", after(300))
@@ -72,7 +67,7 @@ def test_a_good_token_passes_until_it_expires(authority: Authority) -> None:
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_is_written_as_one_likes(authority: Authority, scheme: str) -> None:
     """Upper and lower case are the same."""
-    authority.judge(bearer(authority).replace("Bearer", scheme), NOW)
+    authority.judge(bearer(authority).replace("Bearer", scheme), NOON)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +92,7 @@ def test_what_is_no_token_of_ours_is_refused(
 
 def test_a_token_that_was_tampered_with_is_refused(authority: Authority) -> None:
     """What is signed is the content."""
-    header, payload, signature = authority.issue(request(), NOW).token.split(".")
+    header, payload, signature = authority.issue(request(), NOON).token.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     forged = base64.urlsafe_b64encode(json.dumps(claims | {"exp": 10**12}).encode()).decode()
     assert "verification error" in refused(authority, f"Bearer {header}.{forged}.{signature}")
@@ -108,7 +103,7 @@ def test_all_tokens_can_be_forgotten_at_once(authority: Authority) -> None:
     old = bearer(authority)
     authority.revoke_all()
     assert "verification error" in refused(authority, old)
-    authority.judge(bearer(authority), NOW)
+    authority.judge(bearer(authority), NOON)
 
 
 def test_a_token_of_another_authority_is_refused(authority: Authority) -> None:
@@ -125,13 +120,13 @@ def test_a_token_without_the_scope_is_refused_for_ever(authority: Authority) -> 
 
 def test_a_token_without_any_scope_may_do_everything(authority: Authority) -> None:
     """As a real Admin lets it: it is taken for a person's."""
-    authority.judge(bearer(authority, scopes=()), NOW)
+    authority.judge(bearer(authority, scopes=()), NOON)
 
 
 def test_scopes_in_one_text_are_one_scope(authority: Authority) -> None:
     """Admin does not part them at the blanks: one alone is found, two are not."""
     authority.scopes_as_text = True
-    authority.judge(bearer(authority, scopes=("all",)), NOW)
+    authority.judge(bearer(authority, scopes=("all",)), NOON)
     details = refused(authority, bearer(authority, scopes=("all", "offline")))
     assert details == "authenticated user doesn't have required scope"
 
@@ -160,22 +155,22 @@ def test_a_client_that_may_not_have_a_token_gets_none(
 ) -> None:
     """Status and word are OAuth2's, the sentence is Admin's."""
     with pytest.raises(Denied) as denied:
-        authority.issue(request(**details), NOW)
+        authority.issue(request(**details), NOON)
     assert (denied.value.status, denied.value.error) == (status, error)
     assert said in denied.value.description
 
 
 def test_an_allowed_audience_is_none_that_admin_accepts_less(authority: Authority) -> None:
     """Admin's own server grants its own address, whatever was asked for."""
-    authority.judge(bearer(authority, audience="https://api"), NOW)
+    authority.judge(bearer(authority, audience="https://api"), NOON)
 
 
 def test_a_client_that_is_added_again_has_a_new_secret(authority: Authority) -> None:
     """So a test can rotate it."""
     authority.add(OAuthClient(id="exporter", secret="other"))
     with pytest.raises(Denied, match="401 invalid_client"):
-        authority.issue(request(), NOW)
-    authority.judge(bearer(authority, secret="other"), NOW)
+        authority.issue(request(), NOON)
+    authority.judge(bearer(authority, secret="other"), NOON)
 
 
 def test_secrets_are_not_printed() -> None:

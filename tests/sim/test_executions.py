@@ -14,8 +14,8 @@ from exporter.sim.execution import ErrorSeen
 from exporter.sim.phases import refuse_phase_change
 from exporter.sim.refusal import Refusal
 from exporter.sim.wire import nanos_of, timestamp
+from tests.sim.conftest import START
 
-START = Micros(1_790_000_000_000_000)
 PHASES = [phase for phase in Phase if phase is not Phase.UNRECOGNIZED]
 
 

@@ -15,6 +15,7 @@ from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 from exporter.sim.incidents import parse_incident
 from exporter.sim.server import NEWER_CALLS, serve
 from exporter.sim.world import World
+from tests.sim.conftest import OK, ending
 
 
 @contextlib.asynccontextmanager
@@ -28,15 +29,6 @@ async def channel_to(clock: Any, *incidents: str, **options: Any) -> AsyncIterat
         grpc.aio.insecure_channel(serving.address) as channel,
     ):
         yield channel
-
-
-async def ending(call: Any) -> tuple[str, str]:
-    """Await a call and return how it ended."""
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        return error.code().name, error.details() or ""
-    return "OK", ""
 
 
 def get_version(channel: Any) -> Any:
@@ -64,38 +56,39 @@ def check_health(channel: Any, *, timeout: float = 5) -> Any:
 @pytest.mark.parametrize(
     ("incident", "end"),
     [
-        ("admin-unavailable", ("UNAVAILABLE", "no healthy upstream")),
-        ("throttled", ("RESOURCE_EXHAUSTED", "local_rate_limited")),
-        ("proxy-denied", ("PERMISSION_DENIED", "RBAC: access denied")),
+        ("admin-unavailable", (grpc.StatusCode.UNAVAILABLE, "no healthy upstream")),
+        ("throttled", (grpc.StatusCode.RESOURCE_EXHAUSTED, "local_rate_limited")),
+        ("proxy-denied", (grpc.StatusCode.PERMISSION_DENIED, "RBAC: access denied")),
     ],
 )
 async def test_a_proxy_refuses_every_call_while_it_lasts(
-    clock: Any, incident: str, end: tuple[str, str]
+    clock: Any, incident: str, end: tuple[grpc.StatusCode, str]
 ) -> None:
     """Whichever service it is for; after that, all is well."""
     async with channel_to(clock, f"{incident}@10s+10s") as channel:
-        assert await ending(get_version(channel)) == ("OK", "")
+        assert await ending(get_version(channel)) == OK
         clock.advance(10)
         assert await ending(get_version(channel)) == end
         assert await ending(check_health(channel)) == end
         clock.advance(10)
-        assert await ending(get_version(channel)) == ("OK", "")
+        assert await ending(get_version(channel)) == OK
 
 
 async def test_a_panic_has_no_text(clock: Any) -> None:
     """The process is up all the same, and says so."""
     async with channel_to(clock, "admin-panic@10s+10s") as channel:
         clock.advance(10)
-        assert await ending(get_version(channel)) == ("INTERNAL", "")
-        assert await ending(check_health(channel)) == ("OK", "")
+        assert await ending(get_version(channel)) == (grpc.StatusCode.INTERNAL, "")
+        assert await ending(check_health(channel)) == OK
         clock.advance(10)
-        assert await ending(get_version(channel)) == ("OK", "")
+        assert await ending(get_version(channel)) == OK
 
 
 async def test_a_hanging_admin_hangs_for_every_service(clock: Any) -> None:
     """Each call ends at its client's deadline."""
     async with channel_to(clock, "admin-hang@0s+10s") as channel:
-        assert (await ending(check_health(channel, timeout=0.2)))[0] == "DEADLINE_EXCEEDED"
+        code, _ = await ending(check_health(channel, timeout=0.2))
+        assert code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_health_needs_nothing_without_authentication(clock: Any) -> None:
@@ -114,5 +107,5 @@ async def test_domains_are_answered_from_the_configuration(clock: Any) -> None:
 async def test_an_old_server_does_not_know_newer_calls(clock: Any) -> None:
     """It answers the others."""
     async with channel_to(clock, without=NEWER_CALLS) as channel:
-        assert (await ending(get_domains(channel)))[0] == "UNIMPLEMENTED"
-        assert await ending(get_version(channel)) == ("OK", "")
+        assert (await ending(get_domains(channel)))[0] is grpc.StatusCode.UNIMPLEMENTED
+        assert await ending(get_version(channel)) == OK

@@ -8,19 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.executions import Phase
-from exporter.model.time import SECOND, Micros
+from exporter.model.time import SECOND
 from exporter.sim import mischief
 from exporter.sim.execution import ExecutionKey
 from exporter.sim.incidents import Agenda, Incident, Trouble, parse_incident
 from exporter.sim.world import World
+from tests.rows import after
+from tests.sim.conftest import START
 
-START = Micros(1_790_000_000_000_000)
 SPEED = 60
-
-
-def after(seconds: float) -> Micros:
-    """Return the instant so long after the start."""
-    return Micros(START + round(seconds * SECOND))
 
 
 def world_with(*incidents: str) -> World:

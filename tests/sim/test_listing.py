@@ -8,13 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.executions import Phase
-from exporter.model.time import Micros
 from exporter.sim.api import AdminApi
 from exporter.sim.execution import ErrorSeen, ExecutionKey
 from exporter.sim.refusal import Refusal
 from exporter.sim.store import Store
-
-START = Micros(1_790_000_000_000_000)
+from tests.sim.conftest import START
 
 
 def listing(**fields: Any) -> Any:

@@ -10,7 +10,7 @@ from flyteidl.core import execution_pb2
 from exporter.model.executions import Phase
 from exporter.sim.execution import ExecutionKey
 from exporter.sim.refusal import Refusal
-from tests.sim.conftest import START, Admin, seconds_on
+from tests.sim.conftest import START, Admin
 
 NODE, TASK = execution_pb2.NodeExecution, execution_pb2.TaskExecution
 TASK_ID = {
@@ -77,7 +77,7 @@ def names(answer: Any) -> list[str]:
 def running(admin: Admin) -> ExecutionKey:
     """An execution that runs."""
     key = admin.launch("run")
-    admin.executions.move(key, Phase.RUNNING, at=seconds_on(0))
+    admin.executions.move(key, Phase.RUNNING, at=START)
     return key
 
 

@@ -24,6 +24,7 @@ from exporter.sim.execution import ExecutionKey
 from exporter.sim.incidents import parse_incident
 from exporter.sim.server import serve
 from exporter.sim.world import World
+from tests.sim.conftest import ending
 
 _RECEIVE_BYTES = 20 * 1024 * 1024
 
@@ -36,15 +37,6 @@ async def admin_with(clock: Any, *incidents: str) -> AsyncIterator[tuple[World, 
         options = [("grpc.max_receive_message_length", _RECEIVE_BYTES)]
         async with grpc.aio.insecure_channel(serving.address, options=options) as channel:
             yield world, admin_pb2_grpc.AdminServiceStub(channel)
-
-
-async def status_of(call: Any) -> tuple[grpc.StatusCode, str]:
-    """Await a call and return how it ended."""
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        return error.code(), error.details() or ""
-    return grpc.StatusCode.OK, ""
 
 
 def listing(limit: int = 500, filters: str = "value_in(state,0;1)", token: str = "") -> Any:
@@ -72,7 +64,7 @@ async def test_what_is_not_simulated_is_unimplemented(clock: Any) -> None:
     """A client is told so, rather than given something made up."""
     async with admin_with(clock) as (_, admin):
         request = task_execution_pb2.TaskExecutionGetDataRequest()
-        code, _ = await status_of(admin.GetTaskExecutionData(request, timeout=5))
+        code, _ = await ending(admin.GetTaskExecutionData(request, timeout=5))
         assert code is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -110,7 +102,7 @@ async def test_an_unavailable_admin_recovers(clock: Any) -> None:
         codes = []
         for _ in range(3):
             call = admin.GetVersion(version_pb2.GetVersionRequest(), timeout=5)
-            codes.append((await status_of(call))[0])
+            codes.append((await ending(call))[0])
             clock.advance(10)
         expected = [grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.OK]
         assert codes == expected
@@ -120,7 +112,7 @@ async def test_an_unknown_fault_hits_a_share_of_calls(clock: Any) -> None:
     """Some calls end as database faults do, most do not."""
     async with admin_with(clock, "admin-unknown@0s+1m") as (_, admin):
         ends = [
-            await status_of(admin.GetDomains(project_pb2.GetDomainRequest(), timeout=5))
+            await ending(admin.GetDomains(project_pb2.GetDomainRequest(), timeout=5))
             for _ in range(60)
         ]
         faults = [details for code, details in ends if code is grpc.StatusCode.UNKNOWN]
@@ -132,7 +124,7 @@ async def test_a_hanging_admin_ends_at_the_clients_deadline(clock: Any) -> None:
     """Nothing is answered; the client gives up."""
     async with admin_with(clock, "admin-hang@0s+1m") as (_, admin):
         call = admin.GetDomains(project_pb2.GetDomainRequest(), timeout=0.2)
-        assert (await status_of(call))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert (await ending(call))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_a_slow_admin_answers_after_seconds(clock: Any) -> None:
@@ -153,7 +145,7 @@ async def test_an_oversized_page_passes_when_halved(clock: Any) -> None:
         for index in range(500):
             key = ExecutionKey("etl", "production", f"row{index}")
             world.executions.launch(key, launch_plan="x", created_at=clock.now())
-        code, details = await status_of(admin.ListExecutions(listing(), timeout=20))
+        code, details = await ending(admin.ListExecutions(listing(), timeout=20))
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "Received message larger than max" in details
         page = await admin.ListExecutions(listing(limit=250), timeout=20)

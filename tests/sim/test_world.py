@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.model.executions import Phase
-from exporter.model.time import SECOND, Micros
+from exporter.model.time import SECOND
 from exporter.sim import node_rows
 from exporter.sim.execution import ExecutionKey
 from exporter.sim.incidents import parse_incident
 from exporter.sim.world import World
+from tests.rows import after
+from tests.sim.conftest import START
 
-START = Micros(1_790_000_000_000_000)
 _ROWS = (
     "SELECT id, execution_project, execution_domain, execution_name, phase, mode, state, listed"
     " FROM executions ORDER BY execution_project, execution_domain, execution_name"
@@ -25,11 +26,6 @@ _ROWS = (
 
 
 SHORT = timedelta(minutes=30)
-
-
-def after(seconds: float) -> Micros:
-    """Return the instant so long after the start."""
-    return Micros(START + round(seconds * SECOND))
 
 
 @settings(max_examples=6, deadline=None)

@@ -1,6 +1,6 @@
 """How long a schedule leaves between two runs, weekends and ends of months included."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -8,14 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.schedules import Cron, Rate, Schedule
-from exporter.model.time import Micros, from_datetime
+from exporter.model.time import Micros
 from exporter.track.cron import Line, parse
 from exporter.track.periods import longest_period
-
-
-def at(text: str) -> Micros:
-    """Return an instant of 2026: `03-28 02:30`, UTC."""
-    return from_datetime(datetime.fromisoformat(f"2026-{text}").replace(tzinfo=UTC))
+from tests.rows import at
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -18,18 +18,14 @@ from exporter.model.schedules import (
     ScheduleState,
     Timetable,
 )
-from exporter.model.time import EPOCH, SECOND, Micros, from_datetime, micros
+from exporter.model.time import EPOCH, SECOND, Micros, micros
 from exporter.track.schedules import Agenda, judge_all, note
+from tests.rows import at
 
 PLAN = "etl.nightly"
 GRACE = timedelta(minutes=2)
 _MINUTE = 60 * SECOND
 _HOUR = 60 * _MINUTE
-
-
-def at(text: str) -> Micros:
-    """Return an instant of 2026: `03-28 02:30`, with seconds if need be, UTC."""
-    return from_datetime(datetime.fromisoformat(f"2026-{text}").replace(tzinfo=UTC))
 
 
 @dataclass

@@ -1,0 +1,49 @@
+"""How large the live set of one target is, and which parts of that are to be shown again."""
+
+import asyncio
+from collections.abc import Iterable
+
+from exporter.metrics.book import Book
+from exporter.model.targets import Target
+from exporter.scrape.memory import Memory
+from exporter.track.executions import levels as levels_of
+
+_AT_ONCE = 1_000
+"""Launch plans whose levels are shown in one go: some 20 ms."""
+
+
+class LiveLevels:
+    """Shows the levels of a live set, by the names that launch plans have on /metrics."""
+
+    def __init__(self, target: Target, book: Book) -> None:
+        self._target = target
+        self._book = book
+        self._touched: set[str] = set()
+        self._begun = False
+
+    def touch(self, *labels: Iterable[str]) -> None:
+        """Have *labels* shown again: their part of the live set changed."""
+        self._touched.update(*labels)
+
+    def begin_anew(self) -> None:
+        """Have all shown again."""
+        self._begun = False
+
+    async def show(self, memory: Memory) -> None:
+        """Show the levels of the launch plans whose part of the live set changed."""
+        if memory.progress is None:
+            return
+        book = self._book
+        changed = bool(self._touched) or not self._begun
+        if not self._begun:
+            self._touched.update(book.places.launch_plans(self._target))
+            self._touched.update(memory.labels())
+            self._begun = True
+        if book.levels.of_plans:
+            for number, label in enumerate([*self._touched], start=1):
+                book.levels.show(self._target, label, levels_of(memory.live_of(label)))
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        if changed and book.levels.of_targets:
+            book.levels.show_target(self._target, levels_of(memory.live_rows()))
+        self._touched.clear()
