@@ -47,7 +47,12 @@ class Propeller:
         """Report that an attempt at the task of a node entered *phase*."""
         event = event_pb2.TaskExecutionEventRequest(
             event={
-                "task_id": {**self._where(), "name": task, "version": "v1"},
+                "task_id": {
+                    "resource_type": "TASK",
+                    **self._where(),
+                    "name": task,
+                    "version": "v1",
+                },
                 "parent_node_execution_id": self._id(node),
                 "retry_attempt": attempt,
                 "phase": phase,

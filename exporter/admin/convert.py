@@ -127,6 +127,9 @@ def active_plan(message: Any) -> ActivePlan | None:
     """
     Return one `flyteidl.admin.LaunchPlan`; None for one that flyteadmin made around a single task.
 
+    One whose concurrency policy lets none run has no schedule: every slot is skipped, so none is
+    ever due.
+
     Raises:
         ValueError: It has no name.
     """
@@ -135,20 +138,16 @@ def active_plan(message: Any) -> ActivePlan | None:
         raise ValueError(f"a launch plan called {name!r}")
     if name.startswith(GENERATED):
         return None
-    spec = message.spec
+    spec, policy = message.spec, message.spec.concurrency_policy
+    skips = policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+    schedule = schedule_of(spec.entity_metadata.schedule)
     return ActivePlan(
         name,
         message.id.version,
         spec.workflow_id.name,
-        schedule_of(spec.entity_metadata.schedule),
-        _at_once(spec.concurrency_policy),
+        None if skips and policy.max == 0 else schedule,
+        policy.max if skips else 0,
     )
-
-
-def _at_once(policy: Any) -> int:
-    """Return how many may run until slots are skipped; 0 where others do not matter."""
-    skips = policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
-    return policy.max if skips else 0
 
 
 def schedule_of(message: Any) -> Schedule | None:

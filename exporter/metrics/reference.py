@@ -140,7 +140,7 @@ was missed, or under a concurrency policy skipped, once an execution for a later
 for `schedules.grace`, or after a day; a listing after the slot, which comes every
 `discovery.interval`, must have shown that the launch plan still had the schedule. Slots are judged
 from a minute after the launch plan was first seen with it. Skipped are slots at which as many
-executions were there as the concurrency policy allows. What is due and what ran is shown while the
+executions ran as the concurrency policy allows. What is due and what ran is shown while the
 launch plan is active; what was missed, skipped and late are totals, kept in the ledger.""",
         families=(*_of(Source.SCHEDULE), *_KEPT_OF_SCHEDULES),
     ),

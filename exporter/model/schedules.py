@@ -55,7 +55,7 @@ class ScheduledRun(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A time during which an execution was there, both ends included."""
+    """A time during which an execution ran, both ends included."""
 
     start: Micros
     end: Micros
@@ -86,7 +86,7 @@ class ScheduleState(NamedTuple):
     runs: tuple[ScheduledRun, ...] = ()
     """Runs for, or launched after, slots not judged yet."""
     busy: tuple[Span, ...] = ()
-    """Executions, over by now, that were there later than the newest verdict."""
+    """Executions, over by now, that ran later than the newest verdict."""
 
 
 class Judgement(NamedTuple):

@@ -67,10 +67,10 @@ class Memory:
         for rows in self._live.values():
             yield from rows.values()
 
-    def live_ids(self, launch_plan: str) -> Collection[ExecutionId]:
-        """Return which executions of *launch_plan*, by its true name, are live."""
+    def live_rows_of(self, launch_plan: str) -> Mapping[ExecutionId, Tracked]:
+        """Return the live executions of *launch_plan*, by its true name."""
         live = self._live.get(self._label(launch_plan), {})
-        return [key for key, row in live.items() if row.launch_plan == launch_plan]
+        return {key: row for key, row in live.items() if row.launch_plan == launch_plan}
 
     def live_of(self, label: str) -> Iterable[Tracked]:
         """Return what is known of the live executions whose launch plan has *label*."""

@@ -123,7 +123,11 @@ class Poller:
 
     def show_plan(self, launch_plan: str) -> None:
         """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
-        self._standings.touch([self._label(launch_plan)])
+        label = self._label(launch_plan)
+        self._standings.touch([label])
+        # One that was just activated has places for its levels, and no run that would show them.
+        if (self.target, label) in self._services.book.places:
+            self._levels.touch([label])
 
     def set_timetables(self, timetables: Mapping[str, Timetable], listed_at: Micros) -> None:
         """Have the next polls watch the active launch plans with a schedule, as of *listed_at*."""

@@ -93,7 +93,7 @@ class Timetables:
         while timetables := self._due(at):
             agenda = Agenda(
                 timetables=timetables,
-                live={launch_plan: memory.live_ids(launch_plan) for launch_plan in timetables},
+                live={launch_plan: memory.live_rows_of(launch_plan) for launch_plan in timetables},
                 at=at,
                 sure=self._sure(at),
                 grace=self._grace,

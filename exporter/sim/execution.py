@@ -29,6 +29,11 @@ class ExecutionKey(NamedTuple):
         )
 
 
+def offloaded(*place: str) -> str:
+    """Return where Admin keeps outputs that come with an event; its default is not to inline."""
+    return "s3://flyte/metadata/" + "/".join((*place, "offloaded_outputs"))
+
+
 def key_of(identifier: Any) -> ExecutionKey:
     """Return which execution a `WorkflowExecutionIdentifier` names."""
     return ExecutionKey(identifier.project, identifier.domain, identifier.name)

@@ -24,7 +24,7 @@ from math import isinf, isnan
 from typing import NamedTuple, TypeAlias
 
 from exporter.model.time import from_datetime
-from exporter.sim.entities import ADMIN_TAG, BY_PREFIX, JOINABLE, Entity, Kind
+from exporter.sim.entities import ADMIN_TAG, BY_PREFIX, JOINABLE, TASK_EXECUTION, Entity, Kind
 from exporter.sim.refusal import database_fault, invalid
 
 Value: TypeAlias = str | int | bytes
@@ -181,8 +181,13 @@ def where(condition: Condition) -> Where:
 
 def _column(condition: Condition) -> str:
     # Admin moved these tags into another table and kept the old name for filters.
-    renamed = condition.entity is ADMIN_TAG and condition.field == "name"
-    return f'{condition.entity.table}."{"key" if renamed else condition.field}"'
+    entity, field = condition.entity, condition.field
+    if entity is ADMIN_TAG and field == "name":
+        field = "key"
+    # Of a task execution these are the task's, and yet Admin takes them for the execution's.
+    if entity is TASK_EXECUTION and field in {"project", "domain", "name"}:
+        field = f"execution_{field}"
+    return f'{entity.table}."{field}"'
 
 
 def _pattern(condition: Condition, column: str, kind: Kind) -> Where:

@@ -28,7 +28,7 @@ from exporter.sim.listing import (
 )
 from exporter.sim.names import refuse_bad_labels
 from exporter.sim.projects import ProjectsApi
-from exporter.sim.refusal import Refusal, invalid, printed_message
+from exporter.sim.refusal import NIL, Refusal, invalid, printed_message
 from exporter.sim.registry import (
     RegistryApi,
     known_version,
@@ -84,6 +84,7 @@ class LaunchPlansApi:
 
     def _add(self, identifier: Any, spec: Any, workflow_id: int, closure: Any) -> None:
         now = self._now()
+        schedule_type = _schedule_type(spec.entity_metadata.schedule)
         self._store.insert(
             "launch_plans",
             created_at=now,
@@ -96,12 +97,19 @@ class LaunchPlansApi:
             workflow_id=workflow_id,
             closure=closure.SerializeToString(),
             state=INACTIVE,
-            schedule_type=_schedule_type(spec.entity_metadata.schedule),
+            schedule_type=schedule_type,
+            launch_condition_type=None if schedule_type == "NONE" else "SCHED",
         )
 
     def update_launch_plan(self, request: Any) -> Any:
         """Answer UpdateLaunchPlan."""
-        if request.state != ACTIVE:
+        if request.state not in {ACTIVE, INACTIVE}:
+            plan = printed_message(request.id) if request.HasField("id") else NIL
+            raise invalid(
+                f"Unrecognized launch plan state {request.state} for update for launch plan"
+                f" [{plan}]"
+            )
+        if request.state == INACTIVE:
             require_identifier(request, identifier_pb2.LAUNCH_PLAN)
         _, plan = self.launch_plan(request.id)
         key = (plan.id.project, plan.id.domain, plan.id.name, plan.id.version)

@@ -17,8 +17,9 @@ from flyteidl.core import identifier_pb2, literals_pb2
 from exporter.model.executions import Mode, Phase
 from exporter.model.time import Micros
 from exporter.sim import wire
+from exporter.sim.concurrency import refuse_past_limit
 from exporter.sim.entities import EXECUTION
-from exporter.sim.execution import ExecutionKey, Stored, key_of
+from exporter.sim.execution import ExecutionKey, Stored, key_of, offloaded
 from exporter.sim.executions import Executions
 from exporter.sim.filters import Value, names_state
 from exporter.sim.inputs import refuse_empty_inputs, refuse_other_inputs
@@ -107,6 +108,7 @@ class LifecycleApi:
             refuse_other_inputs(inputs, plan.closure.expected_inputs)
             workflow = plan.spec.workflow_id
             workflow_id, _ = self._registry.workflow(workflow)
+            refuse_past_limit(self._store, plan)
         key = ExecutionKey(request.project, request.domain, request.name or self._made_up_name())
         spec = execution_pb2.ExecutionSpec()
         spec.CopyFrom(request.spec)
@@ -231,8 +233,7 @@ class LifecycleApi:
             )
         output_uri = event.output_uri
         if event.HasField("output_data"):
-            # Admin's default is to move data to blob storage and keep the address.
-            output_uri = "s3://flyte/metadata/" + "/".join((*stored.key, "offloaded_outputs"))
+            output_uri = offloaded(*stored.key)
         self._executions.record(
             stored,
             Phase(event.phase),

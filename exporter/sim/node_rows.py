@@ -12,8 +12,9 @@ from flyteidl.core import catalog_pb2, execution_pb2, identifier_pb2
 
 from exporter.model.time import Micros
 from exporter.sim import wire
-from exporter.sim.execution import trim_error
+from exporter.sim.execution import key_of, offloaded, trim_error
 from exporter.sim.filters import Value
+from exporter.sim.refusal import enum_name
 from exporter.sim.task_rows import reported_at
 
 Phase = execution_pb2.NodeExecution
@@ -45,6 +46,7 @@ class Node:
     """One row, taken out to be changed."""
 
     id: int
+    """0 of one that is not a row yet."""
     key: Any
     input_uri: str
     started_at: Micros | None
@@ -77,6 +79,7 @@ class Node:
         closure.updated_at.CopyFrom(reported_at(event))
         if event.phase == Phase.RUNNING:
             closure.started_at.CopyFrom(event.occurred_at)
+            closure.deck_uri = event.deck_uri
             self.started_at = wire.micros_of(wire.nanoseconds(event.occurred_at))
         if event.phase in TERMINAL:
             self._end(event)
@@ -94,8 +97,11 @@ class Node:
             closure.duration.FromNanoseconds(lasted)
         if event.output_uri:
             closure.output_uri = event.output_uri
+        elif event.HasField("output_data"):
+            closure.output_uri = offloaded(*key_of(event.id.execution_id), event.id.node_id)
         elif event.HasField("error"):
             closure.error.CopyFrom(event.error)
+        closure.deck_uri = event.deck_uri
 
     def _note_task(self, said: Any) -> None:
         noted = node_execution_pb2.TaskNodeMetadata(checkpoint_uri=said.checkpoint_uri)
@@ -104,7 +110,9 @@ class Node:
             noted.catalog_key.CopyFrom(said.catalog_key)
         self.closure.task_node_metadata.CopyFrom(noted)
         dynamic = said.dynamic_workflow
-        self.closure.dynamic_job_spec_uri = dynamic.dynamic_job_spec_uri
+        # Admin takes this over when a node changes, and not when it comes to be.
+        if self.id and dynamic.dynamic_job_spec_uri:
+            self.closure.dynamic_job_spec_uri = dynamic.dynamic_job_spec_uri
         if dynamic.HasField("id"):
             self.dynamic_workflow = f"s3://flyte/metadata/{dynamic.id.name}"
 
@@ -115,7 +123,7 @@ class Node:
         kinds = execution_pb2.ExecutionError.ErrorKind
         cached = closure.task_node_metadata
         return {
-            "phase": Phase.Phase.Name(closure.phase),
+            "phase": phase_name(closure.phase),
             "input_uri": self.input_uri,
             "closure": closure.SerializeToString(),
             "started_at": self.started_at,
@@ -129,6 +137,11 @@ class Node:
             else None,
             "dynamic_workflow_remote_closure_reference": self.dynamic_workflow,
         }
+
+
+def phase_name(phase: int) -> str:
+    """Return what Admin calls *phase*, also one that came later than it."""
+    return enum_name(Phase.Phase.DESCRIPTOR, phase)
 
 
 def read(row: Any) -> Node:

@@ -24,15 +24,14 @@ from exporter.sim.listing import require_limit, rest_checked, selected
 from exporter.sim.node_rows import TERMINAL, Node, Phase
 from exporter.sim.phases import already_over
 from exporter.sim.producers import is_accepted, other_cluster
-from exporter.sim.refusal import Refusal, missing, no_such, printed_message
+from exporter.sim.refusal import NIL, Refusal, missing, no_such, printed_message
 from exporter.sim.store import Store
 from exporter.sim.tasks import TasksApi, node_values, require_attempt
 
 _TABLE = "node_executions"
-_OF_EXECUTION = " AND ".join(
-    f"{_TABLE}.{column} = ?"
-    for column in ("execution_project", "execution_domain", "execution_name")
-)
+_KEY = ("execution_project", "execution_domain", "execution_name", "node_id")
+_OF_EXECUTION = " AND ".join(f"{_TABLE}.{column} = ?" for column in _KEY[:-1])
+_NO_TIME = "timestamp: nil Timestamp"
 _JOIN_EXECUTIONS = (
     f"INNER JOIN executions ON {_TABLE}.execution_project = executions.execution_project"
     f" AND {_TABLE}.execution_domain = executions.execution_domain"
@@ -59,7 +58,7 @@ class NodesApi:
         """Told whose nodes somebody is going to look at."""
 
     def create_node_event(self, request: Any) -> Any:
-        """Answer CreateNodeEvent. What an event lacks, Admin notes in its log, and goes on."""
+        """Answer CreateNodeEvent. What its id lacks, Admin notes in its log, and goes on."""
         event = request.event
         identifier = event.id.execution_id
         try:
@@ -69,6 +68,7 @@ class NodesApi:
             raise Refusal(refusal.code, f"{asked} with err: {refusal.details}") from refusal
         if not is_accepted(stored, event.producer_id):
             raise other_cluster(stored, event.producer_id)
+        _require_closure(event)
         self.record(event)
         return event_pb2.NodeExecutionEventResponse()
 
@@ -83,7 +83,7 @@ class NodesApi:
         if node is None:
             self._insert(event)
             return
-        phase, announced = map(Phase.Phase.Name, (node.closure.phase, event.phase))
+        phase, announced = map(node_rows.phase_name, (node.closure.phase, event.phase))
         if phase == announced:
             raise Refusal(
                 grpc.StatusCode.ALREADY_EXISTS,
@@ -95,7 +95,9 @@ class NodesApi:
         if event.HasField("workflow_node_metadata"):
             child = event.workflow_node_metadata.execution_id
             self._executions.get(key_of(child))
-            node.closure.workflow_node_metadata.executionId.CopyFrom(child)
+            if not node.closure.HasField("workflow_node_metadata"):
+                node.closure.workflow_node_metadata.executionId.CopyFrom(child)
+        _require_time(event, node)
         node.apply(event)
         changed = {**node.columns(), "updated_at": self._now()}
         assignments = ", ".join(f"{column} = ?" for column in changed)
@@ -113,6 +115,7 @@ class NodesApi:
                 execution_id=event.id.execution_id, node_id=event.parent_node_metadata.node_id
             )
             parent_id = self._get(parent).id
+        _require_time(event)
         node = node_rows.Node(
             id=0,
             key=event.id,
@@ -142,17 +145,23 @@ class NodesApi:
         )
 
     def _find(self, identifier: Any) -> Node | None:
+        # What an identifier leaves empty matches anything, as with executions.
+        key = zip(_KEY, node_values(identifier), strict=True)
+        given = {column: value for column, value in key if value}
+        where = " AND ".join(f"{column} = ?" for column in given) or "TRUE"
         row = self._store.row(
-            f"SELECT {node_rows.COLUMNS} FROM {_TABLE}"  # noqa: S608 - our own text
-            f" WHERE {_OF_EXECUTION} AND node_id = ?",
-            node_values(identifier),
+            f"SELECT {node_rows.COLUMNS} FROM {_TABLE} WHERE {where} ORDER BY id LIMIT 1",  # noqa: S608 - our own text
+            list(given.values()),
         )
         return None if row is None else node_rows.read(row)
 
     def _get(self, identifier: Any) -> Node:
         node = self._find(identifier)
         if node is None:
-            raise no_such("node execution", identifier)
+            asked = identifier_pb2.NodeExecutionIdentifier(
+                node_id=identifier.node_id, execution_id=identifier.execution_id
+            )
+            raise no_such("node execution", asked)
         return node
 
     def get_node_execution(self, request: Any) -> Any:
@@ -201,3 +210,34 @@ class NodesApi:
             node_executions=[node_rows.read(row).listed() for row in rows],
             token=asked.next_token(len(rows)),
         )
+
+
+def _require_closure(event: Any) -> None:
+    """Check that a dynamic workflow, where *event* has one, comes with what Admin is to store."""
+    dynamic = event.task_node_metadata.dynamic_workflow
+    if event.task_node_metadata.HasField("dynamic_workflow") and not dynamic.HasField(
+        "compiled_workflow"
+    ):
+        workflow = printed_message(dynamic.id) if dynamic.HasField("id") else NIL
+        raise Refusal(
+            grpc.StatusCode.INTERNAL,
+            f"Failed to upload dynamic workflow closure for node id [{printed_message(event.id)}]"
+            f" and workflow id [{workflow}] with err: proto: Marshal called with nil",
+        )
+
+
+def _require_time(event: Any, node: Node | None = None) -> None:
+    """Check that *event* says when it occurred, as far as Admin needs it for *node*."""
+    if event.HasField("occurred_at"):
+        return
+    if event.phase == Phase.RUNNING:
+        fault = f"failed to unmarshal occurredAt with error: {_NO_TIME}"
+    elif node is None:
+        fault = "failed to read event timestamp"
+    elif event.phase in TERMINAL and node.closure.HasField("started_at"):
+        fault = f"Failed to parse node execution occurred at timestamp: {_NO_TIME}"
+    elif not wire.nanoseconds(event.reported_at):
+        fault = "failed to parse updated at timestamp"
+    else:
+        return
+    raise Refusal(grpc.StatusCode.INTERNAL, fault)

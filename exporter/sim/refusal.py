@@ -4,8 +4,11 @@ import json
 from typing import Any
 
 import grpc
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+
+NIL = "<nil>"
+"""What Go prints of a message that is not there."""
 
 
 class Refusal(Exception):
@@ -85,12 +88,17 @@ def printed_message(message: Message) -> str:
     )
 
 
+def enum_name(enum: EnumDescriptor, number: int) -> str:
+    """Return what Go calls the value *number* of *enum*: by its number, where it has no name."""
+    known = enum.values_by_number.get(number)
+    return known.name if known else str(number)
+
+
 def _printed_value(field: FieldDescriptor, value: Any) -> str:
     if field.message_type is not None:
         return f"{{{printed_message(value)}}}"
     if field.enum_type is not None:
-        known = field.enum_type.values_by_number.get(value)
-        return known.name if known else str(value)
+        return enum_name(field.enum_type, value)
     return _quoted(value) if isinstance(value, str) else str(value)
 
 

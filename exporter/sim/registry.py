@@ -29,6 +29,7 @@ from exporter.sim.projects import ProjectsApi
 from exporter.sim.refusal import (
     Refusal,
     database_fault,
+    enum_name,
     invalid,
     missing,
     not_found,
@@ -243,8 +244,7 @@ def require_identifier(request: Any, resource_type: int, *, field: str = "id") -
 
 def kind_of(message: Any) -> str:
     """Return the name of the resource type of *message*; its number if it has none."""
-    known = identifier_pb2.ResourceType.DESCRIPTOR.values_by_number.get(message.resource_type)
-    return known.name if known else str(message.resource_type)
+    return enum_name(identifier_pb2.ResourceType.DESCRIPTOR, message.resource_type)
 
 
 def missing_version(entity: str, identifier: Any) -> Refusal:

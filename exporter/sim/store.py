@@ -80,6 +80,8 @@ CREATE TABLE node_executions (
     UNIQUE (execution_project, execution_domain, execution_name, node_id)
 );
 CREATE INDEX node_executions_by_parent ON node_executions (parent_id);
+CREATE INDEX node_executions_by_task ON node_executions (parent_task_execution_id)
+    WHERE parent_task_execution_id IS NOT NULL;
 CREATE TABLE task_executions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     created_at INTEGER, updated_at INTEGER, deleted_at INTEGER,

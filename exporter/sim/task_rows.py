@@ -14,15 +14,22 @@ from flyteidl.event import event_pb2
 
 from exporter.model.time import Micros
 from exporter.sim import wire
+from exporter.sim.execution import key_of, offloaded
 from exporter.sim.filters import Value
+from exporter.sim.refusal import enum_name
 
 Phase = execution_pb2.TaskExecution
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED})
 """Phases that end an attempt. Source: flyteadmin `pkg/common/executions.go`."""
 
 COLUMNS = (
-    "id, project, domain, name, version, execution_project, execution_domain, execution_name,"
-    " node_id, retry_attempt, input_uri, phase_version, started_at, closure"
+    "task_executions.id, task_executions.project, task_executions.domain, task_executions.name,"
+    " task_executions.version, task_executions.execution_project,"
+    " task_executions.execution_domain, task_executions.execution_name, task_executions.node_id,"
+    " task_executions.retry_attempt, task_executions.input_uri, task_executions.phase_version,"
+    " task_executions.started_at, task_executions.closure,"
+    " EXISTS (SELECT 1 FROM node_executions AS child"
+    " WHERE child.parent_task_execution_id = task_executions.id)"
 )
 """What `read` reads, in its order."""
 
@@ -34,6 +41,7 @@ class Attempt:
     """One row, taken out to be changed."""
 
     id: int
+    """0 of one that is not a row yet."""
     key: Any
     """`TaskExecutionIdentifier`."""
     input_uri: str
@@ -41,11 +49,12 @@ class Attempt:
     started_at: Micros | None
     """As the column has it: cut to microseconds."""
     closure: Any
+    is_parent: bool = False
 
     def message(self) -> Any:
         """Return it as Admin answers; no list cuts anything of it."""
         return task_execution_pb2.TaskExecution(
-            id=self.key, input_uri=self.input_uri, closure=self.closure
+            id=self.key, input_uri=self.input_uri, closure=self.closure, is_parent=self.is_parent
         )
 
     def apply(self, event: Any) -> None:
@@ -53,30 +62,39 @@ class Attempt:
         closure = self.closure
         if not self.input_uri:
             self.input_uri = event.input_uri
-        started = closure.phase == Phase.RUNNING
+        before = closure.phase
         closure.phase = event.phase
-        self.phase_version = event.phase_version
+        # Admin's ORM leaves a column alone where the new value is zero.
+        self.phase_version = event.phase_version or self.phase_version
         closure.updated_at.CopyFrom(reported_at(event))
         _put_logs(closure.logs, _shown_logs(_merged_logs(closure.logs, event.logs), event.phase))
         self._give_reasons(event)
-        if event.phase == Phase.RUNNING and not started and self.started_at is None:
+        if event.phase == Phase.RUNNING != before and self.started_at is None:
             self.started_at = wire.micros_of(wire.nanoseconds(event.occurred_at))
             closure.started_at.CopyFrom(event.occurred_at)
         if event.phase in TERMINAL:
             self._end(event)
+        if event.HasField("custom_info"):
+            _merge_custom(closure.custom_info, event.custom_info)
         if event.HasField("metadata"):
             _merge_metadata(closure.metadata, event.metadata)
+        # Of a first event Admin keeps the logs of sub-tasks as they are.
+        if self.id and event.phase != before:
+            for resource in closure.metadata.external_resources:
+                _put_logs(resource.logs, _shown_logs(resource.logs, event.phase))
         closure.task_type = closure.task_type or event.task_type
         closure.event_version = max(closure.event_version, event.event_version)
 
     def _give_reasons(self, event: Any) -> None:
         closure = self.closure
-        given = [(reason.occurred_at, reason.reason) for reason in event.reasons]
+        given = list(event.reasons)
         if not given and event.reason and event.reason != closure.reason:
-            given = [(event.occurred_at, event.reason)]
-        for occurred_at, message in given:
-            closure.reasons.add(occurred_at=occurred_at, message=message)
-            closure.reason = message
+            given = [event_pb2.EventReason(occurred_at=event.occurred_at, reason=event.reason)]
+        for reason in given:
+            told = closure.reasons.add(message=reason.reason)
+            if reason.HasField("occurred_at"):
+                told.occurred_at.CopyFrom(reason.occurred_at)
+            closure.reason = reason.reason
 
     def _end(self, event: Any) -> None:
         closure = self.closure
@@ -86,6 +104,8 @@ class Attempt:
             closure.duration.FromNanoseconds(lasted)
         if event.output_uri:
             closure.output_uri = event.output_uri
+        elif event.HasField("output_data"):
+            closure.output_uri = _offloaded(self.key)
         elif event.HasField("error"):
             closure.error.CopyFrom(event.error)
 
@@ -93,7 +113,7 @@ class Attempt:
         """Return what changes in the row when the attempt does."""
         closure = self.closure
         return {
-            "phase": Phase.Phase.Name(closure.phase),
+            "phase": phase_name(closure.phase),
             "phase_version": self.phase_version,
             "input_uri": self.input_uri,
             "closure": closure.SerializeToString(),
@@ -127,7 +147,13 @@ def read(row: Any) -> Attempt:
         phase_version=row[11],
         started_at=None if row[12] is None else Micros(row[12]),
         closure=task_execution_pb2.TaskExecutionClosure.FromString(row[13]),
+        is_parent=bool(row[14]),
     )
+
+
+def phase_name(phase: int) -> str:
+    """Return what Admin calls *phase*, also one that came later than it."""
+    return enum_name(Phase.Phase.DESCRIPTOR, phase)
 
 
 def key_of_event(event: Any) -> Any:
@@ -171,6 +197,25 @@ def _shown_logs(logs: list[Any], phase: int) -> list[Any]:
     ]
 
 
+def _offloaded(key: Any) -> str:
+    node, task = key.node_execution_id, key.task_id
+    return offloaded(
+        *key_of(node.execution_id),
+        node.node_id,
+        *(task.project, task.domain, task.name, task.version, str(key.retry_attempt)),
+    )
+
+
+def _merge_custom(existing: Any, latest: Any) -> None:
+    """Merge the `Struct` *latest* into *existing*, down to the last level."""
+    for name, value in latest.fields.items():
+        known = existing.fields[name]
+        if value.HasField("struct_value") and known.HasField("struct_value"):
+            _merge_custom(known.struct_value, value.struct_value)
+        else:
+            known.CopyFrom(value)
+
+
 def _merge_metadata(existing: Any, latest: Any) -> None:
     """Merge *latest* into *existing*: sub-tasks by index and attempt, the rest where it is set."""
     found = {(r.index, r.retry_attempt): r for r in existing.external_resources}
@@ -178,11 +223,14 @@ def _merge_metadata(existing: Any, latest: Any) -> None:
         place = (resource.index, resource.retry_attempt)
         known = found.setdefault(place, event_pb2.ExternalResourceInfo())
         logs = _merged_logs(known.logs, resource.logs)
+        if resource.HasField("custom_info"):
+            known.ClearField("custom_info")
         known.MergeFrom(resource)
         known.phase = resource.phase
         _put_logs(known.logs, logs)
     merged = [found[place] for place in sorted(found)]
     copies = event_pb2.TaskExecutionMetadata(external_resources=merged).external_resources
+    del existing.resource_pool_info[:]
     existing.MergeFrom(latest)
     del existing.external_resources[:]
     existing.external_resources.extend(copies)

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from flyteidl.admin import event_pb2, task_execution_pb2
+from flyteidl.core import identifier_pb2
 
 from exporter.model.time import Micros
 from exporter.sim import task_rows, wire
@@ -20,8 +21,9 @@ from exporter.sim.listing import require, require_limit, rest_checked, selected
 from exporter.sim.phases import already_over
 from exporter.sim.producers import is_accepted, other_cluster
 from exporter.sim.refusal import Refusal, missing, no_such, printed_message
+from exporter.sim.registry import require_identifier
 from exporter.sim.store import Store
-from exporter.sim.task_rows import TERMINAL, Attempt, Phase
+from exporter.sim.task_rows import TERMINAL, Attempt
 
 _OF_NODE = "execution_project = ? AND execution_domain = ? AND execution_name = ? AND node_id = ?"
 _OF_TASK = "project = ? AND domain = ? AND name = ? AND version = ? AND retry_attempt = ?"
@@ -34,7 +36,7 @@ _JOINS = {
     "e": f"INNER JOIN executions ON {_SAME_EXECUTION.format(other='executions')}",
     "ne": f"INNER JOIN node_executions ON {_SAME_EXECUTION.format(other='node_executions')}"
     f" AND {_TABLE}.node_id = node_executions.node_id",
-    "t": "INNER JOIN tasks ON "
+    "t": "LEFT JOIN tasks ON "
     + " AND ".join(
         f"{_TABLE}.{column} = tasks.{column}" for column in ("project", "domain", "name", "version")
     ),
@@ -80,17 +82,16 @@ class TasksApi:
         if attempt is None:
             self._insert(key, event)
             return
-        phase = Phase.Phase.Name(attempt.closure.phase)
-        announced = Phase.Phase.Name(event.phase)
+        phase, announced = map(task_rows.phase_name, (attempt.closure.phase, event.phase))
         if phase == announced and attempt.phase_version >= event.phase_version:
             raise Refusal(
                 grpc.StatusCode.ALREADY_EXISTS,
                 f"have already recorded task execution phase {announced}"
-                f" (version: {event.phase_version}) for {{{printed_message(key)}}}",
+                f" (version: {event.phase_version}) for {printed_message(key)}",
             )
         if attempt.closure.phase in TERMINAL:
             change = f"invalid phase change from {phase} to {announced}"
-            raise already_over(f"{change} for task execution {{{printed_message(key)}}}", announced)
+            raise already_over(f"{change} for task execution {printed_message(key)}", announced)
         attempt.apply(event)
         changed = {**attempt.columns(), "updated_at": self._now()}
         assignments = ", ".join(f"{column} = ?" for column in changed)
@@ -102,10 +103,10 @@ class TasksApi:
     def _insert(self, key: Any, event: Any) -> None:
         node = node_values(key.node_execution_id)
         if self._store.row(f"SELECT id FROM node_executions WHERE {_OF_NODE}", node) is None:  # noqa: S608 - our own text
+            asked = printed_message(key.node_execution_id)
             raise Refusal(
-                grpc.StatusCode.INTERNAL,
-                "failed to get existing node execution id:"
-                f" [{printed_message(key.node_execution_id)}]",
+                grpc.StatusCode.NOT_FOUND,
+                f"Failed to get existing node execution id: [{asked}] with err: entry not found",
             )
         attempt = Attempt(
             id=0,
@@ -139,7 +140,7 @@ class TasksApi:
         """Return the attempt that a `TaskExecutionIdentifier` names; None if there is none."""
         task = key.task_id
         row = self._store.row(
-            f"SELECT {task_rows.COLUMNS} FROM task_executions WHERE {_OF_NODE} AND {_OF_TASK}",  # noqa: S608 - our own text
+            f"SELECT {task_rows.COLUMNS} FROM {_TABLE} WHERE {_OF_NODE} AND {_OF_TASK}",  # noqa: S608 - our own text
             [
                 *node_values(key.node_execution_id),
                 *(task.project, task.domain, task.name, task.version, key.retry_attempt),
@@ -156,7 +157,11 @@ class TasksApi:
         """
         attempt = self.find(key)
         if attempt is None:
-            raise no_such("task execution", key)
+            asked = identifier_pb2.TaskExecutionIdentifier(
+                task_id=key.task_id, node_execution_id=key.node_execution_id
+            )
+            asked.task_id.resource_type = identifier_pb2.UNSPECIFIED
+            raise no_such("task execution", asked)
         return attempt
 
     def get_task_execution(self, request: Any) -> Any:
@@ -176,7 +181,7 @@ class TasksApi:
         joins = {_JOINS.get(condition.entity.code, "") for condition in asked.conditions}
         rows = selected(
             self._store,
-            ", ".join(f"{_TABLE}.{column.strip()}" for column in task_rows.COLUMNS.split(",")),
+            task_rows.COLUMNS,
             TASK_EXECUTION,
             asked,
             where=" AND ".join(f"{_TABLE}.{part}" for part in _OF_NODE.split(" AND ")),
@@ -218,6 +223,8 @@ def require_attempt(request: Any, field: str) -> None:
     if not request.HasField(field):
         raise missing("id")
     identifier = getattr(request, field)
+    if identifier.HasField("task_id") and not identifier.task_id.resource_type:
+        identifier.task_id.resource_type = identifier_pb2.TASK
     if not identifier.HasField("node_execution_id"):
         raise missing("node_execution_id")
     require_node(identifier.node_execution_id)
@@ -227,4 +234,4 @@ def require_attempt(request: Any, field: str) -> None:
 def _require_task(holder: Any) -> None:
     if not holder.HasField("task_id"):
         raise missing("task_id")
-    require(holder.task_id, "project", "domain", "name", "version")
+    require_identifier(holder, identifier_pb2.TASK, field="task_id")

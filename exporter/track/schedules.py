@@ -5,13 +5,13 @@ The rules of judging are those of `track.verdicts`.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain
 from operator import itemgetter
 
-from exporter.model.executions import Execution, ExecutionId
+from exporter.model.executions import Execution, ExecutionId, Tracked
 from exporter.model.launch_plans import KEPT_FOR
 from exporter.model.schedules import (
     Judgement,
@@ -39,14 +39,14 @@ class Agenda:
 
     Attributes:
         timetables: Theirs; None for one that is not active any more, or has none.
-        live: Their executions that are not over.
+        live: Their executions that are not over, and what is known of each.
         at: Everything that happened until then is known.
         sure: Until then the timetables were seen to hold.
         grace: How long after a slot its run may be seen.
     """
 
     timetables: Mapping[str, Timetable | None]
-    live: Mapping[str, Collection[ExecutionId]]
+    live: Mapping[str, Mapping[ExecutionId, Tracked]]
     at: Micros
     sure: Micros
     grace: timedelta
@@ -71,7 +71,8 @@ def note(
     spans: dict[str, list[Span]] = {}
     exclusive = {launch_plan for launch_plan, state in states.items() if state.exclusive}
     for row in finished if exclusive else ():
-        if row.launch_plan in exclusive:
+        # What never ran never kept the scheduler from anything.
+        if row.launch_plan in exclusive and row.started_at is not None:
             start = row.id.created_at if row.scheduled_at is None else row.scheduled_at
             spans.setdefault(row.launch_plan, []).append(Span(start, row.updated_at))
     changed: dict[str, ScheduleState] = {}
@@ -112,7 +113,7 @@ def judge_all(states: Mapping[str, ScheduleState], agenda: Agenda) -> dict[str, 
         if timetable is None:
             found[launch_plan] = Judgement(ScheduleState(last_run=state.last_run))
             continue
-        live = agenda.live.get(launch_plan, ())
+        live = agenda.live.get(launch_plan, {})
         found[launch_plan], more = _judged(timetable, state, live, agenda)
         looks += more
     return found
@@ -121,7 +122,7 @@ def judge_all(states: Mapping[str, ScheduleState], agenda: Agenda) -> dict[str, 
 def _judged(
     timetable: Timetable,
     state: ScheduleState,
-    live: Collection[ExecutionId],
+    live: Mapping[ExecutionId, Tracked],
     agenda: Agenda,
 ) -> tuple[Judgement, int]:
     """Give each slot its verdict that is ripe for one; say also at how many slots that looked."""

@@ -172,12 +172,16 @@ async def test_active_launch_plans_and_their_schedules(
     # Flyte runs whatever comes unless it is told what to do past the limit.
     manual = plan("manual")
     manual.spec.concurrency_policy.max = 1
+    frozen = plan("frozen", cron_expression="@hourly")
+    frozen.spec.concurrency_policy.CopyFrom(alone.spec.concurrency_policy)
+    frozen.spec.concurrency_policy.max = 0
     server.answers["ListLaunchPlans"] = lambda _: launch_plan_pb2.LaunchPlanList(
         launch_plans=[
             plan(".flytegen.task"),
             alone,
             plan("cron", cron_schedule=schedule_pb2.CronSchedule(schedule="0 3 * * *")),
             plan("endless", rate=never),
+            frozen,
             manual,
             plan("old", cron_expression="@daily"),
             plan("rate", rate=hours),
@@ -187,6 +191,7 @@ async def test_active_launch_plans_and_their_schedules(
         ActivePlan("alone", "v1", "wf.alone", Cron("@hourly"), 3),
         ActivePlan("cron", "v1", "wf.cron", Cron("0 3 * * *")),
         ActivePlan("endless", "v1", "wf.endless", None),
+        ActivePlan("frozen", "v1", "wf.frozen", None),
         ActivePlan("manual", "v1", "wf.manual", None),
         ActivePlan("old", "v1", "wf.old", Cron("@daily")),
         ActivePlan("rate", "v1", "wf.rate", Rate(timedelta(hours=36))),

@@ -1,5 +1,5 @@
 """
-A project of our own on the Admin under test, and the books of what we did in it.
+A project of our own on the Admin under test.
 
 Clients launch and propeller reports; here both are us. So a real Admin must have no propeller that
 would move these executions by itself. What is registered is what the recording registers, because
@@ -8,38 +8,34 @@ of that it is known that a real Admin takes it.
 
 import time
 import uuid
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Self
 
 import grpc
-from flyteidl.admin import event_pb2, execution_pb2, launch_plan_pb2, project_pb2
+from flyteidl.admin import common_pb2, event_pb2, execution_pb2, launch_plan_pb2, project_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 from flyteidl.event import event_pb2 as reported_pb2
 from flyteidl.service import admin_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exporter.ledger.records import Value
-from exporter.metrics import catalog
-from exporter.metrics.catalog import Family
 from exporter.model.executions import Mode, Phase
 from exporter.model.targets import Target
+from exporter.model.time import Micros
+from exporter.sim import wire
+from exporter.sim.execution import ExecutionKey
 from tests.live import replay
+from tests.live.deeds import Deeds, Run
+from tests.propeller import Propeller
 
 NIGHTLY = "wf.nightly"
 HOURLY = "nightly_cron"
+EVERY_MINUTE = "nightly_every_minute"
 """Launch plans that every project has."""
-TASK = "wf.extract"
-"""The task that every project has."""
-
-Totals = dict[tuple[str, ...], Value]
-"""By family and label values; without what stands at 0."""
-
-_WHY = {"FAILED": ("USER", "USER:Error"), "TIMED_OUT": ("UNKNOWN", "none")}
-"""Kind and code of what goes wrong here, by the phase in which it ends."""
+TASK, LAST_TASK = "wf.extract", "wf.train"
+"""The tasks that every project has."""
 
 _REGISTERING = frozenset({"CreateTask", "CreateWorkflow", "CreateLaunchPlan"})
 _VERSION = "v1"
@@ -47,71 +43,37 @@ _CALL_SECONDS = 10.0
 _SECOND = 1_000_000_000
 
 
-class Run(NamedTuple):
-    """One execution."""
-
-    name: str
-    launch_plan: str
-    mode: Mode
-    created_ns: int
-    """Nanoseconds since the epoch, by Admin's clock."""
-
-
-@dataclass(slots=True)
-class Deeds:
-    """What was done, counted as it was done."""
-
-    launched: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By launch plan and mode."""
-    finished: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By launch plan, mode and phase."""
-    queued: list[float] = field(default_factory=list)
-    """Seconds from creation to start, one for each start."""
-    lasted: dict[str, list[float]] = field(default_factory=dict)
-    """Seconds from start to end of what succeeded, by launch plan."""
-
-    def totals(self, target: Target, bounds: Mapping[Family, Sequence[float]]) -> Totals:
-        """Return the totals that an exporter must come to, which has seen all of it."""
-        found: Totals = {}
-        for launched, count in self.launched.items():
-            found[catalog.EXECUTIONS_LAUNCHED.name, *target, *launched] = Value(count)
-        for finished, count in self.finished.items():
-            found[catalog.EXECUTIONS_FINISHED.name, *target, *finished] = Value(count)
-        errors: Counter[tuple[str, ...]] = Counter()
-        for (launch_plan, mode, phase), count in self.finished.items():
-            if phase in _WHY:
-                kind, code = _WHY[phase]
-                errors[catalog.EXECUTION_ERRORS.name, *target, launch_plan, mode, kind] += count
-                errors[catalog.EXECUTION_ERROR_CODES.name, *target, kind, code] += count
-        found |= {key: Value(count) for key, count in errors.items()}
-        if self.queued:
-            queue = catalog.EXECUTION_QUEUE_DURATION
-            found[catalog.EXECUTIONS_STARTED.name, *target] = Value(len(self.queued))
-            found[queue.name, *target] = _histogram(self.queued, bounds[queue])
-        for launch_plan, lengths in self.lasted.items():
-            duration = catalog.EXECUTION_DURATION
-            found[duration.name, *target, launch_plan] = _histogram(lengths, bounds[duration])
-        return found
-
-
 class Project:
-    """A freshly registered project; a context manager that archives it at the end."""
+    """
+    A freshly registered project; a context manager that archives it at the end.
 
-    def __init__(self, address: str, *, prefix: str = "live") -> None:
+    Args:
+        address: Of the Admin under test.
+        prefix: Of its name.
+        labels: Of the project.
+    """
+
+    def __init__(
+        self, address: str, *, prefix: str = "live", labels: Mapping[str, str] | None = None
+    ) -> None:
         self.deeds = Deeds()
         self.runs: dict[str, Run] = {}
         self.phases: dict[str, Phase] = {}
         """Of every run, the last one reported."""
         self._started: dict[str, float] = {}
+        self._active: dict[str, str] = {}
         self._channel = grpc.insecure_channel(address)
         self._stub: Any = admin_pb2_grpc.AdminServiceStub(self._channel)
-        self.target = self._register(f"{prefix}-{uuid.uuid4().hex[:10]}")
+        self.target = self._register(f"{prefix}-{uuid.uuid4().hex[:10]}", labels or {})
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         try:
+            # A scheduler that runs beside this Admin would go on with them.
+            for launch_plan, version in [*self._active.items()]:
+                self.deactivate(launch_plan, version)
             self.archive_project()
         finally:
             self._channel.close()
@@ -121,8 +83,8 @@ class Project:
         archived = project_pb2.Project.ARCHIVED
         self._call("UpdateProject", project_pb2.Project(id=self.target.project, state=archived))
 
-    def _register(self, name: str) -> Target:
-        project = project_pb2.Project(id=name, name=name)
+    def _register(self, name: str, labels: Mapping[str, str]) -> Target:
+        project = project_pb2.Project(id=name, name=name, labels=common_pb2.Labels(values=labels))
         self._call("RegisterProject", project_pb2.ProjectRegisterRequest(project=project))
         asked = project_pb2.ProjectListRequest(filters=f"eq(identifier,{name})", limit=1)
         target = Target(name, self._call("ListProjects", asked).projects[0].domains[0].id)
@@ -134,11 +96,24 @@ class Project:
 
     # Clients
 
-    def launch(self, launch_plan: str = NIGHTLY, mode: Mode = Mode.MANUAL) -> Run:
-        """Launch an execution; it stays where it is until it is reported otherwise."""
+    def launch(
+        self,
+        launch_plan: str = NIGHTLY,
+        mode: Mode = Mode.MANUAL,
+        *,
+        slot: Micros | None = None,
+    ) -> Run:
+        """
+        Launch an execution; it stays where it is until it is reported otherwise.
+
+        With a *slot* it is launched for that, as a scheduler would.
+        """
+        metadata = execution_pb2.ExecutionMetadata(mode=mode.value)
+        if slot is not None:
+            metadata.scheduled_at.CopyFrom(wire.timestamp(wire.nanos_of(slot)))
         spec = execution_pb2.ExecutionSpec(
             launch_plan=self._identifier(identifier_pb2.LAUNCH_PLAN, launch_plan),
-            metadata=execution_pb2.ExecutionMetadata(mode=mode.value),
+            metadata=metadata,
         )
         return self._create(spec, literals_pb2.LiteralMap(), launch_plan, mode)
 
@@ -184,16 +159,31 @@ class Project:
             execution_pb2.ExecutionUpdateRequest(id=self._id(run.name), state=archived),
         )
 
-    def activate(self, launch_plan: str) -> None:
+    def add_version(self, launch_plan: str, version: str, **spec: Any) -> None:
+        """Register another version of *launch_plan*, which differs by *spec*."""
+        content = next(
+            line["request"]
+            for line in replay.lines()
+            if line["method"] == "CreateLaunchPlan" and line["request"]["id"]["name"] == launch_plan
+        )
+        content["id"]["version"] = version
+        content["spec"] |= spec
+        request = replay.request("CreateLaunchPlan", _moved(content, self.target))
+        self._call("CreateLaunchPlan", request)
+
+    def activate(self, launch_plan: str, version: str = _VERSION) -> None:
         """Make *launch_plan* active; a schedule that it has begins."""
-        self._update(launch_plan, launch_plan_pb2.ACTIVE)
+        self._update(launch_plan, version, launch_plan_pb2.ACTIVE)
+        self._active[launch_plan] = version
 
-    def deactivate(self, launch_plan: str) -> None:
+    def deactivate(self, launch_plan: str, version: str = _VERSION) -> None:
         """Make *launch_plan* inactive again."""
-        self._update(launch_plan, launch_plan_pb2.INACTIVE)
+        self._update(launch_plan, version, launch_plan_pb2.INACTIVE)
+        self._active.pop(launch_plan, None)
 
-    def _update(self, launch_plan: str, state: Any) -> None:
+    def _update(self, launch_plan: str, version: str, state: Any) -> None:
         plan = self._identifier(identifier_pb2.LAUNCH_PLAN, launch_plan)
+        plan.version = version
         request = launch_plan_pb2.LaunchPlanUpdateRequest(id=plan, state=state)
         self._call("UpdateLaunchPlan", request)
 
@@ -215,6 +205,14 @@ class Project:
         return run
 
     # Propeller
+
+    def propeller(self, run: Run) -> Propeller:
+        """Return who reports what happens within *run*, in seconds after its creation."""
+        methods = ("CreateNodeEvent", "CreateTaskEvent")
+        calls = {method: partial(self._call, method) for method in methods}
+        return Propeller(
+            calls, ExecutionKey(*self.target, run.name), Micros(run.created_ns // 1000)
+        )
 
     def report(self, run: Run, phase: Phase, *, after: float) -> None:
         """Report that *run* entered *phase*, so many seconds after its creation."""
@@ -298,8 +296,3 @@ def _moved(content: Any, target: Target) -> Any:
     if moved.get("project") == replay.PROJECT:
         moved |= target._asdict()
     return moved
-
-
-def _histogram(values: Sequence[float], bounds: Sequence[float]) -> Value:
-    buckets = Counter(bisect_left(bounds, value) for value in values)
-    return Value(sum(values), tuple(buckets[place] for place in range(len(bounds) + 1)))

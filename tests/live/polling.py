@@ -33,7 +33,7 @@ from exporter.scrape.poll import STEPS, Poller
 from exporter.scrape.services import Services
 from exporter.telemetry.clock import SystemClock
 from tests.calls import Calls
-from tests.live.flyte import Totals
+from tests.live.deeds import Totals
 
 BOUNDS = bounds_of(MetricsSettings())
 

@@ -24,6 +24,10 @@ LIFE = _FOLDER / "flyte-admin-1.16.8.jsonl"
 """What clients and propeller do, from registration to the end."""
 CORNERS = _FOLDER / "flyte-admin-1.16.8-corners.jsonl"
 """Where Admin is more particular, or less, than one would think."""
+NODES = _FOLDER / "flyte-admin-1.16.8-nodes.jsonl"
+"""What propeller reports of nodes and of attempts at tasks, and what becomes of it in lists."""
+
+RECORDINGS = {"life": LIFE, "corners": CORNERS, "nodes": NODES}
 
 PROJECT = "contract"
 """The project of every recording; the word stands for nothing else in them."""

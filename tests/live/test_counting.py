@@ -10,7 +10,8 @@ import pytest
 
 from exporter.config.settings import ScrapeSettings
 from exporter.model.executions import Mode, Phase
-from tests.live.flyte import HOURLY, Deeds, Project, Run
+from tests.live.deeds import Deeds, Run
+from tests.live.flyte import HOURLY, Project
 from tests.live.polling import BOUNDS, Exporter, exporter_for
 
 pytestmark = [pytest.mark.live, pytest.mark.write]

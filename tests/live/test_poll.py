@@ -20,7 +20,7 @@ from exporter.metrics.catalog import Family
 from exporter.model.executions import Execution, ExecutionId, Tracked
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros
-from tests.live.flyte import Totals
+from tests.live.deeds import Totals
 from tests.live.polling import Exporter, exporter_for
 from tests.live.samples import SECONDS, Sample, read
 

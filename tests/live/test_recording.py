@@ -18,11 +18,11 @@ from exporter.sim.api import SERVICE, AdminApi
 from exporter.sim.refusal import Refusal
 from exporter.sim.store import Store
 from tests.live.replay import (
-    CORNERS,
     LIFE,
     METHODS,
     NOT_SIMULATED,
     PROJECT,
+    RECORDINGS,
     Answer,
     disagreements,
     lines,
@@ -32,7 +32,7 @@ _GAP_SECONDS = 0.02
 """Between two creations when the recording was made."""
 
 
-each_recording = pytest.mark.parametrize("recording", [LIFE, CORNERS], ids=["life", "corners"])
+each_recording = pytest.mark.parametrize("recording", RECORDINGS.values(), ids=RECORDINGS)
 
 
 @each_recording
@@ -58,7 +58,7 @@ def test_the_readme_says_how_many_calls_are_recorded() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     replayed = [
         line
-        for recording in (LIFE, CORNERS)
+        for recording in RECORDINGS.values()
         for line in lines(recording)
         if line["method"] not in NOT_SIMULATED
     ]

@@ -257,6 +257,20 @@ async def test_counters_of_an_active_launch_plan_are_there_before_its_first_run(
     assert rig.metric(f'flyte_executions_launched_total{{{_L}="etl",mode="SCHEDULED"}}') == 1
 
 
+async def test_an_active_launch_plan_has_levels_before_its_first_run(company: Company) -> None:
+    """Nobody waits and nobody runs, as for any other; whether or not it has a schedule."""
+    rig = company.rig
+    activate(rig, A, "early")
+    await company.clock.advance(_ROUND)
+    activate(rig, A, "etl", schedule=NIGHTLY)
+    activate(rig, A, "tool")
+    await company.clock.advance(_ROUND)
+    for plan in ("early", "etl", "tool"):
+        for phase in ("UNDEFINED", "RUNNING"):
+            level = f'flyte_executions_active{{{_L}="{plan}",phase="{phase}"}}'
+            assert rig.metric(level) == 0, level
+
+
 async def test_an_active_launch_plan_keeps_its_counters_however_seldom_it_runs(
     company: Company,
 ) -> None:

@@ -13,7 +13,13 @@ from exporter.sim.refusal import Refusal
 from tests.sim.conftest import START, Admin
 
 NODE, TASK = execution_pb2.NodeExecution, execution_pb2.TaskExecution
-TASK_ID = {"project": "p", "domain": "d", "name": "wf.work", "version": "v1"}
+TASK_ID = {
+    "resource_type": "TASK",
+    "project": "p",
+    "domain": "d",
+    "name": "wf.work",
+    "version": "v1",
+}
 
 
 def node_id(key: ExecutionKey, node: str) -> dict[str, Any]:
@@ -113,7 +119,7 @@ def test_the_children_of_a_task_are_listed_by_it(admin: Admin, running: Executio
     tell_node(admin, running, "n0", NODE.RUNNING)
     tell_task(admin, running, "n0", TASK.RUNNING)
     attempt = {
-        "task_id": {"resource_type": "TASK", **TASK_ID},
+        "task_id": TASK_ID,
         "node_execution_id": node_id(running, "n0"),
     }
     tell_node(admin, running, "d0", NODE.QUEUED, parent_task_metadata={"id": attempt})

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model.executions import Execution, ExecutionId, Mode, Phase
+from exporter.model.executions import Execution, ExecutionId, Mode, Phase, Tracked
 from exporter.model.schedules import (
     Cron,
     Judgement,
@@ -69,7 +70,8 @@ class Admin:
     def poll(self, now: str | Micros, *, active: bool = True) -> Judgement:
         """Poll once, and return what is known now."""
         self.now = at(now) if isinstance(now, str) else now
-        launched, finished, live = [], [], []
+        launched, finished = [], []
+        live: dict[ExecutionId, Tracked] = {}
         for row in self.rows:
             name, over = row.id.name, row.phase.is_terminal and row.updated_at <= self.now
             if row.id.created_at > self.now:
@@ -79,7 +81,9 @@ class Admin:
             if over and (name, True) not in self.told:
                 finished.append(row)
             if not over:
-                live.append(row.id)
+                phase = Phase.RUNNING if row.phase.is_terminal else row.phase
+                started = row.started_at is not None
+                live[row.id] = Tracked(phase, since=row.updated_at, started=started)
             self.told.update({(name, False)} | ({(name, True)} if over else set()))
         self.states |= note(self.states, launched, finished)
         timetable = Timetable(self.schedule, self.at_once, self.since) if active else None
@@ -266,6 +270,39 @@ def test_a_run_that_never_ends_excuses_every_slot() -> None:
     seen = admin.polls("09-02 02:00:30")
     assert seen.last_due == at("09-01 00:40")
     assert admin.counted == (0, 8)
+
+
+def test_who_waits_excuses_nothing() -> None:
+    """Flyte counts it once it runs: until then the scheduler would have launched another."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
+    admin.run("09-01 01:00", lasts=None)
+    admin.rows[0] = admin.rows[0]._replace(phase=Phase.UNDEFINED, started_at=None)
+    admin.run("09-01 04:00")
+    assert admin.polls("09-01 03:30").last_due == at("09-01 03:00")
+    admin.polls("09-01 04:30")
+    assert admin.counted == (2, 0)
+
+
+@pytest.mark.parametrize("phase", [Phase.ABORTING, Phase.FAILING])
+def test_who_is_being_stopped_excuses_what_was_due_before(phase: Phase) -> None:
+    """It may take for ever, and Flyte does not wait for it."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
+    admin.run("09-01 01:00", lasts=None)
+    admin.rows[0] = admin.rows[0]._replace(phase=phase, updated_at=at("09-01 02:30"))
+    admin.run("09-01 05:00")
+    assert admin.polls("09-01 03:30").last_due == at("09-01 03:00")
+    admin.polls("09-01 05:30")
+    assert admin.counted == (2, 1)
+
+
+def test_what_never_ran_excused_nothing() -> None:
+    """Aborted in the queue, after hours: the slots meanwhile were free."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
+    admin.run("09-01 01:00", lasts=timedelta(hours=2, minutes=30))
+    admin.rows[0] = admin.rows[0]._replace(phase=Phase.ABORTED, started_at=None)
+    admin.run("09-01 04:00")
+    admin.polls("09-01 04:30")
+    assert admin.counted == (2, 0)
 
 
 def test_a_new_activation_owes_nothing_of_the_past() -> None:
