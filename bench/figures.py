@@ -13,7 +13,8 @@ class Figure(NamedTuple):
     measured: str
     beside: str
     """What it was measured against, and the ratio to that; empty where the bar is absolute."""
-    met: bool
+    met: bool | None
+    """None for a figure that has no bar, and stands there for scale."""
 
 
 def median(values: Iterable[float]) -> float:
@@ -46,5 +47,7 @@ def table(figures: Iterable[Figure]) -> str:
 
 
 def verdict(figure: Figure) -> str:
-    """Return `ok` or `MISSED`."""
+    """Return `ok` or `MISSED`; nothing where there is no bar."""
+    if figure.met is None:
+        return ""
     return "ok" if figure.met else "MISSED"

@@ -49,7 +49,8 @@ class Live:
         # Those first that were asked about the longest ago: the last polls may have had no time.
         self._asked = {key: self._asked[key] for key in keys if key in self._asked}
         turn = max(self._asked.values(), default=0) + 1
-        keys.sort(key=lambda key: self._asked.get(key, 0))
+        if self._asked:
+            keys.sort(key=lambda key: self._asked.get(key, 0))
         missing = {key for key in keys if not query.is_speakable(key.name)}
         listed = [key for key in keys if key not in missing]
         missing.update(listed)

@@ -79,6 +79,8 @@ def observe(known: Known, seen: Sequence[Execution], now: Micros) -> Observed:
             events.finished.append(execution)
             rows[key] = OVER[phase]
             continue
+        if before is not None and _is_old_news(execution, before):
+            continue
         after = _tracked(execution, before, now)
         if after != before:
             rows[key] = after
@@ -139,6 +141,17 @@ def _progress(execution: Execution) -> tuple[bool, bool, Micros, Phase]:
         execution.started_at is not None,
         execution.updated_at,
         execution.phase,
+    )
+
+
+def _is_old_news(execution: Execution, before: Tracked) -> bool:
+    """Whether nothing about a live execution changed, as is so of nearly all at every poll."""
+    return (
+        before.phase is execution.phase
+        and before.mode is execution.mode
+        and before.launch_plan == execution.launch_plan
+        and not before.absences
+        and (before.started or execution.started_at is None)
     )
 
 
