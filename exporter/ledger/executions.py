@@ -8,7 +8,9 @@ that takes a tenth of what rows of their own would.
 """
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
+from typing import Any
 
 import orjson
 
@@ -25,11 +27,14 @@ from exporter.model.executions import (
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 
+_MOST_TOGETHER = 10_000
+"""Executions in one document: some 2 ms to read, in which the interpreter can do nothing else."""
+
 _UPSERT = """
 INSERT INTO execution
-SELECT ?1, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+SELECT ?, ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
        value ->> 5, value ->> 6, value ->> 7, value ->> 8
-FROM json_each(?3) WHERE TRUE
+FROM json_each(?) WHERE TRUE
 ON CONFLICT DO UPDATE SET
     phase = excluded.phase, mode = excluded.mode, launch_plan = excluded.launch_plan,
     since = excluded.since, started = excluded.started, absences = excluded.absences,
@@ -40,8 +45,8 @@ INSERT INTO finished (project, domain, newest, executions) VALUES (?, ?, ?, ?)
 """
 _PRUNE = """
 DELETE FROM execution
-WHERE project = ?1 AND domain = ?2 AND created_at < ?3
-  AND (phase IN (SELECT value FROM json_each(?4)) OR absences >= ?5)
+WHERE project = ? AND domain = ? AND created_at < ?
+  AND (phase IN (SELECT value FROM json_each(?)) OR absences >= ?)
 """
 _PRUNE_FINISHED = "DELETE FROM finished WHERE project = ? AND domain = ? AND newest < ?"
 
@@ -50,7 +55,7 @@ def write(
     connection: sqlite3.Connection,
     target: Target,
     rows: Mapping[ExecutionId, Tracked],
-    ended: Collection[ExecutionId],
+    were_live: Collection[ExecutionId],
 ) -> None:
     """
     Write what is now known of *rows*.
@@ -59,28 +64,38 @@ def write(
         connection: In a transaction.
         target: Whose they are.
         rows: Executions.
-        ended: Those of them that have a row because they were live.
+        were_live: All of them that were in the live set until now. They have a row, and what became
+            of them must stand there: left as it was, it would be live again after a start.
     """
-    others = [(key.created_at, key.name, *rows[key]) for key in ended]
-    if ended:
-        rows = {key: row for key, row in rows.items() if key not in ended}
-    # By identity, because every finished execution shares what is kept of it.
-    finished: dict[int, dict[str, Micros]] = {id(over): {} for over in OVER.values()}
-    for (name, created_at), row in rows.items():
-        times = finished.get(id(row))
-        # A name may come twice, with another creation time; an object holds it once.
-        if times is None or times.setdefault(name, created_at) != created_at:
-            others.append((created_at, name, *row))
-    executions = {
-        str(int(phase)): times
-        for phase, times in zip(OVER, finished.values(), strict=True)
-        if times
-    }
-    if executions:
-        newest = max(max(times.values()) for times in executions.values())
-        connection.execute(_INSERT_FINISHED, (*target, newest, document(executions)))
+    others = [(key.created_at, key.name, *rows[key]) for key in were_live]
+    if were_live:
+        rows = {key: row for key, row in rows.items() if key not in were_live}
+    items = iter(rows.items())
+    for _ in range(0, len(rows), _MOST_TOGETHER):
+        finished = _finished(islice(items, _MOST_TOGETHER), others)
+        if finished:
+            newest = max(max(times.values()) for times in finished.values())
+            connection.execute(_INSERT_FINISHED, (*target, newest, document(finished)))
     if others:
         connection.execute(_UPSERT, (*target, document(others)))
+
+
+def _finished(
+    items: Iterable[tuple[ExecutionId, Tracked]], others: list[tuple[Any, ...]]
+) -> dict[str, dict[str, Micros]]:
+    """
+    Return those of *items* that go into a document, by phase and name; the rest joins *others*.
+
+    A name may come twice, with another creation time; an object holds it once.
+    """
+    # By identity, because every finished execution shares what is kept of it.
+    finished: dict[int, dict[str, Micros]] = {id(over): {} for over in OVER.values()}
+    for (name, created_at), row in items:
+        times = finished.get(id(row))
+        if times is None or times.setdefault(name, created_at) != created_at:
+            others.append((created_at, name, *row))
+    phases = zip(OVER, finished.values(), strict=True)
+    return {str(int(phase)): times for phase, times in phases if times}
 
 
 def read(connection: sqlite3.Connection, target: Target) -> dict[ExecutionId, Tracked]:
@@ -108,7 +123,8 @@ def prune(connection: sqlite3.Connection, target: Target, retained_from: Micros)
     """
     Forget those that are over, or gone, and were created before *retained_from*.
 
-    A document is kept for as long as one of those in it is.
+    A document is kept for as long as one of those in it is: more may be known after a start than
+    before it, and never less.
     """
     bounds = (retained_from, document(sorted(TERMINAL)), VANISHED_AFTER)
     connection.execute(_PRUNE, (*target, *bounds))

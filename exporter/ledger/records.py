@@ -87,9 +87,10 @@ class Commit:
     Attributes:
         target: Whose executions and launch plans these are; None when there are none.
         rows: What is now known of these executions.
-        ended: Those of them that were live until now.
+        were_live: All of them that were in the live set until now.
         progress: How far the target has come. Where it raises `retained_from`, finished executions
-            created before are forgotten in the same transaction.
+            created before are forgotten in the same transaction, but for those that stand in one
+            document with younger ones.
         plans: What is now known of these launch plans of the target.
         schedules: How these launch plans of the target keep their schedules.
         forgotten: Launch plans of the target of which nothing is known any more, but for how they
@@ -112,7 +113,7 @@ class Commit:
 
     target: Target | None = None
     rows: Mapping[ExecutionId, Tracked] = field(default_factory=dict)
-    ended: Collection[ExecutionId] = ()
+    were_live: Collection[ExecutionId] = ()
     progress: Progress | None = None
     plans: Mapping[str, PlanState] = field(default_factory=dict)
     schedules: Mapping[str, ScheduleState] = field(default_factory=dict)

@@ -3,7 +3,7 @@ The ledger file. Synchronous: `ledger.journal` keeps it off the event loop.
 
 Rows travel to SQLite as one JSON document for each statement. A statement for each row would give
 up and take back the interpreter's lock for every one of them, and a busy event loop can make each
-of these waits 5 ms long. For the same reason parameters go by number: each that is looked up by its
+of these waits 5 ms long. For the same reason parameters go by place: each that is looked up by its
 name is such a turn, too. And the event loop waits for as long as documents are made, which is why
 that is orjson's work, at an eighth of what the standard library takes.
 """
@@ -39,43 +39,43 @@ from exporter.model.time import Micros
 _UPSERT_SERIES = """
 INSERT INTO series (id, family, labels, layout, total, born_at, shown)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-FROM json_each(?1) WHERE TRUE
+FROM json_each(?) WHERE TRUE
 ON CONFLICT (id) DO UPDATE SET total = total + excluded.total, shown = excluded.shown
 """
 _UPSERT_BUCKETS = """
 INSERT INTO bucket (series, place, count)
-SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1) WHERE TRUE
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE TRUE
 ON CONFLICT DO UPDATE SET count = count + excluded.count
 """
 _UPSERT_ACTIVITY = """
 INSERT INTO activity (project, domain, launch_plan, last_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1) WHERE TRUE
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE TRUE
 ON CONFLICT DO UPDATE SET last_at = max(last_at, excluded.last_at)
 """
 _UPSERT_PLANS = """
 INSERT INTO plan (project, domain, launch_plan, state)
-SELECT ?1, ?2, value ->> 0, value -> 1 FROM json_each(?3) WHERE TRUE
+SELECT ?, ?, value ->> 0, value -> 1 FROM json_each(?) WHERE TRUE
 ON CONFLICT DO UPDATE SET state = excluded.state
 """
 _UPSERT_SCHEDULES = """
 INSERT INTO schedule (project, domain, launch_plan, state)
-SELECT ?1, ?2, value ->> 0, value -> 1 FROM json_each(?3) WHERE TRUE
+SELECT ?, ?, value ->> 0, value -> 1 FROM json_each(?) WHERE TRUE
 ON CONFLICT DO UPDATE SET state = excluded.state
 """
 # What was there a long time ago is over; but a yearly report may well be scheduled.
 _FORGET_SCHEDULES = """
 DELETE FROM schedule
-WHERE project = ?1 AND domain = ?2 AND state ->> 'schedule' = ''
-  AND launch_plan IN (SELECT value FROM json_each(?3))
+WHERE project = ? AND domain = ? AND state ->> 'schedule' = ''
+  AND launch_plan IN (SELECT value FROM json_each(?))
 """
 _FORGET_PLANS = """
 DELETE FROM plan
-WHERE project = ?1 AND domain = ?2
-  AND launch_plan IN (SELECT value FROM json_each(?3))
+WHERE project = ? AND domain = ?
+  AND launch_plan IN (SELECT value FROM json_each(?))
 """
 _UPSERT_PROGRESS = """
 INSERT INTO target (project, domain, cursor, reconciled, retained_from)
-VALUES (?1, ?2, ?3, ?4, ?5)
+VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     cursor = excluded.cursor, reconciled = excluded.reconciled,
     retained_from = excluded.retained_from
@@ -83,17 +83,17 @@ ON CONFLICT DO UPDATE SET
 _UPSERT_ACTIVE = """
 INSERT INTO active_plan
     (project, domain, launch_plan, version, workflow, schedule, exclusive, active_since)
-SELECT ?1, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+SELECT ?, ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
     value ->> 5
-FROM json_each(?3) WHERE TRUE
+FROM json_each(?) WHERE TRUE
 ON CONFLICT DO UPDATE SET
     version = excluded.version, workflow = excluded.workflow, schedule = excluded.schedule,
     exclusive = excluded.exclusive, active_since = excluded.active_since
 """
 _DELETE_ACTIVE = """
 DELETE FROM active_plan
-WHERE project = ?1 AND domain = ?2
-  AND launch_plan IN (SELECT value FROM json_each(?3))
+WHERE project = ? AND domain = ?
+  AND launch_plan IN (SELECT value FROM json_each(?))
 """
 _FORGET_ACTIVE = """
 DELETE FROM active_plan
@@ -102,13 +102,13 @@ WHERE (project, domain) NOT IN (SELECT project, domain FROM discovered WHERE inc
 _INSERT_DUE = """
 INSERT INTO task_backlog (project, domain, name, created_at, launch_plan)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
-FROM json_each(?1) WHERE TRUE
+FROM json_each(?) WHERE TRUE
 ON CONFLICT DO NOTHING
 """
 _DELETE_DONE = """
 DELETE FROM task_backlog
 WHERE (project, domain, name, created_at) IN
-    (SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1))
+    (SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?))
 """
 
 
@@ -312,7 +312,7 @@ class Ledger:
 
     def _write_target(self, target: Target, commit: Commit) -> None:
         if commit.rows:
-            executions.write(self._connection, target, commit.rows, commit.ended)
+            executions.write(self._connection, target, commit.rows, commit.were_live)
         if commit.progress is not None:
             self._write_progress(target, commit.progress)
         if commit.plans:

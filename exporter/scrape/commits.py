@@ -125,7 +125,7 @@ class Commits:
         commit = Commit(
             target=self._target,
             rows=digest.rows,
-            ended=memory.live_of_these(digest.rows),
+            were_live=memory.live_among(digest.rows),
             progress=progress,
             plans=digest.plans,
             schedules=digest.schedules,

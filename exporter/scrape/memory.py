@@ -57,8 +57,8 @@ class Memory:
         """Return how many executions are live."""
         return len(self._label_of)
 
-    def live_of_these(self, rows: Mapping[ExecutionId, Tracked]) -> AbstractSet[ExecutionId]:
-        """Return which of *rows* are live, as far as was known before."""
+    def live_among(self, rows: Mapping[ExecutionId, Tracked]) -> AbstractSet[ExecutionId]:
+        """Return which of *rows* are in the live set so far."""
         # Of the two, the live set is nearly always by far the smaller.
         return self._label_of.keys() & rows.keys()
 
@@ -92,7 +92,7 @@ class Memory:
             The labels of the launch plans whose part of the live set changed.
         """
         touched: set[str] = set()
-        for key in self.live_of_these(rows):
+        for key in self.live_among(rows):
             label = self._label_of.pop(key)
             touched.add(label)
             live = self._live[label]

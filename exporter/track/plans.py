@@ -33,7 +33,6 @@ MOST_IDLE = 10_000
 """States kept of launch plans of one target that are not in use, however recently they ran."""
 
 _EXPECTED_IN_100 = 95
-_PART = 4
 _PERIODS = 2
 _AHEAD = micros(timedelta(minutes=5))
 """Clocks that are this close to ours are right."""
@@ -78,10 +77,10 @@ def _in_order(rows: Sequence[Execution], now: Micros) -> list[_Ended]:
     """
     most = max(MOST_SUCCESSES, MOST_FAILURES)
     if len(rows) > 2 * most:
-        # No end among the newest is before the last of the newest of any part of them; and of the
-        # rows that came last, many are among those.
+        # So many of the rows that came last ended at or after this: no older one can matter. Those
+        # that came last are sorted alone, for they are nearly all of those that do.
         at = list(map(_ENDED, rows))
-        least = sorted(at[-_PART * most :])[-most]
+        least = sorted(at[-4 * most :])[-most]
         newest = list(compress(rows, map(least.__le__, at)))
         if all(map(_LASTED, newest)):
             rows = newest

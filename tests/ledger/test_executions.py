@@ -61,8 +61,8 @@ def test_whatever_becomes_of_executions_is_what_is_read(
         with opened(path) as ledger:
             for told in history:
                 rows = {k: row for k, row in told.items() if _may_follow(known.get(k), row)}
-                ended = [key for key in rows if key in known and known[key].is_live]
-                ledger.commit([Commit(target=TARGET, rows=rows, ended=ended)])
+                live = {key for key, row in known.items() if row.is_live}
+                ledger.commit([Commit(target=TARGET, rows=rows, were_live=live & rows.keys())])
                 known.update(rows)
                 assert ledger.target(TARGET).rows == known
         with opened(path) as ledger:
@@ -83,8 +83,8 @@ def test_a_backlog_is_one_document(ledger: Ledger, path: Path) -> None:
 def test_who_was_live_keeps_its_one_row(ledger: Ledger, path: Path) -> None:
     """An execution that ends is in one place still, so that a live set leaves nothing behind."""
     key = ExecutionId("a", NOON)
-    for row, ended in ((_RUNNING, ()), (OVER[Phase.SUCCEEDED], (key,))):
-        ledger.commit([Commit(target=TARGET, rows={key: row}, ended=ended)])
+    for row, live in ((_RUNNING, ()), (OVER[Phase.SUCCEEDED], (key,))):
+        ledger.commit([Commit(target=TARGET, rows={key: row}, were_live=live)])
     assert ledger.target(TARGET).rows == {key: OVER[Phase.SUCCEEDED]}
     assert (_counted(path, "execution"), _counted(path, "finished")) == (1, 0)
 

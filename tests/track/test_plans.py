@@ -150,6 +150,22 @@ def test_an_end_ahead_of_our_clock_is_taken_as_now() -> None:
     assert told(end(DAY + 2)).succeeded_at == after(DAY + 2)
 
 
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=40), st.sampled_from(sorted(OUTCOMES)))
+def test_of_many_ends_alike_the_newest_are_kept(seconds: list[int], phase: Phase) -> None:
+    """A backlog of one launch plan, in any order, leaves what its ends leave one by one."""
+    rows = [
+        execution(f"x{number}", phase, updated=at, lasted=number)
+        for number, at in enumerate(seconds, start=1)
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plans, "MOST_FAILURES", 2)
+        patched.setattr(plans, "MOST_SUCCESSES", 3)
+        state = PlanState()
+        for row in rows:
+            state = told(row, before=state)
+        assert told(*rows) == state
+
+
 def test_failures_are_counted_up_to_a_bound() -> None:
     """However long a launch plan fails, its state stays small."""
     state = told(*(end(at, Phase.FAILED) for at in range(500)))
