@@ -63,7 +63,8 @@ class Span(NamedTuple):
 
 class ScheduleState(NamedTuple):
     """
-    What is known of how a launch plan keeps its schedule; `track.schedules` makes and reads it.
+    What is known of how a launch plan keeps its schedule; `track.schedules` makes it and
+    `track.verdicts` reads it.
 
     The slots up to `judged` have their verdict and will get no other. Of what came later, as much
     is kept as their verdicts need.

@@ -185,7 +185,7 @@ class Poller:
         self._services.book.levels.drop_target(self.target)
         self._services.gauges.drop_target(self.target)
 
-    # The three steps, and the first time
+    # A poll, and the first one
 
     async def _prime(self, memory: Memory) -> None:
         """Take note, in one commit, of all that later lists will show; nothing of it is counted."""
