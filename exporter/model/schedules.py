@@ -63,11 +63,10 @@ class Span(NamedTuple):
 
 class ScheduleState(NamedTuple):
     """
-    What is known of how a launch plan keeps its schedule; `track.schedules` makes it and
-    `track.verdicts` reads it.
+    What is known of how a launch plan keeps its schedule.
 
-    The slots up to `judged` have their verdict and will get no other. Of what came later, as much
-    is kept as their verdicts need.
+    `track.schedules` makes it, and `track.verdicts` judges the slots. Those up to `judged` have
+    their verdict and will get no other. Of what came later, as much is kept as their verdicts need.
     """
 
     last_run: Micros | None = None
