@@ -579,6 +579,28 @@ async def test_gauges_past_the_series_limit_are_left_out_and_counted(tmp_path: P
         rig.die()
 
 
+async def test_news_of_who_has_no_place_shows_no_level(tmp_path: Path) -> None:
+    """Who overflowed is left out; its runs count as that, and what is listed of it does not."""
+    rig = Rig(tmp_path, limit=100)
+    await rig.poll(T)
+    plans = [f"plan-{number}" for number in range(30)]
+    for launch_plan in plans:
+        run(rig, f"run-of-{launch_plan}", launch_plan=launch_plan)
+    await rig.poll(T)
+    left_out = 'flyte_exporter_series_overflow_total{family="flyte_executions_active"}'
+    counted = rig.metric(left_out)
+    overflowed = next(plan for plan in plans if (T, plan) not in rig.book.places)
+    for launch_plan in (overflowed, "never-ran"):
+        rig.poller(T).show_plan(launch_plan)
+    rig.clock.advance(30)
+    await rig.poll(T)
+    levels = [line for line in page.lines(rig.exposition) if line.startswith("flyte_executions_")]
+    assert levels
+    assert not any(f'"{overflowed}"' in line or "never-ran" in line for line in levels)
+    assert rig.metric(left_out) == counted
+    rig.die()
+
+
 def test_norms_know_nothing_by_themselves() -> None:
     """Without configuration and discovery nothing is asked of anybody."""
     norms = NormsOf()
