@@ -13,21 +13,21 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
    there is one, a slot without a run waits.
 5. Without a run it was skipped if as many executions of the launch plan ran as its concurrency
    policy allows, and that is to skip; missed if not. Those that still wait, or are being stopped,
-   do not count. Who runs for a slot counts from that slot on, however late it was launched: while
-   it runs, a scheduler that catches up skips the slots after it.
+   do not count (see `track.concurrency`). Who runs for a slot counts from that slot on, however
+   late it was launched: while it runs, a scheduler that catches up skips the slots after it.
 6. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
 
-Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`; of
-the policy, `pkg/manager/impl/execution_manager.go`, `checkLaunchPlanConcurrency`.
+Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-from exporter.model.executions import ExecutionId, Phase, Tracked
-from exporter.model.schedules import Judgement, ScheduleState, Span
+from exporter.model.executions import ExecutionId, Tracked
+from exporter.model.schedules import Judgement, ScheduleState
 from exporter.model.time import SECOND, Micros, micros
+from exporter.track.concurrency import counted_so_far
 from exporter.track.cron import Line
 
 PATIENCE = timedelta(days=1)
@@ -41,9 +41,6 @@ MOST_SLOTS = 500
 
 _JITTER = 5 * SECOND
 """By how much the runs of a fixed rate may be early: the first has a fraction of a second more."""
-
-_COUNTED = frozenset({Phase.QUEUED, Phase.RUNNING})
-"""Phases in which Flyte counts an execution against a concurrency policy."""
 
 
 class Judge:
@@ -86,14 +83,11 @@ class Judge:
         self._following: dict[Micros, Micros | None] = {}
         self.looks = 1
         launched = {run.created_at: run.slot for run in state.runs}
-        self._spans = [
-            *state.busy,
-            *(
-                Span(launched.get(key.created_at, key.created_at), _ran_until(row, at))
-                for key, row in live.items()
-                if row.started or row.phase in _COUNTED
-            ),
-        ]
+        so_far = (
+            counted_so_far(row, launched.get(key.created_at, key.created_at), at)
+            for key, row in live.items()
+        )
+        self._spans = [*state.busy, *(span for span in so_far if span is not None)]
         self._filled = sorted(run.slot for run in state.runs)
         self._filled_seconds = {slot // SECOND for slot in self._filled}
         ripe = [run.slot for run in state.runs if run.created_at + grace <= at]
@@ -242,8 +236,3 @@ def trimmed(state: ScheduleState) -> ScheduleState:
         runs=tuple(run for run in state.runs if max(run) > judged),
         busy=tuple(span for span in state.busy if span.end > judged),
     )
-
-
-def _ran_until(row: Tracked, at: Micros) -> Micros:
-    """Return until when an execution ran that is not over: until *at*, if it still does."""
-    return at if row.phase in _COUNTED else row.since
