@@ -130,7 +130,7 @@ def _judged(
     if state.schedule != str(timetable.schedule) or state.since < timetable.since:
         # Nobody knows what was owed while it had another schedule, or was off.
         state = _begun(timetable, state, slots, at)
-    state = state._replace(exclusive=timetable.at_once > 0)
+    state = state._replace(exclusive=timetable.at_once is not None)
     if slots is None:
         return Judgement(state, again_at=Micros(at + AGAIN_AFTER)), 1
     judge = Judge(

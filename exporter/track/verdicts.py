@@ -51,7 +51,7 @@ class Judge:
         slots: A cron line or a period.
         state: What is known of how it keeps them.
         live: Its executions that are not over, and what is known of each.
-        at_once: While so many run, a slot is skipped; 0 where none ever is.
+        at_once: While so many run, a slot is skipped; None where none ever is.
         at: Everything that happened until then is known.
         sure: Until then its schedule was seen to hold.
         grace: How many microseconds after a slot its run may be seen.
@@ -66,7 +66,7 @@ class Judge:
         state: ScheduleState,
         live: Mapping[ExecutionId, Tracked],
         *,
-        at_once: int,
+        at_once: int | None,
         at: Micros,
         sure: Micros,
         grace: int,
@@ -192,8 +192,10 @@ class Judge:
 
     def _is_busy(self, start: Micros, end: Micros) -> bool:
         """Whether as many as its policy allows ran from *start* to *end*."""
+        if self._at_once is None:
+            return False
         there = sum(span.start <= start and end <= span.end for span in self._spans)
-        return 0 < self._at_once <= there
+        return there >= self._at_once
 
     def _last_due(self) -> Micros | None:
         newest = self._newest_due()

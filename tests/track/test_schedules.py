@@ -34,7 +34,7 @@ class Admin:
 
     schedule: Schedule
     now: Micros
-    at_once: int = 0
+    at_once: int | None = None
     since: Micros = EPOCH
     listed: Micros | None = None
     states: dict[str, ScheduleState] = field(default_factory=dict)
