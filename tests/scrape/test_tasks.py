@@ -551,6 +551,7 @@ async def test_a_denied_target_does_not_hold_up_the_others(counting: Counting) -
         "tasks of a target cannot be counted",
         "tasks of a target can be counted again",
     ]
+    assert rig.task_counter._denied == set()
     counting_all.cancel()
     await asyncio.gather(counting_all, return_exceptions=True)
 
