@@ -80,8 +80,8 @@ class TaskCounter:
         self._timeout = _PATIENCE + settings.concurrency / settings.rate_limit
         self._faults = Faults(settings.backlog)
         self._pause = _FIRST_PAUSE
-        # Whoever has failed has tried again by then.
-        self._trouble = Trouble(calm=_LONGEST_PAUSE)
+        # Whoever has failed has paused, asked again and been answered by then, or has failed again.
+        self._trouble = Trouble(calm=_LONGEST_PAUSE + self._timeout)
         self._denied: set[Target] = set()
         self._waits: set[asyncio.Task[None]] = set()
 
