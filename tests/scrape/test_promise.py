@@ -118,7 +118,7 @@ async def test_an_hourly_launch_plan_that_may_run_once_at_a_time(tmp_path: Path)
 
 
 async def test_an_hourly_launch_plan_that_may_never_run(tmp_path: Path) -> None:
-    """Its schedule is told as Flyte shows it, and nothing of it is due or fresh, or late."""
+    """Its schedule is told as Flyte shows it, and no run of it is due, neither now nor later."""
     rig = Rig(tmp_path, hold=timedelta(), clock=ManualClock(at("00:00")))
     register(rig, T.project)
     activate(rig, T, "report", schedule=HOURLY, policy=NONE_AT_ALL)
@@ -129,6 +129,7 @@ async def test_an_hourly_launch_plan_that_may_never_run(tmp_path: Path) -> None:
         await rig.upkeep.release()
         workflow = 'workflow="wf.report",version="v1",schedule="0 * * * *"'
         assert shown(rig) == {f"flyte_launch_plan_info{{{REPORT},{workflow}}}": 1}
+        assert not stage.inventory.is_scheduled(T, "report")
         running.cancel()
         await asyncio.wait([running])
         rig.restart()
