@@ -15,8 +15,11 @@ HOURLY = schedule_pb2.Schedule(
     rate=schedule_pb2.FixedRate(value=1, unit=schedule_pb2.FixedRateUnit.HOUR)
 )
 
-ONE_AT_ONCE = launch_plan_pb2.ConcurrencyPolicy(
-    max=1, behavior=launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+ONE_AT_ONCE, NONE_AT_ALL = (
+    launch_plan_pb2.ConcurrencyPolicy(
+        max=most, behavior=launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+    )
+    for most in (1, 0)
 )
 
 

@@ -8,7 +8,7 @@ or the world move on.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -70,6 +70,13 @@ COUNTED = tuple(f for f in catalog.FAMILIES if f.source is catalog.Source.LEDGER
 
 class Killed(BaseException):
     """The process died here: nothing after this point happened."""
+
+
+@dataclass
+class Death:
+    """Whether a process that was to be killed was still at work by then."""
+
+    came: bool = False
 
 
 @dataclass
@@ -319,11 +326,18 @@ class Rig:
         self.at_await = at_await
 
     @contextmanager
-    def killed_at(self, step: int) -> Iterator[None]:
-        """Have the process be killed at await *step* of the block, and come back after it."""
+    def killed_at(self, step: int) -> Iterator[Death]:
+        """
+        Have the process be killed at await *step* of the block, and come back after it.
+
+        Whoever goes through the steps asserts afterwards that the `Death` came, or did not.
+        """
         self.die_at(step)
-        with suppress(Killed):
-            yield
+        death = Death()
+        try:
+            yield death
+        except Killed:
+            death.came = True
         self.at_await = self.nothing_happens
         self.restart()
 

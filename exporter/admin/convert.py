@@ -127,9 +127,6 @@ def active_plan(message: Any) -> ActivePlan | None:
     """
     Return one `flyteidl.admin.LaunchPlan`; None for one that flyteadmin made around a single task.
 
-    One whose concurrency policy lets none run has no schedule: every slot is skipped, so none is
-    ever due.
-
     Raises:
         ValueError: It has no name.
     """
@@ -140,13 +137,12 @@ def active_plan(message: Any) -> ActivePlan | None:
         return None
     spec, policy = message.spec, message.spec.concurrency_policy
     skips = policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
-    schedule = schedule_of(spec.entity_metadata.schedule)
     return ActivePlan(
         name,
         message.id.version,
         spec.workflow_id.name,
-        None if skips and policy.max == 0 else schedule,
-        policy.max if skips else 0,
+        schedule_of(spec.entity_metadata.schedule),
+        policy.max if skips else None,
     )
 
 

@@ -115,8 +115,8 @@ CREATE TABLE task_backlog (
 );
 
 -- The active launch plans of every target, as the last complete listing had them. `schedule` is
--- empty where there is none; `exclusive` is how many may run until it skips a slot, 0
--- where others do not matter; `active_since` is when the launch plan was first seen active.
+-- empty where there is none; `exclusive` is how many may run until it skips a slot, 0 where others do
+-- not matter, -1 where none may run; `active_since` is when the launch plan was first seen active.
 CREATE TABLE active_plan (
     project      TEXT    NOT NULL,
     domain       TEXT    NOT NULL,

@@ -231,15 +231,16 @@ class Ledger:
                 version,
                 workflow,
                 schedule,
-                at_once,
+                limit,
                 since,
             ) in self._connection.execute(
                 "SELECT project, domain, launch_plan, version, workflow, schedule,"
                 " exclusive, active_since FROM active_plan"
             ):
+                at_once = plans.limit_read(limit)
                 plan = ActivePlan(name, version, workflow, parse_schedule(schedule), at_once)
-                plans = found.setdefault(Target(project, domain), {})
-                plans[name] = Activation(plan, Micros(since))
+                active = found.setdefault(Target(project, domain), {})
+                active[name] = Activation(plan, Micros(since))
         return found
 
     def tasks_due(self) -> list[Due]:
@@ -330,7 +331,7 @@ class Ledger:
             self._connection.execute(_DELETE_ACTIVE, (*target, rows))
         if commit.activations:
             activations = [
-                (name, version, workflow, str(schedule or ""), at_once, since)
+                (name, version, workflow, str(schedule or ""), plans.limit_written(at_once), since)
                 for (name, version, workflow, schedule, at_once), since in commit.activations
             ]
             self._connection.execute(_UPSERT_ACTIVE, (*target, document(activations)))

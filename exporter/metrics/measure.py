@@ -175,7 +175,7 @@ def introduce(target: Target, plans: Iterable[ActivePlan]) -> Increments:
     births: dict[SeriesKey, None] = {}
     names = []
     for plan in plans:
-        mode = Mode.MANUAL if plan.schedule is None else Mode.SCHEDULED
+        mode = Mode.MANUAL if plan.owed is None else Mode.SCHEDULED
         births.update(dict.fromkeys(_births(target, plan.name, mode.name)))
         names.append(plan.name)
     return Increments(births=births, launch_plans=frozenset(names))

@@ -140,8 +140,10 @@ was missed, or under a concurrency policy skipped, once an execution for a later
 for `schedules.grace`, or after a day; a listing after the slot, which comes every
 `discovery.interval`, must have shown that the launch plan still had the schedule. Slots are judged
 from a minute after the launch plan was first seen with it. Skipped are slots at which as many
-executions ran as the concurrency policy allows. What is due and what ran is shown while the
-launch plan is active; what was missed, skipped and late are totals, kept in the ledger.""",
+executions ran as the concurrency policy allows. A launch plan whose policy allows none owes no
+slot: its schedule stands in `flyte_launch_plan_info` alone, and gives it no freshness limit. What
+is due and what ran is shown while the launch plan is active; what was missed, skipped and late are
+totals, kept in the ledger.""",
         families=(*_of(Source.SCHEDULE), *_KEPT_OF_SCHEDULES),
     ),
     _Section(

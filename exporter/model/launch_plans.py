@@ -22,9 +22,14 @@ class ActivePlan(NamedTuple):
     workflow: str
     """Name of the workflow that it runs."""
     schedule: Schedule | None
-    """When Flyte's scheduler runs it; None when only others do."""
-    at_once: int = 0
-    """While so many run, its concurrency policy has the scheduler skip a slot; 0 without one."""
+    """When Flyte's scheduler is to run it; None when only others do."""
+    at_once: int | None = None
+    """While so many run, its concurrency policy has the scheduler skip a slot; None without one."""
+
+    @property
+    def owed(self) -> Schedule | None:
+        """The schedule for whose slots runs are due: none where its policy lets none run at all."""
+        return self.schedule if self.at_once != 0 else None
 
 
 class Activation(NamedTuple):

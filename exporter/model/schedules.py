@@ -40,8 +40,8 @@ class Timetable(NamedTuple):
     """How an active launch plan is to run."""
 
     schedule: Schedule
-    at_once: int = 0
-    """While so many run, its concurrency policy has the scheduler skip a slot; 0 without one."""
+    at_once: int | None = None
+    """While so many run, its concurrency policy has the scheduler skip a slot; None without one."""
     since: Micros = EPOCH
     """When the launch plan was first seen active; another time after each activation."""
 

@@ -129,7 +129,7 @@ class Inventory:
 
     def is_scheduled(self, target: Target, label: str) -> bool:
         """Whether Flyte runs a launch plan of *label* by itself."""
-        return any(plan.schedule for plan, _ in self._by_label(target).get(label, ()))
+        return any(plan.owed for plan, _ in self._by_label(target).get(label, ()))
 
     def period(self, target: Target, label: str) -> timedelta | None:
         """
@@ -138,7 +138,7 @@ class Inventory:
         Of several launch plans of *label*, that of the one that runs most often.
         """
         plans = [plan for plan, _ in self._by_label(target).get(label, ())]
-        periods = (self._longest(plan.schedule) for plan in plans if plan.schedule)
+        periods = (self._longest(plan.owed) for plan in plans if plan.owed)
         return min((period for period in periods if period is not None), default=None)
 
     async def follow(self, target: Target, hear: Hear) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from itertools import islice
 
 from exporter.metrics.book import Book
 from exporter.model.targets import Target
@@ -39,11 +40,14 @@ class LiveLevels:
             self._touched.update(book.places.launch_plans(self._target))
             self._touched.update(memory.labels())
             self._begun = True
-        if book.levels.of_plans:
-            for number, label in enumerate([*self._touched], start=1):
-                book.levels.show(self._target, label, levels_of(memory.live_of(label)))
-                if number % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
         if changed and book.levels.of_targets:
             book.levels.show_target(self._target, levels_of(memory.live_rows()))
-        self._touched.clear()
+        if not book.levels.of_plans:
+            self._touched.clear()
+        # Others touch while we pause: each goes once it is shown, and what fails is shown later.
+        while self._touched:
+            for label in [*islice(self._touched, _AT_ONCE)]:
+                book.levels.show(self._target, label, levels_of(memory.live_of(label)))
+                self._touched.discard(label)
+            if self._touched:
+                await asyncio.sleep(0)

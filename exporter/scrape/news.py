@@ -29,7 +29,7 @@ Rows that are digested in one go: some 15 ms, in which nothing else can happen.
 More than are listed while the disk is busy with as many, or the list would wait for the disk.
 """
 
-_SHARE = 0.5
+_NEW_SHARE = 0.5
 """Part of a poll's time that may go to what is new, before the live set has its turn."""
 
 
@@ -105,7 +105,7 @@ class News:
                         writing = asyncio.ensure_future(
                             self._commits.commit_rows(memory, rows, new.progress)
                         )
-                        if self._inquiry.remaining < 1 - _SHARE:
+                        if self._inquiry.remaining < 1 - _NEW_SHARE:
                             raise self._inquiry.late()
                 new.progress = frontier.advance(new.progress, horizon, self._lateness)
             except (AdminError, PollTimeout) as problem:

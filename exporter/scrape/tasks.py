@@ -6,7 +6,7 @@ Admin does not answer is asked again later. An execution counts with all its tas
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Sequence
 from enum import Enum
 
@@ -80,9 +80,9 @@ class TaskCounter:
         self._timeout = _PATIENCE + settings.concurrency / settings.rate_limit
         self._faults = Faults(settings.backlog)
         self._pause = _FIRST_PAUSE
-        # Whoever has failed has tried again by then.
-        self._trouble = Trouble(calm=_LONGEST_PAUSE)
-        self._denied = defaultdict[Target, Trouble](Trouble)
+        # Whoever has failed has paused, asked again and been answered by then, or has failed again.
+        self._trouble = Trouble(calm=_LONGEST_PAUSE + self._timeout)
+        self._denied: set[Target] = set()
         self._waits: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -242,7 +242,8 @@ class TaskCounter:
     def _set_aside(self, target: Target, problem: str) -> None:
         """Leave *target* alone for a while; others are not denied."""
         self._backlog.set_aside(target)
-        if self._denied[target].failed(problem):
+        if target not in self._denied:
+            self._denied.add(target)
             log.warning("tasks of a target cannot be counted", **target._asdict(), problem=problem)
         wait = asyncio.create_task(self._leave_alone(), name=f"tasks of {target}")
         self._waits.add(wait)
@@ -257,5 +258,6 @@ class TaskCounter:
         self._pause = _FIRST_PAUSE
         if self._trouble.worked(at=self._services.clock.monotonic()):
             log.info("tasks can be counted again")
-        if self._denied[target].worked():
+        if target in self._denied:
+            self._denied.remove(target)
             log.info("tasks of a target can be counted again", **target._asdict())

@@ -117,9 +117,9 @@ class Worker:
         """
         self._poller.set_timetables(
             {
-                name: Timetable(plan.schedule, plan.at_once, since)
+                name: Timetable(plan.owed, plan.at_once, since)
                 for name, (plan, since) in active.items()
-                if plan.schedule is not None
+                if plan.owed is not None
             },
             listed_at,
         )

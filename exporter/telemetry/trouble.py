@@ -1,5 +1,7 @@
 """What is told of what fails again and again: once that it does, and once that it works again."""
 
+_UNSAID = "it failed without saying why"
+
 
 class Trouble:
     """
@@ -25,12 +27,12 @@ class Trouble:
         Take note of a failure; return whether to tell of it.
 
         Args:
-            problem: What failed, in a sentence.
+            problem: What failed, in a sentence. Where that is empty, it failed all the same.
             kind: The next failure is told of, too, if it is of another kind.
             at: By the monotonic clock, where *calm* counts.
         """
         news = not self.problem or kind != self._kind
-        self.problem, self._kind, self._failed_at = problem, kind, at
+        self.problem, self._kind, self._failed_at = problem or _UNSAID, kind, at
         return news
 
     def worked(self, *, at: float = 0.0) -> bool:

@@ -7,7 +7,11 @@ only where neither has a star, and `*/2` is none. What it makes of a clock that 
 back is its own as well: a time that is skipped does not happen that day, one that comes twice
 happens twice, and around a midnight or an hour that is not there it loses a slot. A slot that the
 scheduler never sees is not missed by anybody, so all of that is followed here step by step; no
-library for cron does.
+library for cron does. After noon of 28 March 2026 in Berlin, whose clocks go forward that night,
+`30 2 * * *` is due on the 30th at 02:30 by robfig/cron 3.0.1, but on the 29th at 03:00 by croniter
+7.0.0 and cronsim 2.8, and at 03:30 by APScheduler 3.11.3. After noon of 1 September 2026 in UTC,
+`0 0 */2 * 1` is due on the 3rd by robfig/cron and croniter, on the 7th by cronsim, and on the 15th
+by APScheduler.
 
 Source: robfig/cron v3.0.1 `parser.go`, `spec.go`; Go `time.Date`, `time.ParseDuration`.
 """

@@ -21,6 +21,7 @@ from exporter.model.schedules import (
     Timetable,
 )
 from exporter.model.time import EPOCH, Micros, micros
+from exporter.track.concurrency import counted
 from exporter.track.cron import Line
 from exporter.track.periods import slots_of
 from exporter.track.verdicts import AGAIN_AFTER, MOST_SLOTS, Judge, trimmed
@@ -71,10 +72,8 @@ def note(
     spans: dict[str, list[Span]] = {}
     exclusive = {launch_plan for launch_plan, state in states.items() if state.exclusive}
     for row in finished if exclusive else ():
-        # What never ran never kept the scheduler from anything.
-        if row.launch_plan in exclusive and row.started_at is not None:
-            start = row.id.created_at if row.scheduled_at is None else row.scheduled_at
-            spans.setdefault(row.launch_plan, []).append(Span(start, row.updated_at))
+        if row.launch_plan in exclusive and (span := counted(row)) is not None:
+            spans.setdefault(row.launch_plan, []).append(span)
     changed: dict[str, ScheduleState] = {}
     for launch_plan in dict.fromkeys(chain(runs, spans)):
         before = states.get(launch_plan, _UNKNOWN)
@@ -131,7 +130,7 @@ def _judged(
     if state.schedule != str(timetable.schedule) or state.since < timetable.since:
         # Nobody knows what was owed while it had another schedule, or was off.
         state = _begun(timetable, state, slots, at)
-    state = state._replace(exclusive=timetable.at_once > 0)
+    state = state._replace(exclusive=timetable.at_once is not None)
     if slots is None:
         return Judgement(state, again_at=Micros(at + AGAIN_AFTER)), 1
     judge = Judge(

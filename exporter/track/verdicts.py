@@ -13,21 +13,21 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
    there is one, a slot without a run waits.
 5. Without a run it was skipped if as many executions of the launch plan ran as its concurrency
    policy allows, and that is to skip; missed if not. Those that still wait, or are being stopped,
-   do not count. Who runs for a slot counts from that slot on, however late it was launched: while
-   it runs, a scheduler that catches up skips the slots after it.
+   do not count (see `track.concurrency`). Who runs for a slot counts from that slot on, however
+   late it was launched: while it runs, a scheduler that catches up skips the slots after it.
 6. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
 
-Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`; of
-the policy, `pkg/manager/impl/execution_manager.go`, `checkLaunchPlanConcurrency`.
+Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-from exporter.model.executions import ExecutionId, Phase, Tracked
-from exporter.model.schedules import Judgement, ScheduleState, Span
+from exporter.model.executions import ExecutionId, Tracked
+from exporter.model.schedules import Judgement, ScheduleState
 from exporter.model.time import SECOND, Micros, micros
+from exporter.track.concurrency import counted_so_far
 from exporter.track.cron import Line
 
 PATIENCE = timedelta(days=1)
@@ -42,9 +42,6 @@ MOST_SLOTS = 500
 _JITTER = 5 * SECOND
 """By how much the runs of a fixed rate may be early: the first has a fraction of a second more."""
 
-_COUNTED = frozenset({Phase.QUEUED, Phase.RUNNING})
-"""Phases in which Flyte counts an execution against a concurrency policy."""
-
 
 class Judge:
     """
@@ -54,7 +51,7 @@ class Judge:
         slots: A cron line or a period.
         state: What is known of how it keeps them.
         live: Its executions that are not over, and what is known of each.
-        at_once: While so many run, a slot is skipped; 0 where none ever is.
+        at_once: While so many run, a slot is skipped; None where none ever is.
         at: Everything that happened until then is known.
         sure: Until then its schedule was seen to hold.
         grace: How many microseconds after a slot its run may be seen.
@@ -69,7 +66,7 @@ class Judge:
         state: ScheduleState,
         live: Mapping[ExecutionId, Tracked],
         *,
-        at_once: int,
+        at_once: int | None,
         at: Micros,
         sure: Micros,
         grace: int,
@@ -86,14 +83,11 @@ class Judge:
         self._following: dict[Micros, Micros | None] = {}
         self.looks = 1
         launched = {run.created_at: run.slot for run in state.runs}
-        self._spans = [
-            *state.busy,
-            *(
-                Span(launched.get(key.created_at, key.created_at), _ran_until(row, at))
-                for key, row in live.items()
-                if row.started or row.phase in _COUNTED
-            ),
-        ]
+        so_far = (
+            counted_so_far(row, launched.get(key.created_at, key.created_at), at)
+            for key, row in live.items()
+        )
+        self._spans = [*state.busy, *(span for span in so_far if span is not None)]
         self._filled = sorted(run.slot for run in state.runs)
         self._filled_seconds = {slot // SECOND for slot in self._filled}
         ripe = [run.slot for run in state.runs if run.created_at + grace <= at]
@@ -198,8 +192,10 @@ class Judge:
 
     def _is_busy(self, start: Micros, end: Micros) -> bool:
         """Whether as many as its policy allows ran from *start* to *end*."""
+        if self._at_once is None:
+            return False
         there = sum(span.start <= start and end <= span.end for span in self._spans)
-        return 0 < self._at_once <= there
+        return there >= self._at_once
 
     def _last_due(self) -> Micros | None:
         newest = self._newest_due()
@@ -242,8 +238,3 @@ def trimmed(state: ScheduleState) -> ScheduleState:
         runs=tuple(run for run in state.runs if max(run) > judged),
         busy=tuple(span for span in state.busy if span.end > judged),
     )
-
-
-def _ran_until(row: Tracked, at: Micros) -> Micros:
-    """Return until when an execution ran that is not over: until *at*, if it still does."""
-    return at if row.phase in _COUNTED else row.since

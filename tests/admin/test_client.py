@@ -191,7 +191,7 @@ async def test_active_launch_plans_and_their_schedules(
         ActivePlan("alone", "v1", "wf.alone", Cron("@hourly"), 3),
         ActivePlan("cron", "v1", "wf.cron", Cron("0 3 * * *")),
         ActivePlan("endless", "v1", "wf.endless", None),
-        ActivePlan("frozen", "v1", "wf.frozen", None),
+        ActivePlan("frozen", "v1", "wf.frozen", Cron("@hourly"), 0),
         ActivePlan("manual", "v1", "wf.manual", None),
         ActivePlan("old", "v1", "wf.old", Cron("@daily")),
         ActivePlan("rate", "v1", "wf.rate", Rate(timedelta(hours=36))),

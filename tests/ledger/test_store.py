@@ -452,14 +452,17 @@ def test_active_launch_plans_come_back_until_they_are_deactivated(ledger: Ledger
     """Each with its history; a newer version takes the place of an older one."""
     cron = Activation(ActivePlan("etl", "v1", "wf", Cron("0 3 * * *"), 3), NOON)
     rate = Activation(ActivePlan("report", "v1", "wf", Rate(timedelta(hours=36))), after(1))
+    frozen = Activation(ActivePlan("frozen", "v1", "wf", Cron("@hourly"), 0), NOON)
     ledger.commit([Commit(target=TARGET, activations=[cron, rate])])
     ledger.commit([Commit(target=_OTHER, activations=[rate])])
+    ledger.commit([Commit(target=TARGET, activations=[frozen])])
     assert ledger.active_plans() == {
-        TARGET: {"etl": cron, "report": rate},
+        TARGET: {"etl": cron, "report": rate, "frozen": frozen},
         _OTHER: {"report": rate},
     }
     newer = Activation(ActivePlan("etl", "v2", "other", None), NOON)
     ledger.commit([Commit(target=TARGET, activations=[newer], deactivated=["report", "unknown"])])
+    ledger.commit([Commit(target=TARGET, deactivated=["frozen"])])
     assert ledger.active_plans() == {TARGET: {"etl": newer}, _OTHER: {"report": rate}}
 
 

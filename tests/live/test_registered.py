@@ -103,7 +103,7 @@ async def test_a_version_that_is_activated_takes_the_place_of_the_one_before(
     assert await client.list_active_launch_plans(project.target, timeout=SECONDS) == [second]
     project.activate(HOURLY)
     (first,) = await client.list_active_launch_plans(project.target, timeout=SECONDS)
-    assert (first.version, first.at_once) == ("v1", 0)
+    assert (first.version, first.at_once) == ("v1", None)
     project.deactivate(HOURLY, "v2")
     assert await client.list_active_launch_plans(project.target, timeout=SECONDS) == [first]
 

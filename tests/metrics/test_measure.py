@@ -65,12 +65,20 @@ def test_a_launch_counts_and_gives_birth() -> None:
     assert increments.launch_plans == {"nightly"}
 
 
-@pytest.mark.parametrize(("schedule", "mode"), [(None, "MANUAL"), (Cron("@daily"), "SCHEDULED")])
+@pytest.mark.parametrize(
+    ("schedule", "at_once", "mode"),
+    [
+        (None, None, "MANUAL"),
+        (Cron("@daily"), None, "SCHEDULED"),
+        (Cron("@daily"), 1, "SCHEDULED"),
+        (Cron("@daily"), 0, "MANUAL"),
+    ],
+)
 def test_an_active_launch_plan_has_the_series_of_its_first_run(
-    schedule: Cron | None, mode: str
+    schedule: Cron | None, at_once: int | None, mode: str
 ) -> None:
     """In the mode that is near certain; nothing is counted."""
-    increments = introduce(TARGET, [ActivePlan("nightly", "v1", "wf", schedule)])
+    increments = introduce(TARGET, [ActivePlan("nightly", "v1", "wf", schedule, at_once)])
     assert set(increments.births) == {
         (family, tuple(mode if label == "SCHEDULED" else label for label in labels))
         for family, labels in _OF_PLAN

@@ -293,6 +293,7 @@ async def test_a_listing_that_fails_changes_nothing_and_is_told_once(company: Co
     success = f'{_SUCCESS}{{project="a",domain="development"}}'
     listed_at = rig.metric(success)
     assert listed_at is not None
+    assert listed_at == company.since("etl")
     deactivate(rig, A, "etl")
     undo = broken(rig, "ListLaunchPlans", when=lambda request: request.id.project == "a")
     with capture_logs() as logs:

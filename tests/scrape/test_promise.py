@@ -11,7 +11,7 @@ from exporter.model.executions import Mode, Phase
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from tests import page, rows
-from tests.plans import ONE_AT_ONCE, activate
+from tests.plans import NONE_AT_ALL, ONE_AT_ONCE, activate
 from tests.rig import ManualClock, Rig, quiet, register
 from tests.stage import Stage
 
@@ -114,4 +114,23 @@ async def test_an_hourly_launch_plan_that_may_run_once_at_a_time(tmp_path: Path)
     }
     running.cancel()
     await asyncio.wait([running])
+    rig.die()
+
+
+async def test_an_hourly_launch_plan_that_may_never_run(tmp_path: Path) -> None:
+    """Its schedule is told as Flyte shows it, and no run of it is due, neither now nor later."""
+    rig = Rig(tmp_path, hold=timedelta(), clock=ManualClock(at("00:00")))
+    register(rig, T.project)
+    activate(rig, T, "report", schedule=HOURLY, policy=NONE_AT_ALL)
+    for _ in range(2):
+        stage = Stage(rig)
+        running = asyncio.create_task(stage.scheduler.run())
+        await stage.clock.advance(25 * HOUR)
+        await rig.upkeep.release()
+        workflow = 'workflow="wf.report",version="v1",schedule="0 * * * *"'
+        assert shown(rig) == {f"flyte_launch_plan_info{{{REPORT},{workflow}}}": 1}
+        assert not stage.inventory.is_scheduled(T, "report")
+        running.cancel()
+        await asyncio.wait([running])
+        rig.restart()
     rig.die()

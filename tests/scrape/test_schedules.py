@@ -363,7 +363,7 @@ async def test_slots_that_are_too_many_for_one_poll_are_judged_by_the_next(rig: 
     assert 0 < counted[0] < counted[-1] == 4 * len(names)
 
 
-@pytest.mark.parametrize("steps", range(13))
+@pytest.mark.parametrize("steps", range(10))
 async def test_killed_anywhere_a_slot_is_counted_once(rig: Rig, steps: int) -> None:
     """Missed and skipped slots are in the transaction that knows their verdict."""
     policy = {"nightly": Timetable(Cron("0 * * * *"), at_once=1)}
@@ -373,8 +373,9 @@ async def test_killed_anywhere_a_slot_is_counted_once(rig: Rig, steps: int) -> N
     launch(rig, at("09-01 03:00"), lasts=1.5 * HOUR)
     launch(rig, at("09-01 06:00"))
     rig.clock.instant = at("09-01 06:10")
-    with rig.killed_at(steps):
+    with rig.killed_at(steps) as death:
         await rig.poll(T)
+    assert death.came is (steps < 9)
     watch(rig, **policy)
     await poll_at(rig, at("09-01 06:11"))
     assert kept(rig)[3:] == (3, 1)

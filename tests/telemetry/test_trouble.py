@@ -39,3 +39,11 @@ def test_it_works_again_once_nothing_failed_for_a_while() -> None:
     assert trouble.worked(at=1119)
     assert not trouble.worked(at=2000)
     assert trouble.failed("down", at=2000)
+
+
+def test_what_fails_without_a_word_fails() -> None:
+    """An error may have no text: it is told once like any other, and so is that it is over."""
+    trouble = Trouble()
+    assert [trouble.failed(""), trouble.failed("")] == [True, False]
+    assert trouble.problem
+    assert [trouble.worked(), trouble.worked()] == [True, False]

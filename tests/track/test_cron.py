@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.model.time import SECOND, Micros, from_datetime
 from exporter.track.cron import CronError, Line, parse
+from tests.rows import at
 
 _VECTORS = [
     line.split("\t")
@@ -53,6 +54,18 @@ def test_the_schedulers_own_parser_agrees() -> None:
             wrong.append((line, start, found, expected))
     assert wrong == []
     assert read > 800
+
+
+@pytest.mark.parametrize(
+    ("line", "after", "due"),
+    [
+        ("CRON_TZ=Europe/Berlin 30 2 * * *", "03-28 11:00", "03-30 00:30"),
+        ("0 0 */2 * 1", "09-01 12:00", "09-03 00:00"),
+    ],
+)
+def test_where_libraries_disagree_the_scheduler_is_right(line: str, after: str, due: str) -> None:
+    """The two examples that the module gives, as robfig/cron 3.0.1 has them; see there."""
+    assert slots(line, at(after), 1) == [str(at(due) // SECOND)]
 
 
 @pytest.mark.parametrize(

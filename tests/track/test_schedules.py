@@ -34,7 +34,7 @@ class Admin:
 
     schedule: Schedule
     now: Micros
-    at_once: int = 0
+    at_once: int | None = None
     since: Micros = EPOCH
     listed: Micros | None = None
     states: dict[str, ScheduleState] = field(default_factory=dict)
@@ -281,6 +281,23 @@ def test_who_waits_excuses_nothing() -> None:
     assert admin.polls("09-01 03:30").last_due == at("09-01 03:00")
     admin.polls("09-01 04:30")
     assert admin.counted == (2, 0)
+
+
+def test_who_is_queued_excuses_as_long_as_it_is() -> None:
+    """Flyte counts it; once it is over without a start, nothing says any more that it was."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
+    admin.run("09-01 01:00", lasts=None)
+    queued = admin.rows[0]._replace(phase=Phase.QUEUED, started_at=None)
+    admin.rows[0] = queued
+    assert admin.polls("09-01 02:30").last_due == at("09-01 01:00")
+    admin.rows[0] = queued._replace(phase=Phase.ABORTED, updated_at=at("09-01 02:40"))
+    assert admin.polls("09-01 02:50").last_due == at("09-01 02:00")
+    # One verdict comes while the next one waits.
+    admin.run("09-01 03:00", lasts=None)
+    admin.rows[1] = admin.rows[1]._replace(phase=Phase.QUEUED, started_at=None)
+    admin.run("09-01 05:00")
+    admin.polls("09-01 05:30")
+    assert admin.counted == (1, 1)
 
 
 @pytest.mark.parametrize("phase", [Phase.ABORTING, Phase.FAILING])
