@@ -3,12 +3,13 @@ What is known of executions, in the ledger.
 
 Whoever may still change has a row: the live set, and those of which there is more to be said than
 that they are over. An execution that was over when it was first seen is told of once and never
-again. A backlog is made of those, and so they are written together, each commit's in one document:
+again. A backlog is made of those, and so they are written together, by the thousand in a document:
 that takes a tenth of what rows of their own would.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
@@ -55,7 +56,7 @@ def write(
     connection: sqlite3.Connection,
     target: Target,
     rows: Mapping[ExecutionId, Tracked],
-    were_live: Collection[ExecutionId],
+    were_live: AbstractSet[ExecutionId],
 ) -> None:
     """
     Write what is now known of *rows*.

@@ -1,6 +1,7 @@
 """What is written to the ledger, and what is read back from it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -113,7 +114,7 @@ class Commit:
 
     target: Target | None = None
     rows: Mapping[ExecutionId, Tracked] = field(default_factory=dict)
-    were_live: Collection[ExecutionId] = ()
+    were_live: AbstractSet[ExecutionId] = frozenset()
     progress: Progress | None = None
     plans: Mapping[str, PlanState] = field(default_factory=dict)
     schedules: Mapping[str, ScheduleState] = field(default_factory=dict)

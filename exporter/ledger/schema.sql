@@ -44,7 +44,7 @@ CREATE TABLE execution (
     PRIMARY KEY (project, domain, created_at, name)
 ) WITHOUT ROWID;
 
--- Executions that were over when they were first seen, those of one commit together: for each phase
+-- Executions that were over when they were first seen, many of one commit together: for each phase
 -- an object of names and creation times. `newest` is the latest of these times.
 CREATE TABLE finished (
     place      INTEGER PRIMARY KEY,

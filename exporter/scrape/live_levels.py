@@ -44,7 +44,8 @@ class LiveLevels:
             book.levels.show_target(self._target, levels_of(memory.live_rows()))
         if not book.levels.of_plans:
             self._touched.clear()
-        # Others touch while we pause: each goes once it is shown, and what fails is shown later.
+        # The inventory touches while we pause, who becomes active: that changes no live set. Each
+        # goes once it is shown, and what fails is shown later.
         while self._touched:
             for label in [*islice(self._touched, _AT_ONCE)]:
                 book.levels.show(self._target, label, levels_of(memory.live_of(label)))

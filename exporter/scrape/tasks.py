@@ -82,6 +82,9 @@ class TaskCounter:
         self._pause = _FIRST_PAUSE
         # Whoever has failed has paused, asked again and been answered by then, or has failed again.
         self._trouble = Trouble(calm=_LONGEST_PAUSE + self._timeout)
+        self._answered = False
+        """Since the last failure."""
+        self._calming: asyncio.Task[None] | None = None
         self._denied: set[Target] = set()
         self._waits: set[asyncio.Task[None]] = set()
 
@@ -151,6 +154,7 @@ class TaskCounter:
         """Take note of what failed; return for how many seconds to pause."""
         # A single execution that fails says nothing of the others; two in a row do.
         at = self._services.clock.monotonic()
+        self._answered = False
         doubtless = not perhaps_alone or self._pause > _FIRST_PAUSE
         if doubtless and self._trouble.failed(problem, at=at):
             log.warning("tasks cannot be counted", problem=problem)
@@ -256,8 +260,21 @@ class TaskCounter:
     def _works(self, target: Target) -> None:
         """Take note that Admin answered about *target*."""
         self._pause = _FIRST_PAUSE
-        if self._trouble.worked(at=self._services.clock.monotonic()):
-            log.info("tasks can be counted again")
+        self._answered = True
+        if self._trouble.problem and self._calming is None:
+            # It may be the last that there is to be counted for a day.
+            self._calming = asyncio.create_task(self._calm_down(), name="tasks calm down")
+            self._waits.add(self._calming)
+            self._calming.add_done_callback(self._waits.discard)
         if target in self._denied:
             self._denied.remove(target)
             log.info("tasks of a target can be counted again", **target._asdict())
+
+    async def _calm_down(self) -> None:
+        """Say that tasks can be counted again once nothing has failed for long enough."""
+        clock = self._services.clock
+        while wait := self._trouble.calm_in(clock.monotonic()):
+            await clock.sleep(wait)
+        self._calming = None
+        if self._answered and self._trouble.worked(at=clock.monotonic()):
+            log.info("tasks can be counted again")

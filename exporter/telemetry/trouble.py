@@ -35,6 +35,10 @@ class Trouble:
         self.problem, self._kind, self._failed_at = problem or _UNSAID, kind, at
         return news
 
+    def calm_in(self, at: float) -> float:
+        """Return the seconds until a success says that it works again."""
+        return max(0.0, self._failed_at + self._calm - at)
+
     def worked(self, *, at: float = 0.0) -> bool:
         """Take note of a success; return whether to tell that it works again."""
         if not self.problem or at - self._failed_at < self._calm:

@@ -12,9 +12,9 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
 4. It takes a listing after the slot to say that the launch plan still had that schedule then: until
    there is one, a slot without a run waits.
 5. Without a run it was skipped if as many executions of the launch plan ran as its concurrency
-   policy allows, and that is to skip; missed if not. Those that still wait, or are being stopped,
-   do not count (see `track.concurrency`). Who runs for a slot counts from that slot on, however
-   late it was launched: while it runs, a scheduler that catches up skips the slots after it.
+   policy allows, and that is to skip; missed if not. Those that are not queued yet, or are being
+   stopped, do not count (see `track.concurrency`). Who runs for a slot counts from that slot on,
+   however late it was launched: while it runs, a scheduler that catches up skips those after it.
 6. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
 
 Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.ledger import executions
+from exporter.ledger.documents import document
 from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
 from exporter.model.executions import (
@@ -56,7 +59,8 @@ def test_whatever_becomes_of_executions_is_what_is_read(
 ) -> None:
     """However they were stored before, the last that was known of each is what is known."""
     known: dict[ExecutionId, Tracked] = {}
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(executions, "_MOST_TOGETHER", 2)
         path = Path(directory) / "ledger.db"
         with opened(path) as ledger:
             for told in history:
@@ -69,21 +73,25 @@ def test_whatever_becomes_of_executions_is_what_is_read(
             assert ledger.target(TARGET).rows == known
 
 
-def test_a_backlog_is_one_document(ledger: Ledger, path: Path) -> None:
-    """Executions that were over when they were first seen have no rows: 1,000 cost one."""
+@pytest.mark.parametrize(("most", "documents"), [(1000, 1), (999, 2), (100, 10)])
+def test_a_backlog_is_a_few_documents(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, most: int, documents: int
+) -> None:
+    """Executions that were over when they were first seen have no rows of their own."""
+    monkeypatch.setattr(executions, "_MOST_TOGETHER", most)
     rows = {
         ExecutionId(f"x{number}", after(number)): OVER[sorted(TERMINAL)[number % len(TERMINAL)]]
         for number in range(1000)
     }
     ledger.commit([Commit(target=TARGET, rows=rows)])
     assert ledger.target(TARGET).rows == rows
-    assert (_counted(path, "execution"), _counted(path, "finished")) == (0, 1)
+    assert (_counted(path, "execution"), _counted(path, "finished")) == (0, documents)
 
 
 def test_who_was_live_keeps_its_one_row(ledger: Ledger, path: Path) -> None:
     """An execution that ends is in one place still, so that a live set leaves nothing behind."""
     key = ExecutionId("a", NOON)
-    for row, live in ((_RUNNING, ()), (OVER[Phase.SUCCEEDED], (key,))):
+    for row, live in ((_RUNNING, set()), (OVER[Phase.SUCCEEDED], {key})):
         ledger.commit([Commit(target=TARGET, rows={key: row}, were_live=live)])
     assert ledger.target(TARGET).rows == {key: OVER[Phase.SUCCEEDED]}
     assert (_counted(path, "execution"), _counted(path, "finished")) == (1, 0)
@@ -107,3 +115,10 @@ def test_a_document_goes_with_the_last_that_a_list_may_show(ledger: Ledger, path
         ledger.commit([Commit(target=TARGET, progress=progress)])
         assert _counted(path, "finished") == documents
     assert ledger.target(TARGET).rows == {}
+
+
+def test_what_json_has_no_word_for_is_refused() -> None:
+    """A set would come back as a list, in any order: whoever wrote it is told instead."""
+    assert document({"a": _KEYS[0]}) == f'{{"a":["a",{NOON}]}}'
+    with pytest.raises(TypeError):
+        document({1, 2})

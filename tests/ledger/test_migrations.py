@@ -80,6 +80,21 @@ def test_an_old_ledger_keeps_what_it_has(old: Path) -> None:
         assert [(row.id, row.value) for row in ledger.series()] == [(7, Value(3))]
 
 
+@pytest.mark.parametrize(("stored", "at_once"), [(0, None), (-1, 0), (3, 3)])
+def test_limits_of_policies_mean_what_they_meant(
+    path: Path, stored: int, at_once: int | None
+) -> None:
+    """The 0 of an earlier release was a launch plan without a policy, and that it stays."""
+    with opened(path):
+        pass
+    with closing(sqlite3.connect(path)) as raw:
+        row = ("etl", "production", "hourly", "v1", "w", "0 * * * *", stored, 5)
+        raw.execute("INSERT INTO active_plan VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        raw.commit()
+    with opened(path) as ledger:
+        assert ledger.active_plans()[T]["hourly"].plan.at_once == at_once
+
+
 def test_an_upgrade_that_fails_leaves_the_old_ledger(
     old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

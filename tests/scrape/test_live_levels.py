@@ -60,7 +60,6 @@ async def test_who_is_touched_while_others_are_shown_is_shown(rig: Rig) -> None:
         levels.touch(["new"])
 
     await asyncio.gather(levels.show(memory), look())
-    await levels.show(memory)
     assert shown(rig) == MANY + 1
 
 

@@ -431,10 +431,7 @@ async def test_an_outage_is_waited_for(counting: Counting, code: grpc.StatusCode
         assert attempts(rig) == 3
         assert rig.metric('flyte_exporter_task_executions_total{outcome="failed"}') == 0
         assert logged(logs) == ["tasks cannot be counted"]
-        rig.clock.advance(30)
-        simple(rig, "d")
-        await rig.poll(T)
-        await count_all(rig)
+        await quiet()
     assert logged(logs) == ["tasks cannot be counted", "tasks can be counted again"]
 
 
@@ -455,12 +452,10 @@ async def test_workers_that_disagree_do_not_take_turns_in_the_log(counting: Coun
     rig.at_await = throttle
     with capture_logs() as logs:
         counting_all = asyncio.create_task(rig.task_counter.run())
-        await clock.advance(100)
+        await clock.advance(60)
         assert (attempts(rig), logged(logs)) == (30, ["tasks cannot be counted"])
         rig.at_await = rig.nothing_happens
-        simple(rig, "later")
-        await rig.poll(T)
-        await clock.advance(1)
+        await clock.advance(90)
     counting_all.cancel()
     await asyncio.gather(counting_all, return_exceptions=True)
     assert logged(logs) == ["tasks cannot be counted", "tasks can be counted again"]
@@ -486,6 +481,7 @@ async def test_who_is_still_waiting_for_an_answer_has_not_tried_again(counting: 
 
     with capture_logs() as logs:
         counting_all = asyncio.create_task(counter.run())
+        # The next call begins just before the pause of whoever failed could have been over.
         await clock.advance(60 - 2 * 12)
         rig.at_await = hang
         for name in ("slow", "quick"):
@@ -497,10 +493,7 @@ async def test_who_is_still_waiting_for_an_answer_has_not_tried_again(counting: 
         await clock.advance(30)
         assert attempts(rig) == 3
         assert logged(logs) == ["tasks cannot be counted"]
-        simple(rig, "later")
         await clock.advance(90)
-        await rig.poll(T)
-        await clock.advance(1)
         assert logged(logs) == ["tasks cannot be counted", "tasks can be counted again"]
     counting_all.cancel()
     await asyncio.gather(counting_all, return_exceptions=True)

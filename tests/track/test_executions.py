@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
+from itertools import product
 from typing import NamedTuple
 
 import pytest
@@ -306,3 +307,20 @@ def test_levels_count_and_find_the_oldest() -> None:
     ]
     assert levels(live) == {Phase.RUNNING: (3, after(2)), Phase.QUEUED: (1, after(1))}
     assert levels([]) == {}
+
+
+def test_whatever_changes_about_a_live_execution_is_taken_note_of() -> None:
+    """What is passed by as old news is no news in any respect."""
+    live = [phase for phase in Phase if phase not in TERMINAL]
+    modes, plans = (Mode.MANUAL, Mode.TRIGGER), ("nightly", "hourly")
+    known = [
+        Tracked(phase, mode, plan, NOON, begun, absences)
+        for phase, mode, plan, begun, absences in product(live, modes, plans, (False, True), (0, 1))
+    ]
+    for phase, mode, plan, start in product(live, modes, plans, (None, 5)):
+        row = execution("x", phase, started=start, launch_plan=plan, mode=mode)
+        for before in known:
+            found = observe({row.id: before}, [row], NOON).rows
+            assert found.get(row.id, before)._replace(since=NOON) == Tracked(
+                phase, mode, plan, NOON, before.started or start is not None
+            )
