@@ -215,7 +215,7 @@ def relieve_the_collector() -> None:
     them: with the default thresholds, going over them again and again takes a fifth of a poll, and
     stops the event loop for 200 ms at a time. So new ones are looked at by the 30,000: most rows of
     a backlog are gone before that, and are never looked at. What is still there is looked at once
-    more with the next 30,000, for which the 0 stands: 4 to 12 ms for all of them. By the 200,000,
+    more with the next 30,000, for which the 0 stands: 4 to 16 ms for all of them. By the 200,000,
     it would be 70 ms. What came through that is left alone.
     """
     gc.freeze()
