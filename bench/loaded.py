@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench.stopwatch import Lag, Stopwatch
-from exporter import app
+from exporter import app, garbage
 from exporter.config.settings import (
     AdminSettings,
     LedgerSettings,
@@ -40,12 +40,12 @@ async def run(address: str) -> None:
     )
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         async with app.start(_settings(address, Path(directory))) as running:
-            # As `app.run` does, which leaves its parts to nobody.
-            app.relieve_the_collector()
             stopwatch = Stopwatch()
+            # As `app.run` does, which leaves its parts to nobody.
             tasks = [
                 asyncio.create_task(running.shifts.scheduler.run(), name="scheduler"),
                 asyncio.create_task(running.shifts.upkeep.run(), name="upkeep"),
+                asyncio.create_task(garbage.collect(), name="garbage"),
                 asyncio.create_task(stopwatch.run(), name="stopwatch"),
             ]
             print(LISTENING, running.port, flush=True)

@@ -1,5 +1,6 @@
 """The application's own parts, as it puts them together, but without a timetable."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ import grpc.aio
 from bench.observation import total
 from bench.server import CONTROL
 from bench.worlds import DOMAIN
-from exporter import app
+from exporter import app, garbage
 from exporter.config.settings import (
     AdminSettings,
     LedgerSettings,
@@ -87,5 +88,6 @@ async def parts(address: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Pa
         async with app.start(settings) as running, grpc.aio.insecure_channel(address) as channel:
             # As `app.run` does. The scheduler has the parts, and is not asked to run: here a
             # measurement takes the turns.
-            app.relieve_the_collector()
+            collector = asyncio.create_task(garbage.collect(), name="garbage")
             yield Parts(running.shifts.services, channel)
+            collector.cancel()

@@ -7,13 +7,13 @@ way, so that nothing is asked for what is already gone. What a reload builds ane
 """
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import exporter
+from exporter import garbage
 from exporter.admin.auth.reports import TOKEN_OUTCOMES
 from exporter.admin.client import CODES, METHODS
 from exporter.admin.retry import REASONS
@@ -124,12 +124,15 @@ async def run(
         start(settings, adopt_ledger=adopt_ledger, reread=reread, hangup=hangup) as running,
         asyncio.TaskGroup() as group,
     ):
-        relieve_the_collector()
-        shifts = group.create_task(running.shifts.run(), name="shifts")
+        tasks = [
+            group.create_task(running.shifts.run(), name="shifts"),
+            group.create_task(garbage.collect(), name="garbage"),
+        ]
         started(running.port)
         await stop.wait()
         log.info("stopping")
-        shifts.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 @asynccontextmanager
@@ -205,18 +208,3 @@ async def start(
 
 def _unchanged(settings: Settings) -> Settings:
     return settings
-
-
-def relieve_the_collector() -> None:
-    """
-    Have Python look for reference cycles seldom.
-
-    What we hold is a million small tuples without any cycle, and what we make in a hurry is more of
-    them: with the default thresholds, going over them again and again takes a fifth of a poll, and
-    stops the event loop for 200 ms at a time. So new ones are looked at by the 30,000: most rows of
-    a backlog are gone before that, and are never looked at. What is still there is looked at once
-    more with the next 30,000, for which the 0 stands: 4 to 16 ms for all of them. By the 200,000,
-    it would be 70 ms. What came through that is left alone.
-    """
-    gc.freeze()
-    gc.set_threshold(30_000, 0, 80_000)

@@ -10,7 +10,7 @@ import exporter
 
 _PACKAGE = Path(exporter.__file__).parent
 _LAYERS = (
-    {"model", "threads"},
+    {"garbage", "model", "threads"},
     {"config"},
     {"telemetry"},
     {"ledger", "admin"},

@@ -32,6 +32,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from exporter import garbage
 from exporter.admin import retry
 from exporter.admin.auth.errors import CredentialsError
 from exporter.admin.auth.token import secrets_in, without
@@ -148,6 +149,7 @@ class Transport:
                     span.set_attribute("flyte.rows", question.rows(answer))
             except AdminError as error:
                 code = error.code
+                garbage.let_go(error)
                 raise
             else:
                 return answer
@@ -191,11 +193,16 @@ class _Call:
             sleep=transport.sleep,
             reraise=True,
         )
-        async for attempt in attempts:
-            with attempt:
-                if attempt.retry_state.attempt_number == 1:
-                    raise first
-                return await self._attempt(attempt.retry_state.attempt_number)
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    if attempt.retry_state.attempt_number == 1:
+                        raise first
+                    return await self._attempt(attempt.retry_state.attempt_number)
+        finally:
+            # Its parts hold on to each other and to the errors; the first one knows this call.
+            vars(attempts).clear()
+            del first
         raise AssertionError("tenacity ended without an answer or an error")
 
     def _pause(self, state: RetryCallState) -> float:

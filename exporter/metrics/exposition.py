@@ -2,11 +2,12 @@
 The document that a scrape gets, kept in pieces that already exist.
 
 Each piece is the finished text of one series, or of a few that change together. A commit swaps the
-pieces that it changed; a scrape takes the list of them and writes it. Nothing is rendered then, but
-for the few samples about this process itself.
+pieces that it changed. They lie on sheets of a few hundred: a scrape takes the sheets, and joins
+them when it writes them, in a thread of its own. A sheet that a scrape has is not changed any more,
+but replaced by a copy. Nothing is rendered for a scrape but the few samples about this process.
 """
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from typing import Protocol
 
 from exporter.metrics import text
@@ -17,6 +18,9 @@ _PIECEWISE = tuple(family for family in FAMILIES if family.source is not Source.
 _HEADERS = {
     media: {family: text.header(family, media) for family in _PIECEWISE} for media in Format
 }
+
+_SHEET_PIECES = 256
+"""A copy of so many takes some 10 us, and 250,000 series are no more than a thousand sheets."""
 
 
 class ProcessMetrics(Protocol):
@@ -37,15 +41,13 @@ class Exposition:
 
     def __init__(self, process: ProcessMetrics, *, hidden: Collection[Family] = ()) -> None:
         self._process = process
-        shown = [family for family in _PIECEWISE if family not in hidden]
-        self._pieces: dict[Family, dict[Hashable, bytes]] = {family: {} for family in shown}
-        self._with_exemplars: dict[Family, dict[Hashable, bytes]] = {
-            family: {} for family in shown if family.exemplars
-        }
+        self._sections = {family: _Section() for family in _PIECEWISE if family not in hidden}
+        # Those with exemplars have pieces of their own in OpenMetrics; the others are one for both.
+        self._with_exemplars = {family: _Section() for family in self._sections if family.exemplars}
 
     def shows(self, family: Family) -> bool:
         """Whether there is *family* at all."""
-        return family in self._pieces
+        return family in self._sections
 
     def put(
         self, family: Family, key: Hashable, piece: bytes, *, with_exemplars: bytes | None = None
@@ -59,29 +61,118 @@ class Exposition:
             piece: The text.
             with_exemplars: The same for OpenMetrics, where that differs.
         """
-        self._pieces[family][key] = piece
-        if with_exemplars is not None:
-            self._with_exemplars[family][key] = with_exemplars
-        elif family.exemplars:
-            self._with_exemplars[family].pop(key, None)
+        self._sections[family].put(key, piece)
+        if family.exemplars:
+            self._with_exemplars[family].put(key, with_exemplars or piece)
 
     def drop(self, family: Family, key: Hashable) -> None:
         """Show nothing under *key* any more."""
-        self._pieces[family].pop(key, None)
+        self._sections[family].drop(key)
         if family.exemplars:
-            self._with_exemplars[family].pop(key, None)
+            self._with_exemplars[family].drop(key)
 
-    def snapshot(self, media: Format) -> list[bytes]:
-        """Return the whole document as of now; joined, the pieces are it."""
-        document: list[bytes] = []
-        for family, pieces in self._pieces.items():
-            document.append(_HEADERS[media][family])
-            if family.exemplars and media is Format.OPENMETRICS:
-                # Each stands in the place of the one without, and none is touched by Python.
-                document.extend((pieces | self._with_exemplars[family]).values())
-            else:
-                document.extend(pieces.values())
-        document.append(self._process.render(media))
+    def snapshot(self, media: Format) -> "Document":
+        """Return the whole document as of now."""
+        sections = self._sections
         if media is Format.OPENMETRICS:
-            document.append(text.END_OF_OPENMETRICS)
-        return document
+            sections = sections | self._with_exemplars
+        parts: list[bytes | _Sheet] = []
+        for family, section in sections.items():
+            parts.append(_HEADERS[media][family])
+            parts.extend(section.give())
+        parts.append(self._process.render(media))
+        if media is Format.OPENMETRICS:
+            parts.append(text.END_OF_OPENMETRICS)
+        return Document(tuple(parts))
+
+
+class Document:
+    """
+    A document as of one moment, whatever is put meanwhile.
+
+    It is joined while it is read, which may be done in another thread and take its time.
+    """
+
+    def __init__(self, parts: "Sequence[bytes | _Sheet]") -> None:
+        self._parts = parts
+
+    @property
+    def length(self) -> int:
+        """Return how many bytes it has."""
+        return sum(map(len, self._parts))
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield it in parts of any size."""
+        for part in self._parts:
+            yield part if isinstance(part, bytes) else part.joined()
+
+
+class _Section:
+    """The pieces of one family, each at a place on one of its sheets."""
+
+    def __init__(self) -> None:
+        self._places: dict[Hashable, int] = {}
+        self._free: list[int] = []
+        self._sheets: list[_Sheet] = []
+
+    def put(self, key: Hashable, piece: bytes) -> None:
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = self._free.pop() if self._free else len(self._places)
+            if place == len(self._sheets) * _SHEET_PIECES:
+                self._sheets.append(_Sheet())
+        self._sheet_of(place).put(place, piece)
+
+    def drop(self, key: Hashable) -> None:
+        place = self._places.pop(key, None)
+        if place is not None:
+            self._sheet_of(place).drop(place)
+            self._free.append(place)
+
+    def give(self) -> "Sequence[_Sheet]":
+        """Return all sheets as they are now, to somebody who reads them later."""
+        for sheet in self._sheets:
+            sheet.given = True
+        return self._sheets
+
+    def _sheet_of(self, place: int) -> "_Sheet":
+        """Return the sheet with *place*, one that may be changed."""
+        number = place // _SHEET_PIECES
+        if self._sheets[number].given:
+            self._sheets[number] = self._sheets[number].copy()
+        return self._sheets[number]
+
+
+class _Sheet:
+    """
+    Pieces that are given away together.
+
+    Their places are numbers, for Python's collector of cycles never looks into a dictionary that
+    has but numbers and bytes, however young it is; a list of the pieces it would go over.
+    """
+
+    __slots__ = ("_length", "_pieces", "given")
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, bytes] = {}
+        self._length = 0
+        self.given = False
+
+    def __len__(self) -> int:
+        return self._length
+
+    def put(self, place: int, piece: bytes) -> None:
+        self._length += len(piece) - len(self._pieces.get(place, b""))
+        self._pieces[place] = piece
+
+    def drop(self, place: int) -> None:
+        self._length -= len(self._pieces.pop(place))
+
+    def copy(self) -> "_Sheet":
+        sheet = _Sheet()
+        sheet._pieces = self._pieces.copy()
+        sheet._length = self._length
+        return sheet
+
+    def joined(self) -> bytes:
+        return b"".join(self._pieces.values())

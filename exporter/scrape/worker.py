@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from opentelemetry.trace import Status, StatusCode
 
+from exporter import garbage
 from exporter.admin.errors import AdminError
 from exporter.ledger.errors import LedgerError
 from exporter.metrics import catalog, text
@@ -159,16 +160,20 @@ class Worker:
         """Poll, and say how that ended."""
         try:
             await self._poller.poll()
-        except AdminError as error:
-            return _End(Outcome.ADMIN_ERROR, str(error), error.method, error.code)
-        except PollTimeout as error:
-            return _End(Outcome.TIMEOUT, str(error))
-        except LedgerError as error:
-            return _End(Outcome.LEDGER_ERROR, str(error))
-        except Exception as bug:
-            # The edge of one target: a row that nobody foresaw must not stop the others.
-            log.exception("poll failed on a bug of ours", **self.target._asdict())
-            return _End(Outcome.INTERNAL_ERROR, f"{type(bug).__name__}: {bug}")
+        except Exception as error:
+            match error:
+                case AdminError():
+                    end = _End(Outcome.ADMIN_ERROR, str(error), error.method, error.code)
+                case PollTimeout():
+                    end = _End(Outcome.TIMEOUT, str(error))
+                case LedgerError():
+                    end = _End(Outcome.LEDGER_ERROR, str(error))
+                case bug:
+                    # The edge of one target: a row that nobody foresaw must not stop the others.
+                    log.exception("poll failed on a bug of ours", **self.target._asdict())
+                    end = _End(Outcome.INTERNAL_ERROR, f"{type(bug).__name__}: {bug}")
+            garbage.let_go(error)
+            return end
         return _End(Outcome.SUCCESS)
 
     def retire(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from exporter.metrics.exposition import Document
 from exporter.metrics.formats import Format
 from exporter.model.reload import Reload
 from exporter.model.status import TargetStatus
@@ -11,12 +12,8 @@ from exporter.model.status import TargetStatus
 class Source(Protocol):
     """Where the metrics come from."""
 
-    def snapshot(self, media: Format) -> Sequence[bytes]:
-        """
-        Return one consistent state of all metrics, complete, in pieces of any size.
-
-        The sequence is read later and bit by bit: it must not change once it is returned.
-        """
+    def snapshot(self, media: Format) -> Document:
+        """Return one consistent state of all metrics, complete."""
 
 
 class Pages(Protocol):

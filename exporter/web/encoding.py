@@ -24,20 +24,16 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 
 
 def blocks(pieces: Iterable[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Yield the bytes of *pieces*, joined and cut into blocks of *size*; the last may be less."""
+    """Yield the bytes of *pieces*, joined until they are *size* or more; the last may be less."""
     pending: list[bytes] = []
     length = 0
     for piece in pieces:
         pending.append(piece)
         length += len(piece)
-        if length < size:
-            continue
-        joined = b"".join(pending)
-        whole = length - length % size
-        for start in range(0, whole, size):
-            yield joined[start : start + size]
-        pending = [joined[whole:]]
-        length -= whole
+        if length >= size:
+            yield b"".join(pending)
+            pending.clear()
+            length = 0
     if length:
         yield b"".join(pending)
 

@@ -96,7 +96,7 @@ async def _exposition(request: web.Request, source: Source) -> web.StreamRespons
         response.headers[hdrs.CONTENT_ENCODING] = "gzip"
         blocks = encoding.gzipped(blocks)
     else:
-        response.content_length = sum(map(len, document))
+        response.content_length = document.length
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:
         return response

@@ -9,6 +9,7 @@ import pytest
 
 from exporter.admin.errors import AdminError
 from exporter.config.settings import PlanDuration, ScrapeSettings
+from exporter.metrics import catalog
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.model.executions import Mode, Phase
 from exporter.model.launch_plans import NoPlanFacts
@@ -558,7 +559,7 @@ async def test_gauges_go_with_their_target(rig: Rig) -> None:
     run(rig, "a")
     await rig.poll(T)
     used = rig.book.budget.used_by
-    family = next(f for f in rig.exposition._pieces if f.name.endswith("consecutive_failures"))
+    family = catalog.PLAN_CONSECUTIVE_FAILURES
     assert used(family) == 1
     rig.poller(T).retire()
     assert lines(rig) == {}

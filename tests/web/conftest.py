@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from exporter.metrics.exposition import Document
 from exporter.metrics.formats import Format
 from exporter.model.reload import Reload, ReloadOutcome
 from exporter.model.status import TargetStatus
@@ -36,11 +37,11 @@ class Site:
     version: str = "1.2.3"
     endpoint: str = "flyteadmin.example:443"
 
-    def snapshot(self, media: Format) -> Sequence[bytes]:
+    def snapshot(self, media: Format) -> Document:
         """Return the document, in whatever format."""
         self.asked.append(media)
         self.taken.set()
-        return self.document
+        return Document(self.document)
 
     def unhealthy(self) -> str:
         """Return why it should be restarted."""

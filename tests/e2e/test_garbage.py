@@ -1,0 +1,120 @@
+"""Nothing that we do is left to Python's collector of cycles, whatever becomes of it."""
+
+import asyncio
+import gc
+import types
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from exporter import app
+from exporter.app import Running
+from exporter.config.settings import (
+    AdminSettings,
+    AuthSettings,
+    DiscoverySettings,
+    LedgerSettings,
+    MetricsSettings,
+    ScrapeSettings,
+    Settings,
+    WebSettings,
+)
+from exporter.config.values import ListenAddress
+from exporter.metrics.formats import Format
+from exporter.sim.incidents import Trouble
+from tests.e2e.flyte import Simulator
+
+_WORKING = (types.FrameType, types.CoroutineType, types.TracebackType, BaseException, asyncio.Task)
+_INTERVAL = timedelta(milliseconds=250)
+_POLLS = 50
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """Keep what is found to be garbage; afterwards, leave the collector as it was."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    yield
+    gc.set_debug(0)
+    gc.garbage.clear()
+    gc.enable()
+    gc.unfreeze()
+
+
+def _ours(thing: object) -> bool:
+    return type(thing).__module__.startswith("exporter.") or isinstance(thing, _WORKING)
+
+
+@asynccontextmanager
+async def _at_work(directory: Path, *troubles: Trouble) -> AsyncIterator[Running]:
+    """Run the application over an Admin that has *troubles* after a second."""
+    secret = directory / "secret"
+    secret.write_text("hunter2", encoding="utf-8")
+    options = [f"--incident={trouble}@1s+1h" for trouble in troubles]
+    auth = ("--auth", "--client-id=exporter", f"--client-secret-file={secret}")
+    with Simulator(directory, "--speed=600", *auth, *options) as admin:
+        settings = Settings(
+            admin=AdminSettings(
+                endpoint=admin.address,
+                insecure=True,
+                auth=AuthSettings(
+                    type="client_secret", client_id="exporter", client_secret_file=secret
+                ),
+            ),
+            scrape=ScrapeSettings(interval=_INTERVAL, poll_timeout=_INTERVAL),
+            discovery=DiscoverySettings(interval=2 * _INTERVAL),
+            metrics=MetricsSettings(first_sample_hold=timedelta()),
+            ledger=LedgerSettings(path=directory / "ledger.db"),
+            web=WebSettings(listen=ListenAddress("127.0.0.1", 0)),
+        )
+        async with app.start(settings) as running:
+            work = asyncio.create_task(running.shifts.run())
+            try:
+                yield running
+            finally:
+                work.cancel()
+                await asyncio.wait([work])
+
+
+async def _polled(running: Running, outcome: str, *, more: int) -> None:
+    """Wait until *more* polls have come to *outcome*."""
+
+    def polls() -> float:
+        text = b"".join(running.exposition.snapshot(Format.TEXT)).decode()
+        wanted = f'flyte_exporter_polls_total{{outcome="{outcome}"}} '
+        return float(text.partition(wanted)[2].partition("\n")[0])
+
+    enough = polls() + more
+    while polls() < enough:  # noqa: ASYNC110  # nobody tells us
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("collector")
+@pytest.mark.parametrize(
+    ("troubles", "outcome"),
+    [
+        ((), "success"),
+        ((Trouble.ADMIN_UNAVAILABLE,), "admin_error"),
+        ((Trouble.ADMIN_HANG,), "timeout"),
+        ((Trouble.ADMIN_UNKNOWN,), "success"),
+        ((Trouble.ADMIN_PANIC,), "admin_error"),
+        ((Trouble.PROXY_DENIED,), "admin_error"),
+        ((Trouble.OVERSIZED_PAGE,), "success"),
+        ((Trouble.TOKENS_REVOKED,), "success"),
+        ((Trouble.TOKENS_REVOKED, Trouble.IDENTITY_DOWN), "admin_error"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "+".join(value) or "well",
+)
+async def test_a_poll_leaves_nothing_to_the_collector(
+    tmp_path: Path, troubles: tuple[Trouble, ...], outcome: str
+) -> None:
+    """Whether it succeeds, is refused or gives up: what it made is gone when it is over."""
+    async with asyncio.timeout(60), _at_work(tmp_path, *troubles) as running:
+        await _polled(running, outcome, more=_POLLS)
+        gc.collect()
+        assert [thing for thing in gc.garbage if _ours(thing)] == []
