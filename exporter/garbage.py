@@ -18,7 +18,7 @@ Most rows of a backlog are gone before there are so many, and are never looked a
 many takes 4 to 16 ms, and at those of the time before once more with them as much again.
 """
 _NEVER = 2**31 - 1
-_EVERY_SECONDS = 5.0
+_EVERY_SECONDS = 2.0
 
 
 async def collect() -> None:

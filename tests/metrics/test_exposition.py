@@ -1,6 +1,11 @@
 """A scrape gets pieces that exist, in a document that parses."""
 
+import gc
+from collections.abc import Sequence
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
@@ -8,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.metrics import catalog, text
 from exporter.metrics.catalog import FAMILIES, Kind, Source
-from exporter.metrics.exposition import Exposition
+from exporter.metrics.exposition import _SHEET_PIECES, Document, Exposition
 from exporter.metrics.formats import Format
 from tests.metrics.conftest import Silence, samples
 from tests.rows import TARGET
@@ -82,3 +87,69 @@ def test_a_scrape_that_is_being_written_does_not_change(exposition: Exposition) 
     exposition.put(catalog.TARGET_UP, "key", piece(1))
     exposition.put(catalog.TARGET_UP, "other", piece(1))
     assert list(samples(b"".join(taken)).values()) == [0]
+
+
+_CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(("put", "put with exemplars", "drop", "scrape")),
+        st.integers(min_value=0, max_value=2 * _SHEET_PIECES),
+        st.binary(min_size=1, max_size=9),
+    ),
+    max_size=40,
+)
+
+
+@given(many=st.booleans(), changes=_CHANGES)
+def test_every_scrape_is_of_its_moment(
+    many: bool, changes: Sequence[tuple[str, int, bytes]]
+) -> None:
+    """Whatever is put and dropped, each has what was shown then, and says how long it is."""
+    family = catalog.EXECUTIONS_FINISHED
+    exposition = Exposition(Silence(), hidden=set(FAMILIES) - {family})
+    shown: dict[int, bytes] = {}
+    named: dict[int, bytes] = {}
+    if many:
+        for key in range(2 * _SHEET_PIECES):
+            shown[key] = b"<%d>" % key
+            exposition.put(family, key, shown[key])
+    taken: list[tuple[Document, list[bytes]]] = []
+    for change, key, piece in changes:
+        match change:
+            case "scrape":
+                for media, pieces in ((Format.TEXT, shown), (Format.OPENMETRICS, shown | named)):
+                    ends = [text.END_OF_OPENMETRICS] if media is Format.OPENMETRICS else []
+                    whole = [text.header(family, media), *pieces.values(), *ends]
+                    taken.append((exposition.snapshot(media), whole))
+            case "drop":
+                exposition.drop(family, key)
+                shown.pop(key, None)
+                named.pop(key, None)
+            case "put":
+                exposition.put(family, key, piece)
+                shown[key] = piece
+                named.pop(key, None)
+            case _:
+                exposition.put(family, key, piece, with_exemplars=b"e" + piece)
+                shown[key], named[key] = piece, b"e" + piece
+    for document, whole in taken:
+        found = b"".join(document)
+        assert document.length == len(found) == sum(map(len, whole))
+        assert sorted(found) == sorted(b"".join(whole))
+        assert found.startswith(whole[0])
+        assert all(found.count(piece) >= whole.count(piece) for piece in whole)
+
+
+def test_the_collector_does_not_look_into_sheets(exposition: Exposition) -> None:
+    """However many pieces are new, or copied since a scrape: nothing of them is gone over."""
+    family, number = catalog.EXECUTIONS_FINISHED, 20 * _SHEET_PIECES
+    for _ in range(2):
+        for key in range(number):
+            exposition.put(family, key, piece(key))
+        document = exposition.snapshot(Format.TEXT)
+    gc.collect()
+    before = len(gc.get_referents(*gc.get_objects(generation=0)))
+    for key in range(number):
+        exposition.put(family, key, piece(key))
+    young = gc.get_objects(generation=0)
+    assert len(gc.get_referents(*young)) - before < number / 10
+    assert document.length > number
