@@ -10,7 +10,11 @@ with a reload.
 
 import asyncio
 import gc
+from collections.abc import Awaitable, Callable
 from traceback import clear_frames
+from typing import ParamSpec
+
+P = ParamSpec("P")
 
 _NEW_OBJECTS = 30_000
 """
@@ -48,3 +52,20 @@ def let_go(error: BaseException) -> None:
     while link is not None:
         clear_frames(link.__traceback__)
         link = link.__cause__ or link.__context__
+
+
+async def tidily(work: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+    """
+    Do *work*, as a task that is cancelled some day, and have it let go of all that it was about.
+
+    The task keeps the error that ended it. If that was raised under `asyncio.timeout`, this knows
+    the task, and the error knows this: a cycle, and with it all that a poll was about.
+    """
+    doing = work(*args, **kwargs)
+    # Who does it may keep the task.
+    del work, args, kwargs
+    try:
+        await doing
+    except BaseException as error:
+        let_go(error)
+        raise

@@ -91,3 +91,22 @@ def test_an_error_lets_go_of_what_it_interrupted(way: Callable[[Keeper], None]) 
         assert not gone
         garbage.let_go(error)
     assert gone
+
+
+async def test_a_task_lets_go_of_what_it_was_about() -> None:
+    """Also one that was cancelled under a time limit, which knows the task."""
+    gone: list[bool] = []
+
+    async def wait(keeper: Keeper) -> None:
+        async with asyncio.timeout(60):
+            await asyncio.Event().wait()
+        assert keeper
+
+    gc.disable()
+    task = asyncio.create_task(garbage.tidily(wait, Keeper(lambda: gone.append(True))))
+    await asyncio.sleep(0)
+    assert not gone
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert gone

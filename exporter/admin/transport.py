@@ -32,7 +32,6 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from exporter import garbage
 from exporter.admin import retry
 from exporter.admin.auth.errors import CredentialsError
 from exporter.admin.auth.token import secrets_in, without
@@ -53,6 +52,7 @@ from exporter.admin.limits import Limits
 from exporter.admin.question import Question
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
+from exporter.garbage import let_go
 from exporter.model.text import one_line
 from exporter.telemetry.context import sampled_trace_id, trace_metadata
 from exporter.telemetry.log import get_logger
@@ -149,7 +149,7 @@ class Transport:
                     span.set_attribute("flyte.rows", question.rows(answer))
             except AdminError as error:
                 code = error.code
-                garbage.let_go(error)
+                let_go(error)
                 raise
             else:
                 return answer

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from exporter.config import changes
 from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
+from exporter.garbage import tidily
 from exporter.ledger.errors import LedgerError
 from exporter.metrics.opening import bounds_of, varieties_of
 from exporter.metrics.rebound import begin_anew, rebound_of
@@ -119,11 +120,11 @@ class Shifts:
             while True:
                 async with asyncio.TaskGroup() as group:
                     tasks = [
-                        group.create_task(self._scheduler.run(), name="scheduler"),
-                        group.create_task(self._upkeep.run(), name="upkeep"),
+                        group.create_task(tidily(self._scheduler.run), name="scheduler"),
+                        group.create_task(tidily(self._upkeep.run), name="upkeep"),
                     ]
                     if self._task_counter is not None:
-                        counting = self._task_counter.run()
+                        counting = tidily(self._task_counter.run)
                         tasks.append(group.create_task(counting, name="tasks"))
                     await self._close_others()
                     self._others = successor = await self._wait_for_successor()

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 
 from exporter.admin.errors import AdminError
 from exporter.config.settings import AdminSettings, DiscoverySettings
+from exporter.garbage import tidily
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit, Discovery
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.projects import ProjectGauges
+from exporter.model.launch_plans import NoPlanFacts
 from exporter.model.projects import Project, targets_of
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
@@ -130,6 +132,7 @@ class Scheduler:
         kept = frozenset(discovery.known(self._before, settings))
         for target in self._workers.keys() - kept:
             self._retire(target)
+        self._services.norms.facts = NoPlanFacts()
         return Handover(
             discovery=self._before,
             register=self._inventory.hand_over(kept),
@@ -262,11 +265,11 @@ class Scheduler:
             target, services, self._exposition, reconcile_at=reconcile_at, status=status
         )
         self._workers[target] = worker
-        listing = self._inventory.follow(target, worker.learn)
+        listing = tidily(self._inventory.follow, target, worker.learn)
         self._tasks[target] = (
-            group.create_task(self._work(worker), name=f"poll {target}"),
+            group.create_task(tidily(self._work, worker), name=f"poll {target}"),
             group.create_task(listing, name=f"inventory {target}"),
-            group.create_task(worker.look_back(self._pace), name=f"past {target}"),
+            group.create_task(tidily(worker.look_back, self._pace), name=f"past {target}"),
         )
         if self._first_targets is not None and status is None:
             log.info("target added", **target._asdict())

@@ -16,6 +16,7 @@ from exporter import pipeline
 from exporter.admin.errors import AdminError, MessageTooLarge, NotFound
 from exporter.admin.nodes import NodeClient
 from exporter.config.tasks import TasksSettings
+from exporter.garbage import tidily
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
 from exporter.model.targets import Target
@@ -93,7 +94,7 @@ class TaskCounter:
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._settings.concurrency):
-                    group.create_task(self._work(), name=f"tasks {number}")
+                    group.create_task(tidily(self._work), name=f"tasks {number}")
         finally:
             # Whoever comes after us may have other credentials.
             for wait in self._waits:

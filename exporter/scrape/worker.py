@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from opentelemetry.trace import Status, StatusCode
 
-from exporter import garbage
 from exporter.admin.errors import AdminError
+from exporter.garbage import let_go
 from exporter.ledger.errors import LedgerError
 from exporter.metrics import catalog, text
 from exporter.metrics.catalog import Family
@@ -172,7 +172,7 @@ class Worker:
                     # The edge of one target: a row that nobody foresaw must not stop the others.
                     log.exception("poll failed on a bug of ours", **self.target._asdict())
                     end = _End(Outcome.INTERNAL_ERROR, f"{type(bug).__name__}: {bug}")
-            garbage.let_go(error)
+            let_go(error)
             return end
         return _End(Outcome.SUCCESS)
 

@@ -20,10 +20,12 @@ from exporter.config.settings import (
     MetricsSettings,
     ScrapeSettings,
     Settings,
+    TasksSettings,
     WebSettings,
 )
 from exporter.config.values import ListenAddress
 from exporter.metrics.formats import Format
+from exporter.model.reload import ReloadOutcome
 from exporter.sim.incidents import Trouble
 from tests.e2e.flyte import Simulator
 
@@ -50,6 +52,30 @@ def _ours(thing: object) -> bool:
     return type(thing).__module__.startswith("exporter.") or isinstance(thing, _WORKING)
 
 
+def _settings(address: str, directory: Path, secret: Path) -> Settings:
+    return Settings(
+        admin=AdminSettings(
+            endpoint=address,
+            insecure=True,
+            auth=AuthSettings(
+                type="client_secret", client_id="exporter", client_secret_file=secret
+            ),
+        ),
+        scrape=ScrapeSettings(interval=_INTERVAL, poll_timeout=_INTERVAL),
+        discovery=DiscoverySettings(interval=2 * _INTERVAL),
+        tasks=TasksSettings(match=("*/*/*",)),
+        metrics=MetricsSettings(first_sample_hold=timedelta()),
+        ledger=LedgerSettings(path=directory / "ledger.db"),
+        web=WebSettings(listen=ListenAddress("127.0.0.1", 0)),
+    )
+
+
+def _with_another_interval(settings: Settings) -> Settings:
+    interval = settings.scrape.interval + timedelta(milliseconds=1)
+    scrape = settings.scrape.model_copy(update={"interval": interval})
+    return settings.model_copy(update={"scrape": scrape})
+
+
 @asynccontextmanager
 async def _at_work(directory: Path, *troubles: Trouble) -> AsyncIterator[Running]:
     """Run the application over an Admin that has *troubles* after a second."""
@@ -58,21 +84,8 @@ async def _at_work(directory: Path, *troubles: Trouble) -> AsyncIterator[Running
     options = [f"--incident={trouble}@1s+1h" for trouble in troubles]
     auth = ("--auth", "--client-id=exporter", f"--client-secret-file={secret}")
     with Simulator(directory, "--speed=600", *auth, *options) as admin:
-        settings = Settings(
-            admin=AdminSettings(
-                endpoint=admin.address,
-                insecure=True,
-                auth=AuthSettings(
-                    type="client_secret", client_id="exporter", client_secret_file=secret
-                ),
-            ),
-            scrape=ScrapeSettings(interval=_INTERVAL, poll_timeout=_INTERVAL),
-            discovery=DiscoverySettings(interval=2 * _INTERVAL),
-            metrics=MetricsSettings(first_sample_hold=timedelta()),
-            ledger=LedgerSettings(path=directory / "ledger.db"),
-            web=WebSettings(listen=ListenAddress("127.0.0.1", 0)),
-        )
-        async with app.start(settings) as running:
+        settings = _settings(admin.address, directory, secret)
+        async with app.start(settings, reread=_with_another_interval) as running:
             work = asyncio.create_task(running.shifts.run())
             try:
                 yield running
@@ -116,5 +129,17 @@ async def test_a_poll_leaves_nothing_to_the_collector(
     """Whether it succeeds, is refused or gives up: what it made is gone when it is over."""
     async with asyncio.timeout(60), _at_work(tmp_path, *troubles) as running:
         await _polled(running, outcome, more=_POLLS)
+        gc.collect()
+        assert [thing for thing in gc.garbage if _ours(thing)] == []
+
+
+@pytest.mark.usefixtures("collector")
+async def test_a_reload_leaves_nothing_to_the_collector(tmp_path: Path) -> None:
+    """What was known of the targets is known by their new pollers, and goes with the old ones."""
+    async with asyncio.timeout(60), _at_work(tmp_path) as running:
+        for _ in range(3):
+            await _polled(running, "success", more=_POLLS // 2)
+            assert (await running.shifts.reload()).outcome is ReloadOutcome.DONE
+        await _polled(running, "success", more=1)
         gc.collect()
         assert [thing for thing in gc.garbage if _ours(thing)] == []
