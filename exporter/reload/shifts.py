@@ -178,7 +178,7 @@ class Shifts:
     async def _relieve(self, successor: _Means) -> Reload:
         """Put *successor* in the place of the shift that has just ended, if that can be done."""
         await self._lasting.journal.settle()
-        before = self._means
+        before, others = self._means, successor
         try:
             await self._rebind(successor.settings)
         except LedgerError as error:
@@ -186,10 +186,13 @@ class Shifts:
             result = self._failed(str(error))
         else:
             self._means, self._others = successor, before
+            others = before
             self._lasting.process.client_replaced()
             changed = changes.named(changes.changed(before.settings, successor.settings))
             result = self._done(", ".join(changed))
-        self._begin(self._scheduler.hand_over(self.settings.discovery))
+        former = self._scheduler
+        self._begin(former.hand_over(self.settings.discovery))
+        others.stack.push_async_callback(former.dissolve)
         return result
 
     async def _close_others(self) -> None:

@@ -7,9 +7,10 @@ hang, the healthy ones have the other half.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 
 from exporter.admin.errors import AdminError
 from exporter.config.settings import AdminSettings, DiscoverySettings
@@ -35,6 +36,9 @@ log = get_logger(__name__)
 
 _SUSPECTS_SHARE = 2
 """One slot in so many may be held by targets whose last poll failed, or was slow."""
+
+_AT_ONCE = 50
+"""Targets that are begun or forgotten in one go: some 10 ms."""
 
 _FIRST_RETRY = 1.0  # seconds; discovery retries sooner than its interval, and ever more slowly
 
@@ -100,7 +104,8 @@ class Scheduler:
         """Work until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                self._take_up(group)
+                # Go on with what the last discovery knew; the next one may take a while, or fail.
+                await self._start(discovery.known(self._before, self._settings), group)
                 await self._rediscover(group)
         finally:
             self._over = True
@@ -117,11 +122,6 @@ class Scheduler:
                 await self._services.clock.sleep(min(retry, interval))
                 retry *= 2
 
-    def _take_up(self, group: asyncio.TaskGroup) -> None:
-        """Go on with what the last discovery knew; the next one may take a while, or fail."""
-        for target in discovery.known(self._before, self._settings):
-            self._start(target, group)
-
     def hand_over(self, settings: DiscoverySettings) -> Handover:
         """
         Leave what there is to a scheduler with other *settings*.
@@ -129,6 +129,9 @@ class Scheduler:
         To be asked once `run` is over and what it had begun to commit is settled. What is shown of
         targets that will be scraped no more goes; their counters stay.
         """
+        for target in [*self._inherited]:
+            # We were told to stop before its turn came.
+            self._employ(target)
         kept = frozenset(discovery.known(self._before, settings))
         for target in self._workers.keys() - kept:
             self._retire(target)
@@ -139,6 +142,13 @@ class Scheduler:
             statuses={target: worker.status for target, worker in self._workers.items()},
             first_targets=self._first_targets,
         )
+
+    async def dissolve(self) -> None:
+        """Forget the targets, a few at a time, once what there was to hand over is."""
+        while self._workers:
+            for target in [*islice(self._workers, _AT_ONCE)]:
+                del self._workers[target]
+            await asyncio.sleep(0)
 
     def in_use(self, target: Target, launch_plan: str) -> bool:
         """
@@ -208,9 +218,7 @@ class Scheduler:
                 at=at,
             )
             commit = Commit(discovery=decision.discovery, begun=decision.begun)
-            await services.journal.commit(
-                commit, then=lambda: self._adopt(decision, projects, group)
-            )
+            await services.journal.commit(commit, then=lambda: self._adopt(decision, projects))
         except (AdminError, LedgerError) as error:
             if self._discovery_trouble.failed(str(error)):
                 called = (
@@ -222,29 +230,22 @@ class Scheduler:
             return False
         if self._discovery_trouble.worked():
             log.info("discovery recovered")
+        await self._start(decision.targets, group)
+        if self._first_targets is None:
+            self._first_targets = decision.targets
+            log.info("discovered", targets=len(decision.targets))
         await self._ask_version(timeout)
         return True
 
-    def _adopt(
-        self,
-        decision: discovery.Decision,
-        projects: Sequence[Project],
-        group: asyncio.TaskGroup,
-    ) -> None:
+    def _adopt(self, decision: discovery.Decision, projects: Sequence[Project]) -> None:
         self._before = decision.discovery
         if self._over:
             # Committed while we were told to stop: for whoever follows us.
             return
         self._projects.show(projects)
-        for target in decision.targets:
-            if target not in self._workers:
-                self._start(target, group)
         for target in self._workers.keys() - set(decision.targets):
             self._stop(target)
         self._inventory.retain(decision.targets)
-        if self._first_targets is None:
-            self._first_targets = decision.targets
-            log.info("discovered", targets=len(decision.targets))
         self._warn_of_demand(len(decision.targets))
 
     def _warn_of_demand(self, targets: int) -> None:
@@ -256,7 +257,24 @@ class Scheduler:
             log.warning("polls will be late", problem=problem, advice=advice)
         self._demand_problem = problem
 
-    def _start(self, target: Target, group: asyncio.TaskGroup) -> None:
+    async def _start(self, targets: Iterable[Target], group: asyncio.TaskGroup) -> None:
+        """Have workers for *targets*, a few at a time: others want their turn, too."""
+        missing = (target for target in targets if target not in self._workers)
+        while some := [*islice(missing, _AT_ONCE)]:
+            for target in some:
+                known = target in self._inherited
+                worker = self._employ(target)
+                listing = tidily(self._inventory.follow, target, worker.learn)
+                self._tasks[target] = (
+                    group.create_task(tidily(self._work, worker), name=f"poll {target}"),
+                    group.create_task(listing, name=f"inventory {target}"),
+                    group.create_task(tidily(worker.look_back, self._pace), name=f"past {target}"),
+                )
+                if self._first_targets is not None and not known:
+                    log.info("target added", **target._asdict())
+            await asyncio.sleep(0)
+
+    def _employ(self, target: Target) -> Worker:
         services = self._services
         every = services.settings.reconcile_interval.total_seconds()
         reconcile_at = services.clock.monotonic() + every * (0.5 + place(target))
@@ -265,14 +283,7 @@ class Scheduler:
             target, services, self._exposition, reconcile_at=reconcile_at, status=status
         )
         self._workers[target] = worker
-        listing = tidily(self._inventory.follow, target, worker.learn)
-        self._tasks[target] = (
-            group.create_task(tidily(self._work, worker), name=f"poll {target}"),
-            group.create_task(listing, name=f"inventory {target}"),
-            group.create_task(tidily(worker.look_back, self._pace), name=f"past {target}"),
-        )
-        if self._first_targets is not None and status is None:
-            log.info("target added", **target._asdict())
+        return worker
 
     def _stop(self, target: Target) -> None:
         for task in self._tasks.pop(target):
