@@ -89,5 +89,7 @@ async def parts(address: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Pa
             # As `app.run` does. The scheduler has the parts, and is not asked to run: here a
             # measurement takes the turns.
             collector = asyncio.create_task(garbage.collect(), name="garbage")
-            yield Parts(running.shifts.services, channel)
-            collector.cancel()
+            try:
+                yield Parts(running.shifts.services, channel)
+            finally:
+                collector.cancel()

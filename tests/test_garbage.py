@@ -2,7 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -19,36 +20,60 @@ def collector() -> Iterator[None]:
     gc.unfreeze()
 
 
-async def test_what_is_replaced_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python counts objects that there are more, and there are none; the clock sees to them."""
+@pytest.fixture
+async def passes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Queue[int]]:
+    """Have the collector busy in a hurry; returns which generations its passes look at."""
     monkeypatch.setattr(garbage, "_EVERY_SECONDS", 0.01)
-    passes: list[int] = []
-    passed = asyncio.Event()
+    monkeypatch.setattr(garbage, "_PASSES_UNTIL_SETTLED", 1)
+    passes: asyncio.Queue[int] = asyncio.Queue()
 
     def watch(phase: str, about: dict[str, int]) -> None:
         if phase == "stop":
-            passes.append(about["generation"])
-            passed.set()
+            passes.put_nowait(about["generation"])
 
-    def young() -> int:
-        return sum(len(gc.get_objects(generation)) for generation in (0, 1))
-
-    held = [[n] for n in range(10_000)]
-    gc.collect()
     collecting = asyncio.create_task(garbage.collect())
     await asyncio.sleep(0)
     gc.callbacks.append(watch)
-    try:
-        for n in range(len(held)):
-            held[n] = [n]
-        assert young() >= len(held)
-        await asyncio.wait_for(passed.wait(), 10)
-        assert passes[0] == 1
-        assert young() < len(held) / 2
-    finally:
-        gc.callbacks.remove(watch)
-        collecting.cancel()
-        await asyncio.wait([collecting])
+    yield passes
+    gc.callbacks.remove(watch)
+    collecting.cancel()
+    await asyncio.wait([collecting])
+
+
+def young() -> int:
+    """Return how many objects the next pass will look at."""
+    return sum(len(gc.get_objects(generation)) for generation in (0, 1))
+
+
+async def test_what_is_replaced_is_looked_at(passes: asyncio.Queue[int]) -> None:
+    """Python counts objects that there are more, and there are none; the clock sees to them."""
+    held = [[n] for n in range(10_000)]
+    assert await asyncio.wait_for(passes.get(), 10) == 1
+    before = young()
+    assert before < len(held) / 2
+    for n in range(len(held)):
+        held[n] = [n]
+    assert young() >= before + len(held)
+    assert await asyncio.wait_for(passes.get(), 10) == 1
+    assert young() < len(held) / 2
+    # What was there at the start is in no generation any more.
+    assert gc.get_freeze_count() > len(held)
+
+
+async def test_all_is_looked_at_where_memory_grows(passes: asyncio.Queue[int]) -> None:
+    """Cycles that came through the passes are found after all, before they fill the memory."""
+    await asyncio.wait_for(passes.get(), 10)
+    gone = asyncio.Event()
+    old = Keeper(gone.set)
+    old.error = KeyError(old)
+    gc.collect(1)
+    del old
+    gc.collect(1)
+    await asyncio.wait_for(passes.get(), 10)
+    assert not gone.is_set()
+    grown = [[n] for n in range(sys.getallocatedblocks())]
+    await asyncio.wait_for(gone.wait(), 10)
+    assert grown
 
 
 class Keeper:
@@ -91,6 +116,49 @@ def test_an_error_lets_go_of_what_it_interrupted(way: Callable[[Keeper], None]) 
         assert not gone
         garbage.let_go(error)
     assert gone
+
+
+class Shared(Exception):
+    """Is raised to several callers, as whoever failed for all of them keeps it."""
+
+
+class Refused(Exception):
+    """Knows what one of the callers was about."""
+
+    def __init__(self, about: Keeper) -> None:
+        super().__init__("planted")
+        self.about = about
+
+
+def ask(shared: Shared, about: Keeper) -> None:
+    """Be refused for want of what all have to do without, twice."""
+    try:
+        try:
+            raise shared
+        except Shared as error:
+            raise Refused(about) from error
+    except Refused as first:
+        try:
+            raise shared
+        except Shared as error:
+            raise Refused(about) from error.with_traceback(first.__traceback__)
+
+
+@pytest.mark.parametrize("ring", [False, True])
+def test_an_error_that_several_have_keeps_nobodys_concerns(ring: bool) -> None:
+    """Though it stands among what led to an error that it led to itself, which has no end."""
+    gone: list[bool] = []
+    gc.disable()
+    shared = Shared("planted")
+    try:
+        ask(shared, Keeper(lambda: gone.append(True)))
+    except Refused as error:
+        assert shared.__context__ is not None
+        if ring:
+            shared.__cause__ = shared.__context__
+        garbage.let_go(error)
+    if not ring:
+        assert gone
 
 
 async def test_a_task_lets_go_of_what_it_was_about() -> None:

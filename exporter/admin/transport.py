@@ -189,6 +189,7 @@ class _Call:
             stop=stop_after_attempt(transport.attempts) | stop_before_delay(self._remaining()),
             wait=self._pause,
             retry=retry_if_exception(self._is_worth_another),
+            after=_forget_where,
             before_sleep=self._tell,
             sleep=transport.sleep,
             reraise=True,
@@ -200,9 +201,8 @@ class _Call:
                         raise first
                     return await self._attempt(attempt.retry_state.attempt_number)
         finally:
-            # Its parts hold on to each other and to the errors; the first one knows this call.
+            # Its parts hold on to each other.
             vars(attempts).clear()
-            del first
         raise AssertionError("tenacity ended without an answer or an error")
 
     def _pause(self, state: RetryCallState) -> float:
@@ -371,6 +371,13 @@ class _Call:
     def _not_sent(self, kind: type[NotSent], code: str, details: str) -> NotSent:
         question = self._question
         return kind(method=question.method, code=code, details=details, subject=question.subject)
+
+
+def _forget_where(state: RetryCallState) -> None:
+    """Have an error that is followed by another attempt not know this call, which knows it."""
+    error = state.outcome.exception() if state.outcome else None
+    if error is not None:
+        let_go(error)
 
 
 _LITTLE = wait_random(0, retry.FIRST_PAUSE)

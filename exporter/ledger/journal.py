@@ -12,6 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, Self, TypeVar
 
+from exporter.garbage import let_go
+from exporter.ledger.errors import LedgerError
 from exporter.ledger.records import Commit
 from exporter.ledger.store import Ledger
 from exporter.model.clock import Clock
@@ -77,7 +79,11 @@ class Journal:
         done.add_done_callback(lambda over: over.cancelled() or over.exception())
         self._waiting.append(_Waiting(commit, then, otherwise, done))
         self._thread.submit(self._write_all, loop)
-        await asyncio.shield(done)
+        try:
+            await asyncio.shield(done)
+        finally:
+            # It has the error, which knows this call.
+            del done
 
     async def settle(self) -> None:
         """Wait until all that was begun before has come true, or has failed."""
@@ -118,6 +124,8 @@ class Journal:
             if error is not None:
                 if waiting.otherwise is not None:
                     waiting.otherwise()
+                if isinstance(error, LedgerError):
+                    let_go(error)
                 waiting.done.set_exception(error)
                 continue
             try:

@@ -42,8 +42,6 @@ class Exposition:
     def __init__(self, process: ProcessMetrics, *, hidden: Collection[Family] = ()) -> None:
         self._process = process
         self._sections = {family: _Section() for family in _PIECEWISE if family not in hidden}
-        # Those with exemplars have pieces of their own in OpenMetrics; the others are one for both.
-        self._with_exemplars = {family: _Section() for family in self._sections if family.exemplars}
 
     def shows(self, family: Family) -> bool:
         """Whether there is *family* at all."""
@@ -61,29 +59,22 @@ class Exposition:
             piece: The text.
             with_exemplars: The same for OpenMetrics, where that differs.
         """
-        self._sections[family].put(key, piece)
-        if family.exemplars:
-            self._with_exemplars[family].put(key, with_exemplars or piece)
+        self._sections[family].put(key, piece, with_exemplars)
 
     def drop(self, family: Family, key: Hashable) -> None:
         """Show nothing under *key* any more."""
         self._sections[family].drop(key)
-        if family.exemplars:
-            self._with_exemplars[family].drop(key)
 
     def snapshot(self, media: Format) -> "Document":
         """Return the whole document as of now."""
-        sections = self._sections
-        if media is Format.OPENMETRICS:
-            sections = sections | self._with_exemplars
         parts: list[bytes | _Sheet] = []
-        for family, section in sections.items():
+        for family, section in self._sections.items():
             parts.append(_HEADERS[media][family])
             parts.extend(section.give())
         parts.append(self._process.render(media))
         if media is Format.OPENMETRICS:
             parts.append(text.END_OF_OPENMETRICS)
-        return Document(tuple(parts))
+        return Document(parts, media)
 
 
 class Document:
@@ -93,18 +84,22 @@ class Document:
     It is joined while it is read, which may be done in another thread and take its time.
     """
 
-    def __init__(self, parts: "Sequence[bytes | _Sheet]") -> None:
+    def __init__(self, parts: "Sequence[bytes | _Sheet]", media: Format) -> None:
         self._parts = parts
+        self._media = media
 
     @property
     def length(self) -> int:
         """Return how many bytes it has."""
-        return sum(map(len, self._parts))
+        return sum(
+            len(part) if isinstance(part, bytes) else part.length(self._media)
+            for part in self._parts
+        )
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield it in parts of any size."""
         for part in self._parts:
-            yield part if isinstance(part, bytes) else part.joined()
+            yield part if isinstance(part, bytes) else part.joined(self._media)
 
 
 class _Section:
@@ -115,19 +110,24 @@ class _Section:
         self._free: list[int] = []
         self._sheets: list[_Sheet] = []
 
-    def put(self, key: Hashable, piece: bytes) -> None:
+    def put(self, key: Hashable, piece: bytes, with_exemplars: bytes | None) -> None:
         place = self._places.get(key)
         if place is None:
             place = self._places[key] = self._free.pop() if self._free else len(self._places)
             if place == len(self._sheets) * _SHEET_PIECES:
                 self._sheets.append(_Sheet())
-        self._sheet_of(place).put(place, piece)
+        self._sheet_of(place).put(place, piece, with_exemplars)
 
     def drop(self, key: Hashable) -> None:
         place = self._places.pop(key, None)
-        if place is not None:
-            self._sheet_of(place).drop(place)
-            self._free.append(place)
+        if place is None:
+            return
+        sheet = self._sheet_of(place)
+        sheet.drop(place)
+        self._free.append(place)
+        if sheet.is_empty:
+            # A dictionary keeps the room that it once needed.
+            self._sheets[place // _SHEET_PIECES] = _Sheet()
 
     def give(self) -> "Sequence[_Sheet]":
         """Return all sheets as they are now, to somebody who reads them later."""
@@ -151,28 +151,47 @@ class _Sheet:
     has but numbers and bytes, however young it is; a list of the pieces it would go over.
     """
 
-    __slots__ = ("_length", "_pieces", "given")
+    __slots__ = ("_length", "_length_with_exemplars", "_pieces", "_with_exemplars", "given")
 
     def __init__(self) -> None:
         self._pieces: dict[int, bytes] = {}
-        self._length = 0
+        self._with_exemplars: dict[int, bytes] = {}
+        """Those that differ in OpenMetrics."""
+        self._length = self._length_with_exemplars = 0
         self.given = False
 
-    def __len__(self) -> int:
-        return self._length
+    @property
+    def is_empty(self) -> bool:
+        return not self._pieces
 
-    def put(self, place: int, piece: bytes) -> None:
-        self._length += len(piece) - len(self._pieces.get(place, b""))
+    def put(self, place: int, piece: bytes, with_exemplars: bytes | None) -> None:
+        before = self._pieces.get(place, b"")
+        had = self._with_exemplars.pop(place, before)
         self._pieces[place] = piece
+        has = piece
+        if with_exemplars is not None:
+            has = self._with_exemplars[place] = with_exemplars
+        self._length += len(piece) - len(before)
+        self._length_with_exemplars += len(has) - len(had)
 
     def drop(self, place: int) -> None:
-        self._length -= len(self._pieces.pop(place))
+        piece = self._pieces.pop(place)
+        self._length -= len(piece)
+        self._length_with_exemplars -= len(self._with_exemplars.pop(place, piece))
 
     def copy(self) -> "_Sheet":
         sheet = _Sheet()
         sheet._pieces = self._pieces.copy()
+        sheet._with_exemplars = self._with_exemplars.copy()
         sheet._length = self._length
+        sheet._length_with_exemplars = self._length_with_exemplars
         return sheet
 
-    def joined(self) -> bytes:
+    def length(self, media: Format) -> int:
+        return self._length_with_exemplars if media is Format.OPENMETRICS else self._length
+
+    def joined(self, media: Format) -> bytes:
+        if media is Format.OPENMETRICS and self._with_exemplars:
+            # Each stands in the place of the one without, and none is touched by Python.
+            return b"".join((self._pieces | self._with_exemplars).values())
         return b"".join(self._pieces.values())

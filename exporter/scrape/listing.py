@@ -11,6 +11,7 @@ instant, in order of insertion, where a new row can only come last.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
@@ -139,7 +140,8 @@ async def slices(
             ahead.cancel()
             # Whether it failed concerns nobody any more where the caller has given up.
             await asyncio.wait([ahead])
-            if not ahead.cancelled():
+            with suppress(asyncio.CancelledError):
+                # A task lets go of the error that ended it when it is asked for it.
                 ahead.exception()
     yield read(received)
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 
 from exporter.admin.errors import AdminError
+from exporter.garbage import let_go
 from exporter.model.executions import TERMINAL, Execution, ExecutionId
 from exporter.model.progress import Progress
 from exporter.model.time import Micros, earlier, micros
@@ -111,6 +112,7 @@ class News:
             except (AdminError, PollTimeout) as problem:
                 # What had gathered is complete up to the frontier.
                 self._frontier, new.problem = frontier, problem
+                let_go(problem)
             if writing is not None:
                 await writing
         finally:

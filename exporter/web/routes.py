@@ -6,6 +6,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from exporter.garbage import let_go
 from exporter.metrics.formats import negotiate
 from exporter.model.clock import Clock
 from exporter.model.reload import ReloadOutcome
@@ -128,11 +129,13 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     """Answer a request for something else with where to look."""
     try:
         return await handler(request)
-    except web.HTTPNotFound:
+    except web.HTTPNotFound as refusal:
+        let_go(refusal)
         return web.Response(
             status=HTTPStatus.NOT_FOUND, text=f"There is nothing here. {_ELSEWHERE}"
         )
     except web.HTTPMethodNotAllowed as refusal:
+        let_go(refusal)
         methods = sorted(refusal.allowed_methods)
         return web.Response(
             status=HTTPStatus.METHOD_NOT_ALLOWED,

@@ -24,6 +24,8 @@ from exporter.config.settings import (
     WebSettings,
 )
 from exporter.config.values import ListenAddress
+from exporter.ledger.errors import LedgerError
+from exporter.ledger.store import Ledger
 from exporter.metrics.formats import Format
 from exporter.model.reload import ReloadOutcome
 from exporter.sim.incidents import Trouble
@@ -52,16 +54,18 @@ def _ours(thing: object) -> bool:
     return type(thing).__module__.startswith("exporter.") or isinstance(thing, _WORKING)
 
 
-def _settings(address: str, directory: Path, secret: Path) -> Settings:
+def _settings(address: str, directory: Path, secret: Path, timeout: timedelta) -> Settings:
     return Settings(
         admin=AdminSettings(
             endpoint=address,
             insecure=True,
+            rate_limit=500.0,
             auth=AuthSettings(
                 type="client_secret", client_id="exporter", client_secret_file=secret
             ),
         ),
-        scrape=ScrapeSettings(interval=_INTERVAL, poll_timeout=_INTERVAL),
+        # Pages so small that the next one is on its way.
+        scrape=ScrapeSettings(interval=_INTERVAL, poll_timeout=timeout, page_size=50),
         discovery=DiscoverySettings(interval=2 * _INTERVAL),
         tasks=TasksSettings(match=("*/*/*",)),
         metrics=MetricsSettings(first_sample_hold=timedelta()),
@@ -77,14 +81,16 @@ def _with_another_interval(settings: Settings) -> Settings:
 
 
 @asynccontextmanager
-async def _at_work(directory: Path, *troubles: Trouble) -> AsyncIterator[Running]:
+async def _at_work(
+    directory: Path, *troubles: Trouble, timeout: timedelta = _INTERVAL
+) -> AsyncIterator[Running]:
     """Run the application over an Admin that has *troubles* after a second."""
     secret = directory / "secret"
     secret.write_text("hunter2", encoding="utf-8")
     options = [f"--incident={trouble}@1s+1h" for trouble in troubles]
     auth = ("--auth", "--client-id=exporter", f"--client-secret-file={secret}")
     with Simulator(directory, "--speed=600", *auth, *options) as admin:
-        settings = _settings(admin.address, directory, secret)
+        settings = _settings(admin.address, directory, secret, timeout)
         async with app.start(settings, reread=_with_another_interval) as running:
             work = asyncio.create_task(running.shifts.run())
             try:
@@ -129,6 +135,35 @@ async def test_a_poll_leaves_nothing_to_the_collector(
     """Whether it succeeds, is refused or gives up: what it made is gone when it is over."""
     async with asyncio.timeout(60), _at_work(tmp_path, *troubles) as running:
         await _polled(running, outcome, more=_POLLS)
+        gc.collect()
+        assert [thing for thing in gc.garbage if _ours(thing)] == []
+
+
+@pytest.mark.usefixtures("collector")
+@pytest.mark.parametrize("trouble", [Trouble.TOKENS_REVOKED, Trouble.ADMIN_UNAVAILABLE])
+async def test_retries_leave_nothing_to_the_collector(tmp_path: Path, trouble: Trouble) -> None:
+    """Also where the same error is what several calls, and several attempts of each, fail with."""
+    troubles, patience = (trouble, Trouble.IDENTITY_DOWN), timedelta(seconds=5)
+    async with asyncio.timeout(60), _at_work(tmp_path, *troubles, timeout=patience) as running:
+        await _polled(running, "admin_error", more=_POLLS)
+        gc.collect()
+        assert [thing for thing in gc.garbage if _ours(thing)] == []
+
+
+@pytest.mark.usefixtures("collector")
+async def test_a_ledger_that_fails_leaves_nothing_to_the_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be written is known by the errors of all who had something in it."""
+    async with asyncio.timeout(60), _at_work(tmp_path) as running:
+        await _polled(running, "success", more=_POLLS // 2)
+
+        def full(*_: object) -> None:
+            raise LedgerError("planted")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "commit", full)
+            await _polled(running, "ledger_error", more=_POLLS // 5)
         gc.collect()
         assert [thing for thing in gc.garbage if _ours(thing)] == []
 

@@ -41,7 +41,7 @@ class Site:
         """Return the document, in whatever format."""
         self.asked.append(media)
         self.taken.set()
-        return Document(self.document)
+        return Document(self.document, media)
 
     def unhealthy(self) -> str:
         """Return why it should be restarted."""
