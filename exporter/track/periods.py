@@ -12,8 +12,8 @@ from exporter.track.cron import CronError, Line, in_zone, parse
 
 _DAYS = 28 * 365 + 7
 """After 28 years each date is on the same day of the week again, leap days included."""
+_TWICE = (1 << 2 * _DAYS) - 1
 _DAY = 24 * 60
-_CACHED = 10_000
 
 
 def zoned(schedule: Schedule, local: str) -> Schedule:
@@ -33,7 +33,7 @@ def slots_of(schedule: Schedule) -> Line | timedelta | None:
         return None
 
 
-@lru_cache(maxsize=_CACHED)
+@lru_cache(maxsize=10_000)
 def longest_period(schedule: Schedule) -> timedelta | None:
     """
     Return the longest time from one slot to the next, whenever that is; None if there are none.
@@ -52,7 +52,7 @@ def longest_period(schedule: Schedule) -> timedelta | None:
     to_next_day = hours[0] * 60 - hours[-1] * 60 + to_next_hour
     gaps = [later - sooner for sooner, later in pairwise(minutes)]
     gaps += [(later - sooner) * 60 + to_next_hour for sooner, later in pairwise(hours)]
-    return timedelta(minutes=max(*gaps, days * _DAY + to_next_day))
+    return timedelta(minutes=max([*gaps, days * _DAY + to_next_day]))
 
 
 class _Calendar(NamedTuple):
@@ -75,7 +75,7 @@ def _calendar() -> _Calendar:
     return found
 
 
-@lru_cache(maxsize=_CACHED)
+@lru_cache(maxsize=1_000)
 def _longest_step(
     days: frozenset[int], months: frozenset[int], weekdays: frozenset[int], *, both: bool
 ) -> int:
@@ -87,10 +87,15 @@ def _longest_step(
     if not matching:
         return 0
     # Twice, because after the last day comes the first.
-    between = (f"{matching:0{_DAYS}b}" * 2).split("1")
-    return 1 + max(map(len, between))
+    idle = ~(matching | matching << _DAYS) & _TWICE
+    step = 1
+    while idle:
+        # Takes a day off each run of days without a slot.
+        idle &= idle << 1
+        step += 1
+    return step
 
 
 def _any(kinds: Mapping[int, int], values: Iterable[int]) -> int:
-    # No day is of two kinds.
+    # No day is of two kinds, so that a sum is what any of them has.
     return sum(kinds[value] for value in values)
