@@ -339,8 +339,8 @@ class Settings(Section):
     """
     How old the newest success of a launch plan may be; of entries that match, the first holds.
 
-    Where none does, a scheduled launch plan may miss one run: two periods and its expected
-    duration. Neither holds for a launch plan that is not active, whoever runs it.
+    Where none does, a scheduled launch plan may miss one run: twice the longest time between two
+    slots, and its expected duration. Neither holds for one that is not active, whoever runs it.
     """
     expected_duration: PlanDurations = ()
     """

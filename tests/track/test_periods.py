@@ -34,8 +34,8 @@ _SLOTS = 12
         (Cron("0 6 1-15 * *"), timedelta(days=17)),
         (Cron("0 6 31 * *"), timedelta(days=61)),
         (Cron("0 6 * 1-6 *"), timedelta(days=185)),
-        # From Tuesday, 25 January 2028, to New Year's Day: no leap year before 2056 is like it.
-        (Cron("0 0 1 1 TUE"), timedelta(days=342)),
+        # From Tuesday, 25 January 2028, to 2 January: no other year before 2056 has as many days.
+        (Cron("0 0 2 1 TUE"), timedelta(days=343)),
         (Cron("@yearly"), timedelta(days=366)),
         (Cron("0 0 29 2 *"), timedelta(days=1461)),
         (Cron("0 0 30 2 *"), None),
