@@ -26,7 +26,7 @@ from exporter.admin.limits import Limits
 from exporter.admin.retry import RetryBudget
 from exporter.admin.spans import Spans
 from exporter.admin.transport import Transport
-from exporter.config.settings import ScrapeSettings, TasksSettings
+from exporter.config.settings import SchedulesSettings, ScrapeSettings, TasksSettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.opening import open_ledger
 from exporter.ledger.records import Commit
@@ -213,6 +213,7 @@ class Rig:
     varieties: Mapping[catalog.Family, int] = field(default_factory=lambda: dict(VARIETIES))
     hold: timedelta = HOLD
     norms: NormsOf = field(default_factory=NormsOf)
+    schedules: SchedulesSettings = field(default_factory=SchedulesSettings)
     tasks: TasksSettings = field(default_factory=TasksSettings)
     concurrency: int = 64
     labelling: Labelling = AS_THEY_ARE
@@ -297,6 +298,7 @@ class Rig:
             tracer=NoOpTracer(),
             settings=self.settings,
             norms=self.norms,
+            schedules=self.schedules,
             backlog=self.backlog if self.tasks.match else None,
         )
         self.relieve()

@@ -30,6 +30,7 @@ from exporter.config.values import (
     SomePatterns,
     conflict,
 )
+from exporter.config.zones import TimeZone
 from exporter.model.time import format_duration, parse_duration
 
 __all__ = [
@@ -312,6 +313,13 @@ class SchedulesSettings(Section):
     Flyte's scheduler is punctual to some milliseconds, but rows may appear late: the same time as
     `scrape.overlap` by default, and no less than 30 s is advised.
     """
+    timezone: TimeZone = "UTC"
+    """
+    The time zone of Flyte's scheduler: that of cron lines without a `CRON_TZ=` of their own.
+
+    UTC, as in Flyte's image. Its pods may have been given another by a variable `TZ` or a mounted
+    `/etc/localtime`; `scheduler.workflowExecutor.local.useUTCTz: true` makes it UTC again.
+    """
 
 
 class Settings(Section):
@@ -331,8 +339,8 @@ class Settings(Section):
     """
     How old the newest success of a launch plan may be; of entries that match, the first holds.
 
-    Where none does, a scheduled launch plan may miss one run: two periods and its expected
-    duration. Neither holds for a launch plan that is not active, whoever runs it.
+    Where none does, a scheduled launch plan may miss one run: twice the longest time between two
+    slots, and its expected duration. Neither holds for one that is not active, whoever runs it.
     """
     expected_duration: PlanDurations = ()
     """

@@ -7,8 +7,9 @@ lost or read twice.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NewType
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Micros = NewType("Micros", int)
 """An instant: microseconds since 1970-01-01T00:00:00Z."""
@@ -53,6 +54,21 @@ def from_datetime(moment: datetime) -> Micros:
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no timezone")
     return Micros((moment - _DATETIME_EPOCH) // _MICROSECOND)
+
+
+def time_zone(name: str) -> tzinfo:
+    """
+    Return the time zone that IANA calls *name*.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"unknown time zone {name}") from error
 
 
 def to_datetime(instant: Micros) -> datetime:

@@ -58,7 +58,7 @@ async def open_services(settings: Settings, lasting: Lasting) -> AsyncIterator[S
             process=lasting.process,
             tracer=tracer,
             settings=settings.scrape,
-            grace=settings.schedules.grace,
+            schedules=settings.schedules,
             backlog=lasting.backlog if settings.tasks.match else None,
             norms=NormsOf(
                 freshness=settings.freshness, expected_duration=settings.expected_duration

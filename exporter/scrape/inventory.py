@@ -23,7 +23,6 @@ from exporter.metrics.labelling import labelled
 from exporter.metrics.measure import introduce
 from exporter.metrics.posting import Posting
 from exporter.model.launch_plans import Activation
-from exporter.model.schedules import Schedule
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros, seconds
 from exporter.scrape.place import place
@@ -105,7 +104,6 @@ class Inventory:
         self._listed_at: dict[Target, Micros] = {}
         self._news: dict[Target, set[str]] = {}
         self._labelled: dict[Target, dict[str, list[Activation]]] = {}
-        self._periods: dict[Schedule, timedelta | None] = {}
         self._turn = asyncio.Lock()
 
     def active(self, target: Target) -> Mapping[str, Activation]:
@@ -138,7 +136,7 @@ class Inventory:
         Of several launch plans of *label*, that of the one that runs most often.
         """
         plans = [plan for plan, _ in self._by_label(target).get(label, ())]
-        periods = (self._longest(plan.owed) for plan in plans if plan.owed)
+        periods = (longest_period(plan.owed) for plan in plans if plan.owed)
         return min((period for period in periods if period is not None), default=None)
 
     async def follow(self, target: Target, hear: Hear) -> None:
@@ -226,11 +224,6 @@ class Inventory:
             for name, activation in self.active(target).items():
                 found.setdefault(label(name), []).append(activation)
         return found
-
-    def _longest(self, schedule: Schedule) -> timedelta | None:
-        if schedule not in self._periods:
-            self._periods[schedule] = longest_period(schedule, self._services.clock.now())
-        return self._periods[schedule]
 
     async def _show(self, target: Target) -> None:
         """Show what is known: also what there was no room for the last time."""

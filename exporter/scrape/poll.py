@@ -77,7 +77,7 @@ class Poller:
             target, gauges=services.gauges, norms=services.norms, clock=services.clock
         )
         self._timetables = Timetables(
-            target, label=self._label, gauges=services.gauges, grace=services.grace
+            target, label=self._label, gauges=services.gauges, settings=services.schedules
         )
         self._commits = Commits(
             target,

@@ -1,7 +1,6 @@
 """What all that asks Admin about targets, and counts what it answers, has in common."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from opentelemetry.trace import Tracer
 
@@ -31,6 +30,6 @@ class Services:
     tracer: Tracer
     settings: ScrapeSettings
     norms: NormsOf = field(default_factory=NormsOf)
-    grace: timedelta = SchedulesSettings().grace
+    schedules: SchedulesSettings = field(default_factory=SchedulesSettings)
     backlog: Backlog | None = None
     """Who waits for their tasks to be counted; None where nobody does."""

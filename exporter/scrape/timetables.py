@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import timedelta
 
+from exporter.config.settings import SchedulesSettings
 from exporter.metrics.gauges import PlanGauges, rows_of_schedule
 from exporter.model.schedules import Judgement, Timetable
 from exporter.model.targets import Target
 from exporter.model.time import EPOCH, Micros, micros
 from exporter.pipeline import Batch, Digest
 from exporter.scrape.memory import Memory
+from exporter.track.periods import zoned
 from exporter.track.schedules import Agenda, most_behind
 from exporter.track.verdicts import PATIENCE
 
@@ -25,7 +26,7 @@ class Timetables:
         target: Whose they are.
         label: Launch plans that have one label are one where they are shown.
         gauges: Where that is.
-        grace: How long after a slot its run may be seen.
+        settings: How long after a slot its run may be seen, and where the scheduler's clock is.
     """
 
     def __init__(
@@ -34,12 +35,12 @@ class Timetables:
         *,
         label: Callable[[str], str],
         gauges: PlanGauges,
-        grace: timedelta,
+        settings: SchedulesSettings,
     ) -> None:
         self._target = target
         self._label = label
         self._gauges = gauges
-        self._grace = grace
+        self._settings = settings
         self._known: Mapping[str, Timetable] | None = None
         self._listed_at = EPOCH
         self._began_at: Micros | None = None
@@ -52,10 +53,14 @@ class Timetables:
     def replace(self, timetables: Mapping[str, Timetable], listed_at: Micros) -> None:
         """Take over the active launch plans with a schedule, as of *listed_at*; news is due now."""
         self._listed_at = listed_at
-        known = self._known or {}
-        names = {*known, *timetables}
-        self._hurry(name for name in names if known.get(name) != timetables.get(name))
-        self._known = dict(timetables)
+        known, local = self._known or {}, self._settings.timezone
+        found = {
+            name: timetable._replace(schedule=zoned(timetable.schedule, local))
+            for name, timetable in timetables.items()
+        }
+        names = {*known, *found}
+        self._hurry(name for name in names if known.get(name) != found.get(name))
+        self._known = found
 
     def touch(self, launch_plans: Iterable[str]) -> None:
         """Have the timetables of *launch_plans*, as far as they have one, looked at."""
@@ -96,7 +101,7 @@ class Timetables:
                 live={launch_plan: memory.live_rows_of(launch_plan) for launch_plan in timetables},
                 at=at,
                 sure=self._sure(at),
-                grace=self._grace,
+                grace=self._settings.grace,
             )
             digest = await keep(Batch(target=self._target, rows=(), agenda=agenda))
             for label in self._looked_at(timetables, digest.judged):

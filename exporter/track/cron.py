@@ -21,14 +21,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from itertools import pairwise
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from exporter.model.time import SECOND, Micros, from_datetime
+from exporter.model.time import SECOND, Micros, from_datetime, time_zone
 
 _EVERY = "@every "
 _ZONE = re.compile(r"(?:CRON_)?TZ=")
+_LOCAL = "Local"
+"""The scheduler's own zone, by the name that Go has for it."""
 _NANOSECONDS = {
     "ns": 1,
     "us": 1_000,
@@ -110,26 +110,13 @@ class Line:
                 return from_datetime(walk.at)
         return None
 
-    def last_of_day(self, slot: Micros) -> Micros:
-        """Return when the last slot is on the day of *slot*, by the line's clock."""
-        day = datetime.fromtimestamp(slot // SECOND, self.zone)
-        last = from_datetime(day.replace(hour=max(self.hours), minute=max(self.minutes)))
-        # Where a clock is put back, the same time comes twice.
-        return max(slot, last)
-
-    def longest_gap_of_day(self) -> timedelta:
-        """Return the longest time between two slots of one day; 0 where it has but one."""
-        minutes, hours = sorted(self.minutes), sorted(self.hours)
-        gaps = [later - sooner for sooner, later in pairwise(minutes)]
-        over = minutes[0] - minutes[-1] if minutes else 0
-        gaps += [(later - sooner) * 60 + over for sooner, later in pairwise(hours)]
-        return timedelta(minutes=max(gaps, default=0))
-
 
 @lru_cache(maxsize=10_000)
 def parse(text: str) -> Line | timedelta:
     """
     Return what the scheduler makes of *text*: a line, or the period of an `@every`.
+
+    Its own zone is taken to be UTC, as in its image; for one that has another, see `in_zone`.
 
     Raises:
         CronError: It cannot read it.
@@ -164,14 +151,29 @@ def parse(text: str) -> Line | timedelta:
     )
 
 
+def in_zone(text: str, local: str) -> str:
+    """
+    Return *text* with the zone written out in which a scheduler reads it whose own is *local*.
+
+    A line that names a zone, and an `@every`, which needs none, stand as they are; so does any
+    line where *local* is UTC, in which `parse` reads what names no zone.
+    """
+    name, rest = _LOCAL, text
+    if prefix := _ZONE.match(text):
+        name, _, rest = text[prefix.end() :].partition(" ")
+    if local == "UTC" or name != _LOCAL or rest.lstrip().startswith(_EVERY):
+        return text
+    return f"CRON_TZ={local} {rest}"
+
+
 def _zone(name: str) -> tzinfo:
-    # The scheduler's own zone is UTC, as its image has it.
-    if name in {"", "UTC", "Local"}:
+    # Go calls UTC by the empty name, too.
+    if name in {"", _LOCAL}:
         return UTC
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise CronError(f"provided bad location {name}: unknown time zone {name}") from error
+        return time_zone(name)
+    except ValueError as error:
+        raise CronError(f"provided bad location {name}: {error}") from error
 
 
 def _period(text: str) -> timedelta:

@@ -103,7 +103,7 @@ def test_every_key_can_be_set() -> None:
             reconcile_window=timedelta(days=2),
             poll_timeout=timedelta(weeks=1),
         ),
-        schedules=SchedulesSettings(grace=timedelta(seconds=90)),
+        schedules=SchedulesSettings(grace=timedelta(seconds=90), timezone="Europe/Berlin"),
         tasks=TasksSettings(
             match=("*/production/etl.*",),
             rate_limit=1.5,

@@ -16,6 +16,7 @@ from exporter.app import Running
 from exporter.config.settings import (
     AdminSettings,
     LedgerSettings,
+    SchedulesSettings,
     ScrapeSettings,
     Settings,
     WebSettings,
@@ -110,6 +111,16 @@ async def test_nothing_changed_interrupts_nothing(configuration: Configuration) 
         for _ in range(5):
             assert (await one.shifts.reload()).text == "reloaded: nothing has changed"
         assert one.shifts.scheduler is before
+
+
+async def test_the_polls_of_a_shift_go_by_its_settings(configuration: Configuration) -> None:
+    """How schedules are judged can be set right without a restart."""
+    async with running(configuration) as one:
+        schedules = SchedulesSettings(grace=timedelta(minutes=5), timezone="Asia/Tokyo")
+        configuration.settings = configuration.settings.model_copy(update={"schedules": schedules})
+        told = (await one.shifts.reload()).text
+        assert told == "reloaded: schedules.grace, schedules.timezone"
+        assert one.shifts.services.schedules == schedules
 
 
 async def test_a_request_is_answered_by_a_reading_that_began_after_it(

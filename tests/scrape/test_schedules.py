@@ -5,12 +5,14 @@ Flyte's scheduler is played by the test: it launches an execution for a slot, or
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import grpc
 import pytest
 
+from exporter.config.settings import SchedulesSettings
 from exporter.metrics.labelling import Labelling
 from exporter.model.executions import Mode, Phase
 from exporter.model.renaming import Renaming
@@ -467,4 +469,69 @@ async def test_of_launch_plans_that_share_a_name_the_late_one_speaks(tmp_path: P
     await poll_at(rig, at("09-02 09:00"))
     assert due not in shown(rig)
     assert shown(rig)[f"flyte_launch_plan_schedule_missed_total{{{NIGHTLY}}}"] == 0
+    rig.die()
+
+
+def october_in_berlin(tmp_path: Path, timezone: str) -> Rig:
+    """Return a process some days before clocks in Berlin are put back, on 25 October."""
+    rig = Rig(
+        tmp_path,
+        hold=timedelta(),
+        schedules=SchedulesSettings(timezone=timezone),
+        clock=ManualClock(at("10-20 00:00")),
+    )
+    watch(rig, nightly=Timetable(Cron("0 6 * * *")))
+    return rig
+
+
+async def run_in_berlin(rig: Rig, *days: int) -> None:
+    """Have a scheduler with the clock of Berlin launch the run of each of *days*."""
+    for day in days:
+        slot = at(f"10-{day} 04:00" if day < 25 else f"10-{day} 05:00")
+        launch(rig, slot)
+        await poll_at(rig, Micros(slot + 150 * SECOND))
+
+
+@pytest.mark.parametrize(
+    ("timezone", "last_due", "next_due", "missed"),
+    [
+        ("Europe/Berlin", "10-29 05:00", "10-30 05:00", 0),
+        ("UTC", "10-28 06:00", "10-29 06:00", 9),
+    ],
+)
+async def test_a_scheduler_whose_clock_is_in_berlin(
+    tmp_path: Path, timezone: str, last_due: str, next_due: str, missed: int
+) -> None:
+    """Whoever says so sees each run on its slot, through a change of the clock; in UTC, none is."""
+    rig = october_in_berlin(tmp_path, timezone)
+    await rig.poll(T)
+    await rig.poll(T)
+    await run_in_berlin(rig, *range(20, 30))
+    last_run = seconds("10-29 05:00")
+    assert kept(rig) == (seconds(last_due), seconds(next_due), last_run, missed, 0)
+    rig.die()
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_zone_that_is_set_right_counts_from_then_on(tmp_path: Path, restarts: bool) -> None:
+    """By a reload or a restart: what was due by the other clock is not due any more."""
+    rig = october_in_berlin(tmp_path, "UTC")
+    await rig.poll(T)
+    await rig.poll(T)
+    await run_in_berlin(rig, 20, 21, 22)
+    assert kept(rig)[0] == seconds("10-21 06:00")
+    assert kept(rig)[3] == 2
+    rig.schedules = SchedulesSettings(timezone="Europe/Berlin")
+    if restarts:
+        rig.restart()
+    else:
+        rig.services = replace(rig.services, schedules=rig.schedules)
+        rig.relieve()
+    watch(rig, nightly=Timetable(Cron("0 6 * * *")))
+    await poll_at(rig, at("10-22 07:00"))
+    last_run = seconds("10-22 04:00")
+    assert kept(rig) == (None, seconds("10-23 04:00"), last_run, 2, 0)
+    await run_in_berlin(rig, 23, 24, 25)
+    newest = seconds("10-25 05:00")
+    assert kept(rig) == (newest, seconds("10-26 05:00"), newest, 2, 0)
     rig.die()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model.time import SECOND, Micros, from_datetime
-from exporter.track.cron import CronError, Line, parse
+from exporter.track.cron import CronError, Line, in_zone, parse
 from tests.rows import at
 
 _VECTORS = [
@@ -193,3 +193,51 @@ def test_a_time_that_comes_twice_happens_twice() -> None:
     first = line.after(from_datetime(datetime(2026, 10, 30, tzinfo=UTC)))
     assert first == from_datetime(datetime(2026, 11, 1, 5, 30, tzinfo=UTC))
     assert line.after(first) == from_datetime(datetime(2026, 11, 1, 6, 30, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("0 6 * * *", "CRON_TZ=Europe/Berlin 0 6 * * *"),
+        ("@daily", "CRON_TZ=Europe/Berlin @daily"),
+        ("CRON_TZ=Local 0 6 * * *", "CRON_TZ=Europe/Berlin 0 6 * * *"),
+        ("TZ=Local  @weekly", "CRON_TZ=Europe/Berlin  @weekly"),
+        ("TZ=Asia/Tokyo 0 6 * * *", "TZ=Asia/Tokyo 0 6 * * *"),
+        ("CRON_TZ=UTC 0 6 * * *", "CRON_TZ=UTC 0 6 * * *"),
+        ("CRON_TZ= 0 6 * * *", "CRON_TZ= 0 6 * * *"),
+        ("@every 1h", "@every 1h"),
+        ("CRON_TZ=Local @every 1h", "CRON_TZ=Local @every 1h"),
+    ],
+)
+def test_a_scheduler_has_a_zone_of_its_own(line: str, read: str) -> None:
+    """It is that of lines that name none, and of those that name the local one; no other's."""
+    assert in_zone(line, "Europe/Berlin") == read
+    assert in_zone(read, "Europe/Berlin") == read
+    assert in_zone(line, "UTC") == line
+
+
+@pytest.mark.parametrize(
+    ("line", "due"),
+    [
+        ("0 6 * * *", ["10-24 04:00", "10-25 05:00", "10-26 05:00"]),
+        ("CRON_TZ=Local 0 6 * * *", ["10-24 04:00", "10-25 05:00", "10-26 05:00"]),
+        ("@daily", ["10-23 22:00", "10-24 22:00", "10-25 23:00"]),
+        ("30 2 25 * *", ["10-25 00:30", "10-25 01:30", "11-25 01:30"]),
+        ("CRON_TZ=UTC 0 6 * * *", ["10-24 06:00", "10-25 06:00", "10-26 06:00"]),
+        ("TZ= @daily", ["10-24 00:00", "10-25 00:00", "10-26 00:00"]),
+        ("@every 24h", ["10-24 20:00", "10-25 20:00", "10-26 20:00"]),
+    ],
+)
+def test_the_clock_of_a_scheduler_in_berlin(line: str, due: list[str]) -> None:
+    """It is put back on 25 October 2026, and lines with a zone of their own take no notice."""
+    expected = [str(at(instant) // SECOND) for instant in due]
+    assert slots(in_zone(line, "Europe/Berlin"), at("10-23 20:00"), 3) == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["", "0 6 * *", "@never", "CRON_TZ=Local", "TZ=Mars/Phobos * * * * *"]
+)
+def test_no_zone_makes_a_line_readable(line: str) -> None:
+    """What the scheduler cannot read in UTC, it cannot read anywhere."""
+    with pytest.raises(CronError):
+        parse(in_zone(line, "Europe/Berlin"))
