@@ -6,11 +6,11 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
 2. A slot ran if a run says so. A fixed rate counts from its last run, so there any run does that
    comes before the slot after the next.
 3. A slot without a run is judged once a run for a later slot was launched an hour ago, for slots do
-   not run in their order. A scheduler that starts runs what is due from then on in its time; what
-   it has not seen to meanwhile it catches up on beside that, one call after the other, launch plan
-   after launch plan. And a call that fails is repeated for up to 27 minutes while later slots run,
-   so there is nothing to be had from the slots around it: both may have run in their time. As long
-   as there is no later run, the scheduler may be down. After a day nobody waits for it any longer.
+   not run in their order. A scheduler that starts runs what is due from then on in its time, and
+   catches up on what was due before beside that: one call after the other, launch plan after launch
+   plan. And a call that fails is repeated for up to 27 minutes while later slots run: that those
+   before and after a slot ran in their time does not say that it is lost. As long as there is no
+   later run, the scheduler may be down. After a day nobody waits for it any longer.
 4. It takes a listing after the slot to say that the launch plan still had that schedule then: until
    there is one, a slot without a run waits.
 5. Without a run it was skipped if as many executions of the launch plan ran as its concurrency
@@ -38,7 +38,7 @@ from exporter.track.cron import Line
 PATIENCE = timedelta(days=1)
 """How long a slot waits for a scheduler that may be down."""
 
-CATCH_UP = timedelta(hours=1)
+CATCH_UP = micros(timedelta(hours=1))
 """
 How long a slot waits for a scheduler that has launched a run for a later one.
 
@@ -104,8 +104,7 @@ class Judge:
         self._spans = [*state.busy, *(span for span in so_far if span is not None)]
         self._filled = sorted(run.slot for run in state.runs)
         self._filled_seconds = {slot // SECOND for slot in self._filled}
-        self._wait = max(grace, micros(CATCH_UP))
-        ripe = [run.slot for run in state.runs if run.created_at + self._wait <= at]
+        ripe = [run.slot for run in state.runs if run.created_at + CATCH_UP <= at]
         self._latest_run = max(ripe, default=0)
 
     def pass_verdicts(self) -> None:
@@ -145,9 +144,9 @@ class Judge:
         elif pending is not None:
             times.append(Micros(pending + micros(PATIENCE)))
             times += (
-                Micros(run.created_at + self._wait)
+                Micros(run.created_at + CATCH_UP)
                 for run in self._state.runs
-                if run.slot > pending and run.created_at + self._wait > self._at
+                if run.slot > pending and run.created_at + CATCH_UP > self._at
             )
         if self.looks >= MOST_SLOTS:
             times.append(self._at)
