@@ -218,7 +218,7 @@ class Judge:
         if newest // SECOND in self._filled_seconds or not self._is_excused(newest):
             return newest
         ran = self._newest_run(newest)
-        found = self._state.last_due if ran is None or ran <= self._state.since else ran
+        found = ran or self._state.last_due
         slot = self._next(ran or self._state.judged)
         if slot is None or self._is_busy(slot, newest):
             return found

@@ -248,6 +248,23 @@ def test_a_slot_that_waits_does_not_hide_what_ran_after_it() -> None:
     assert admin.counted == (2, 2)
 
 
+def test_a_slot_that_was_free_is_due_though_those_after_it_are_skipped() -> None:
+    """Somebody's run is in the way of the newest one, and was not there at the one before."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
+    admin.run("09-01 01:00")
+    admin.run(None, created="09-01 02:50", lasts=timedelta(minutes=90))
+    assert admin.polls("09-01 04:05").last_due == at("09-01 02:00")
+
+
+def test_a_verdict_is_due_without_any_news() -> None:
+    """An hour after the later run, be the next slot ever so far away."""
+    admin = Admin(Cron("0 */12 * * *"), at("09-01 00:30"))
+    admin.run("09-02 00:00", created="09-02 00:00")
+    assert admin.polls("09-02 00:10").again_at == at("09-02 01:00")
+    assert admin.counted == (0, 0)
+    assert admin.poll("09-02 01:00").missed == 1
+
+
 def test_nobody_waits_longer_than_a_day() -> None:
     """A scheduler that never comes back misses every slot, and each is counted once."""
     admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
