@@ -554,6 +554,28 @@ def test_an_exporter_that_was_down_misses_nothing() -> None:
     assert seen.last_due == at("09-30 23:55")
 
 
+def test_many_runs_that_are_kept_leave_less_time_for_others() -> None:
+    """A go ends in time also where each of many launch plans has run each second for an hour."""
+    admin = Admin(Cron("@every 1s"), at("09-01 00:00"))
+    admin.poll("09-01 00:00")
+    for slot in slots("09-01 00:01:02", "09-01 01:00:00", SECOND):
+        if slot != at("09-01 00:01:10"):
+            admin.run(slot)
+    seen = admin.poll("09-01 01:00")
+    while seen.again_at == admin.now:
+        seen = admin.poll("09-01 01:00")
+    assert (admin.counted, len(seen.state.runs) > 3500) == ((0, 0), True)
+    names = [f"p{number}" for number in range(25)]
+    agenda = Agenda(
+        timetables=dict.fromkeys(names, Timetable(admin.schedule)),
+        live={},
+        at=admin.now,
+        sure=admin.now,
+        grace=GRACE,
+    )
+    assert 0 < len(judge_all(dict.fromkeys(names, seen.state), agenda)) < 5
+
+
 def test_a_line_that_nobody_can_read_has_no_slots() -> None:
     """Flyte refuses to activate it; should it be there, it does no harm."""
     admin = Admin(Cron("0 25 * * *"), at("09-01 00:00"))
