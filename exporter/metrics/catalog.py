@@ -339,7 +339,7 @@ SCHEDULE_MISSED = Family(
     "flyte_launch_plan_schedule_missed_total",
     Kind.COUNTER,
     Source.LEDGER,
-    "Slots of the schedule for which nothing ran, by when a later one had run or a day was over.",
+    "Slots for which nothing ran within an hour from the run for a later one, or within a day.",
     LAUNCH_PLAN,
     question="How many runs that a schedule promised did not happen in the last day?",
     example=_promql("""

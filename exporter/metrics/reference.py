@@ -138,13 +138,15 @@ How active launch plans keep their schedules, read as Flyte's own scheduler read
 dialect of cron, and by the clock of the zone that a line names; where it names none, of
 `schedules.timezone`, by default UTC. A slot is judged once: it ran if an execution says so, however
 late it was launched. It was missed, or under a concurrency policy skipped, once an execution for a
-later slot has been there for `schedules.grace`, or after a day; a listing after the slot, which
-comes every `discovery.interval`, must have shown that the launch plan still had the schedule. Slots
-are judged from a minute after the launch plan was first seen with it. Skipped are slots at which as
-many executions ran as the concurrency policy allows. A launch plan whose policy allows none owes no
-slot: its schedule stands in `flyte_launch_plan_info` alone, and gives it no freshness limit. What
-is due and what ran is shown while the launch plan is active; what was missed, skipped and late are
-totals, kept in the ledger.""",
+later slot was launched an hour ago, or after a day: a scheduler that starts runs what is due from
+then on in its time, and catches up on the slots before that meanwhile, which takes it minutes where
+they are many. A listing after the slot, which comes every `discovery.interval`, must have shown
+that the launch plan still had the schedule. Slots are judged from a minute after the launch plan
+was first seen with it. Skipped are slots at which as many executions ran as the concurrency policy
+allows. A launch plan whose policy allows none owes no slot: its schedule stands in
+`flyte_launch_plan_info` alone, and gives it no freshness limit. What is due and what ran is shown
+at once, while the launch plan is active; what was missed, skipped and late are totals, kept in the
+ledger.""",
         families=(*_of(Source.SCHEDULE), *_KEPT_OF_SCHEDULES),
     ),
     _Section(

@@ -84,7 +84,7 @@ class ScheduleState(NamedTuple):
     last_due: Micros | None = None
     """The newest slot that was found to have run or to be missed."""
     runs: tuple[ScheduledRun, ...] = ()
-    """Runs for, or launched after, slots not judged yet."""
+    """Runs for, or launched after, slots not judged yet; of an hour where one of these has none."""
     busy: tuple[Span, ...] = ()
     """Executions, over by now, that ran later than the newest verdict."""
 

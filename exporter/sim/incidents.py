@@ -21,7 +21,7 @@ class Trouble(StrEnum):
     STUCK = "stuck"
     """Executions stop moving, then catch up."""
     SCHEDULER_SILENCE = "scheduler-silence"
-    """The scheduler is down: slots are missed, and run in a burst when it is back."""
+    """The scheduler is down: slots are missed, and caught up on beside later ones after it."""
     ADMIN_SLOW = "admin-slow"
     """Every call takes seconds."""
     ADMIN_UNAVAILABLE = "admin-unavailable"

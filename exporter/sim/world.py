@@ -23,13 +23,12 @@ from exporter.sim.execution import ErrorSeen, ExecutionKey, Stored, digest
 from exporter.sim.fates import CHILD_FAILED, End, Fate, fate
 from exporter.sim.incidents import Agenda, Incident, Trouble
 from exporter.sim.onlookers import Onlookers, child_name
+from exporter.sim.scheduler import LAUNCHES_PER_SECOND, Scheduler
 from exporter.sim.store import Store
 
 HISTORY = timedelta(hours=6)
 """How long the company has been at work when the simulation starts, at speed 1."""
 
-_SCHEDULER_LAG_SECONDS = (0.005, 0.015)
-"""How late a healthy flytescheduler launches; measured on a real one."""
 _LATEST_ROW = timedelta(seconds=30)
 """Admin waits so long for Kubernetes before it writes the row, whatever the speed."""
 _SKEW = timedelta(seconds=5)
@@ -73,6 +72,7 @@ class World:
         incidents: Sequence[Incident] = (),
         drive: bool = False,
         history: timedelta = HISTORY,
+        launches_per_second: float = LAUNCHES_PER_SECOND,
     ) -> None:
         """
         Found the company and let it work until *start*.
@@ -84,6 +84,7 @@ class World:
             incidents: What goes wrong.
             drive: Whether executions that clients launch move by themselves too.
             history: How long the company was at work before *start*, at speed 1.
+            launches_per_second: How fast the scheduler catches up after a silence, at speed 1.
         """
         self._seed = seed
         self._speed = speed
@@ -97,6 +98,11 @@ class World:
         self.executions = self.api.executions
         self._plans = {(plan.project, plan.domain, plan.name): plan for plan in plans()}
         company.register(self.api, self._plans.values(), speed=speed)
+        self._scheduler = Scheduler(
+            self,
+            pause=self._scaled(timedelta(seconds=1) / launches_per_second),
+            launch=self._launch_scheduled,
+        )
         for plan in self._plans.values():
             self._begin(plan)
         mischief.plot(self)
@@ -146,25 +152,13 @@ class World:
     def _begin(self, plan: Plan) -> None:
         if plan.kind in {Kind.RATE, Kind.CRON}:
             period = max(1, self._scaled(plan.every))
-            self._await_slot(plan, period, self.now // period + 1)
+            self._scheduler.keep(plan, period=period, slot=self.now // period + 1)
         elif plan.kind in {Kind.MANUAL, Kind.TASK}:
             self._await_whim(plan, 0)
 
-    def _await_slot(self, plan: Plan, period: int, slot: int) -> None:
-        self.at(Micros(slot * period), lambda _: self._fill_slot(plan, period, slot))
-
-    def _fill_slot(self, plan: Plan, period: int, slot: int) -> None:
-        scheduled_at = Micros(slot * period)
-        # A scheduler that comes back runs every slot it missed, all at once.
-        up_again = self.agenda.until(Trouble.SCHEDULER_SILENCE, scheduled_at)
-        name = "f" + digest(plan.project, plan.domain, plan.name, scheduled_at)[:19]
-        lag = self.chance("lag", plan.project, plan.domain, plan.name, slot)
-        launched_at = (up_again or scheduled_at) + 1e6 * lag.uniform(*_SCHEDULER_LAG_SECONDS)
-        self.at(
-            Micros(round(launched_at)),
-            partial(self._launch_plan, plan, name, mode=Mode.SCHEDULED, scheduled_at=scheduled_at),
-        )
-        self._await_slot(plan, period, slot + 1)
+    def _launch_scheduled(self, plan: Plan, slot: Micros, now: Micros) -> None:
+        name = "f" + digest(plan.project, plan.domain, plan.name, slot)[:19]
+        self._launch_plan(plan, name, now, mode=Mode.SCHEDULED, scheduled_at=slot)
 
     def _await_whim(self, plan: Plan, index: int) -> None:
         whim = self.chance("whim", plan.project, plan.domain, plan.name, index)

@@ -29,6 +29,9 @@ from exporter.track.verdicts import AGAIN_AFTER, MOST_SLOTS, Judge, trimmed
 _SLACK = timedelta(minutes=1)
 """From the first sight of a schedule to the first slot that is judged."""
 
+_RUNS_PER_LOOK = 20
+"""So many runs that are kept for slots not judged yet take as long as a look at a slot."""
+
 _SLOT = itemgetter(Execution._fields.index("scheduled_at"))
 _UNKNOWN = ScheduleState()
 
@@ -114,7 +117,7 @@ def judge_all(states: Mapping[str, ScheduleState], agenda: Agenda) -> dict[str, 
             continue
         live = agenda.live.get(launch_plan, {})
         found[launch_plan], more = _judged(timetable, state, live, agenda)
-        looks += more
+        looks += more + len(state.runs) // _RUNS_PER_LOOK
     return found
 
 

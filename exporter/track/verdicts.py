@@ -5,19 +5,24 @@ Slots of a schedule pass, and each gets one verdict: it ran, was missed, or was 
    scheduler itself takes up to half of that to notice.
 2. A slot ran if a run says so. A fixed rate counts from its last run, so there any run does that
    comes before the slot after the next.
-3. A slot without a run is judged as soon as a run for a later slot has been there for the grace
-   time: the scheduler goes through the slots in their order, so it will not come back for this one.
-   As long as there is no later run, the scheduler may be down, and what it has not seen to it will
-   catch up on. After a day nobody waits for that any longer.
+3. A slot without a run is judged once a run for a later slot was launched an hour ago, for slots do
+   not run in their order. A scheduler that starts runs what is due from then on in its time, and
+   catches up on what was due before beside that: one call after the other, launch plan after launch
+   plan. And a call that fails is repeated for up to 27 minutes while later slots run: that those
+   before and after a slot ran in their time does not say that it is lost. As long as there is no
+   later run, the scheduler may be down. After a day nobody waits for it any longer.
 4. It takes a listing after the slot to say that the launch plan still had that schedule then: until
    there is one, a slot without a run waits.
 5. Without a run it was skipped if as many executions of the launch plan ran as its concurrency
    policy allows, and that is to skip; missed if not. Those that are not queued yet, or are being
    stopped, do not count (see `track.concurrency`). Who runs for a slot counts from that slot on,
-   however late it was launched: while it runs, a scheduler that catches up skips those after it.
+   however late it was launched: while it runs, a scheduler that catches up skips those after it. It
+   skips those before it as well, but nothing says so: they were free in their time, and are missed.
 6. A verdict stands. A run that comes after it moves `last_run`, and nothing is taken back.
+7. What is due, what ran and what is due next is told meanwhile: none of it waits for a verdict.
 
-Source: flyteadmin `scheduler/core/gocron_scheduler.go`, `scheduler/executor/executor_impl.go`.
+Source: flyteadmin `scheduler/schedule_executor.go`, `scheduler/core/gocron_scheduler.go`,
+    `scheduler/executor/executor_impl.go`.
 """
 
 from bisect import bisect_right
@@ -32,6 +37,15 @@ from exporter.track.cron import Line
 
 PATIENCE = timedelta(days=1)
 """How long a slot waits for a scheduler that may be down."""
+
+CATCH_UP = micros(timedelta(hours=1))
+"""
+How long a slot waits for a scheduler that has launched a run for a later one.
+
+A catch-up makes one call after the other, at most 100 per second. Where each takes 50 ms, an hour
+is enough for 500 launch plans that are due every minute, after two hours without a scheduler. It is
+twice as long as a call that fails is repeated.
+"""
 
 AGAIN_AFTER = micros(timedelta(days=1))
 """After this a schedule is looked at again in any case."""
@@ -90,7 +104,7 @@ class Judge:
         self._spans = [*state.busy, *(span for span in so_far if span is not None)]
         self._filled = sorted(run.slot for run in state.runs)
         self._filled_seconds = {slot // SECOND for slot in self._filled}
-        ripe = [run.slot for run in state.runs if run.created_at + grace <= at]
+        ripe = [run.slot for run in state.runs if run.created_at + CATCH_UP <= at]
         self._latest_run = max(ripe, default=0)
 
     def pass_verdicts(self) -> None:
@@ -130,9 +144,9 @@ class Judge:
         elif pending is not None:
             times.append(Micros(pending + micros(PATIENCE)))
             times += (
-                Micros(run.created_at + self._grace)
+                Micros(run.created_at + CATCH_UP)
                 for run in self._state.runs
-                if run.slot > pending and run.created_at > self._due
+                if run.slot > pending and run.created_at + CATCH_UP > self._at
             )
         if self.looks >= MOST_SLOTS:
             times.append(self._at)
@@ -168,7 +182,7 @@ class Judge:
     def _after(self, instant: Micros) -> Micros | None:
         """Return the first slot after *instant*."""
         if isinstance(self._slots, timedelta):
-            period, anchor = micros(self._slots), self._state.judged
+            period, anchor = micros(self._slots), self._newest_run(instant) or self._state.judged
             return Micros(anchor + max(1, (instant - anchor) // period + 1) * period)
         passed = self._state.passed
         following = self._next(passed) if passed <= instant else None
@@ -201,13 +215,13 @@ class Judge:
         newest = self._newest_due()
         if newest <= max(self._state.judged, self._state.since):
             return self._state.last_due
-        if self._run_of(newest) is not None or not self._is_excused(newest):
+        if newest // SECOND in self._filled_seconds or not self._is_excused(newest):
             return newest
-        oldest = self._next(self._state.judged)
-        if oldest is None or self._is_busy(oldest, newest):
-            return self._state.last_due
-        found = self._state.last_due
-        slot: Micros | None = oldest
+        ran = self._newest_run(newest)
+        found = ran or self._state.last_due
+        slot = self._next(ran or self._state.judged)
+        if slot is None or self._is_busy(slot, newest):
+            return found
         for _ in range(MOST_SLOTS):
             if slot is None or slot >= newest:
                 break
@@ -219,7 +233,8 @@ class Judge:
     def _newest_due(self) -> Micros:
         """Return the newest slot that is due; `judged`, or `since`, if there is none."""
         if isinstance(self._slots, timedelta):
-            period, anchor = micros(self._slots), self._state.judged
+            period = micros(self._slots)
+            anchor = self._newest_run(Micros(self._due)) or self._state.judged
             return Micros(anchor + max(0, self._due - anchor) // period * period)
         passed = max(self._state.passed, self._state.judged)
         while self.looks < MOST_SLOTS:
@@ -229,6 +244,12 @@ class Judge:
             passed, self.looks = slot, self.looks + 1
         self._state = self._state._replace(passed=passed)
         return passed
+
+    def _newest_run(self, instant: Micros) -> Micros | None:
+        """Return the newest slot up to *instant*, of those not judged yet, that has a run."""
+        place = bisect_right(self._filled, instant)
+        newest = self._filled[place - 1] if place else None
+        return newest if newest is not None and newest > self._state.judged else None
 
 
 def trimmed(state: ScheduleState) -> ScheduleState:

@@ -177,8 +177,10 @@ async def test_slots_are_skipped_under_a_concurrency_policy(rig: Rig) -> None:
     watch(rig, nightly=policy)
     launch(rig, at("09-01 04:00"))
     await poll_at(rig, at("09-01 04:05"))
-    four = seconds("09-01 04:00")
-    assert kept(rig) == (four, seconds("09-01 05:00"), four, 0, 2)
+    four, five = seconds("09-01 04:00"), seconds("09-01 05:00")
+    assert kept(rig) == (four, five, four, 0, 0)
+    await poll_at(rig, at("09-01 05:00:30"))
+    assert kept(rig) == (four, seconds("09-01 06:00"), four, 0, 2)
 
 
 async def test_a_new_activation_owes_nothing_of_the_past(rig: Rig) -> None:
@@ -230,7 +232,9 @@ async def test_a_fixed_rate_goes_on_after_the_scheduler_restarts(rig: Rig) -> No
     launch(rig, at("09-01 05:45"))
     await poll_at(rig, at("09-01 05:50"))
     five = seconds("09-01 05:45")
-    assert kept(rig) == (five, seconds("09-01 06:45"), five, 2, 0)
+    assert kept(rig) == (five, seconds("09-01 06:45"), five, 0, 0)
+    await poll_at(rig, at("09-01 06:45:30"))
+    assert kept(rig) == (five, seconds("09-01 07:45"), five, 2, 0)
 
 
 async def test_the_newest_run_is_learnt_at_a_cold_start(rig: Rig) -> None:
@@ -248,10 +252,10 @@ async def test_deactivated_takes_its_gauges_and_leaves_its_counters(rig: Rig) ->
     await rig.poll(T)
     await rig.poll(T)
     launch(rig, at("09-01 02:00"))
-    await poll_at(rig, at("09-01 02:10"))
+    await poll_at(rig, at("09-01 03:00:30"))
     assert kept(rig)[3:] == (1, 0)
     watch(rig)
-    await poll_at(rig, at("09-01 02:11"))
+    await poll_at(rig, at("09-01 03:01"))
     assert kept(rig) == (None, None, None, 1, 0)
 
 
@@ -292,9 +296,9 @@ async def test_a_schedule_that_comes_back_while_it_is_taken_down_is_judged(rig: 
     rig.at_await = rig.nothing_happens
     await poll_at(rig, at("09-01 00:03"))
     launch(rig, at("09-01 02:00"))
-    await poll_at(rig, at("09-01 02:10"))
+    await poll_at(rig, at("09-01 03:00:30"))
     two = seconds("09-01 02:00")
-    assert kept(rig) == (two, seconds("09-01 03:00"), two, 1, 0)
+    assert kept(rig) == (two, seconds("09-01 04:00"), two, 1, 0)
 
 
 async def test_a_schedule_that_went_while_we_were_away_owes_nothing(rig: Rig) -> None:
@@ -354,7 +358,7 @@ async def test_slots_that_are_too_many_for_one_poll_are_judged_by_the_next(rig: 
             rig.clock.advance(40)
 
     rig.at_await = slow
-    rig.clock.instant = at("09-01 05:10")
+    rig.clock.instant = at("09-01 06:00:30")
     counted: list[float] = []
     for _ in range(4):
         commits = 0
@@ -374,12 +378,12 @@ async def test_killed_anywhere_a_slot_is_counted_once(rig: Rig, steps: int) -> N
     await rig.poll(T)
     launch(rig, at("09-01 03:00"), lasts=1.5 * HOUR)
     launch(rig, at("09-01 06:00"))
-    rig.clock.instant = at("09-01 06:10")
+    rig.clock.instant = at("09-01 07:00:30")
     with rig.killed_at(steps) as death:
         await rig.poll(T)
     assert death.came is (steps < 9)
     watch(rig, **policy)
-    await poll_at(rig, at("09-01 06:11"))
+    await poll_at(rig, at("09-01 07:00:50"))
     assert kept(rig)[3:] == (3, 1)
 
 
@@ -430,7 +434,7 @@ async def test_the_series_limit_holds_for_schedules(tmp_path: Path) -> None:
     await rig.poll(T)
     for number in range(100):
         launch(rig, at("09-01 02:00"), launch_plan=f"p{number}")
-    await poll_at(rig, at("09-01 02:10"))
+    await poll_at(rig, at("09-01 03:00:30"))
     missed = [
         value for key, value in rig.totals().items() if key[0].endswith("schedule_missed_total")
     ]

@@ -34,7 +34,12 @@ def test_many_steps_come_to_the_same_rows_as_one(steps: list[int], seed: int) ->
     """Whoever looks, and however often, the world is the same, incidents included."""
     incidents = [
         parse_incident(text)
-        for text in ("late-rows@10s+40s", "stuck@20s+20s", "deleted-rows@30s+1m")
+        for text in (
+            "late-rows@10s+40s",
+            "stuck@20s+20s",
+            "deleted-rows@30s+1m",
+            "scheduler-silence@40s+30s",
+        )
     ]
     one, other = (World(seed=seed, start=START, speed=120, incidents=incidents) for _ in range(2))
     for step in sorted(steps):

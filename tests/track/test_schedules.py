@@ -163,25 +163,106 @@ def test_a_scheduler_that_was_down_catches_up() -> None:
     assert admin.counted == (0, 0)
 
 
-def test_a_slot_is_missed_once_a_later_one_has_run() -> None:
-    """The scheduler goes through them in their order: it will not come back for this one."""
+def test_a_slot_is_missed_once_a_later_one_has_run_an_hour_ago() -> None:
+    """So long it may take the scheduler to come back for this one."""
     admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
     admin.run("09-01 01:00")
     admin.run("09-01 04:00")
-    admin.polls("09-01 04:01:30")
+    admin.polls("09-01 05:00")
     assert admin.counted == (0, 0)
-    admin.polls("09-01 04:02:30")
+    admin.polls("09-01 05:00:30")
     assert admin.counted == (2, 0)
 
 
 def test_rows_that_come_in_any_order_are_no_slots_missed() -> None:
-    """A catch-up's earlier slot may be listed after its later one; the grace time is for that."""
+    """A catch-up's earlier slot may be listed after its later one."""
     admin = Admin(Cron("0 * * * *"), at("09-01 00:30"))
     admin.run("09-01 03:00", created="09-01 03:20")
     admin.run("09-01 01:00", created="09-01 03:20:40")
     admin.run("09-01 02:00", created="09-01 03:21:30")
     admin.polls("09-01 04:00")
     assert admin.counted == (0, 0)
+
+
+def test_live_slots_run_before_those_that_are_caught_up() -> None:
+    """A scheduler that was down for an hour comes to this launch plan after eight minutes."""
+    admin = Admin(Cron("* * * * *"), at("09-01 00:30"))
+    for slot in slots("09-01 00:31", "09-01 00:59", _MINUTE):
+        admin.run(slot)
+    for slot in slots("09-01 02:00", "09-01 04:00", _MINUTE):
+        admin.run(slot)
+    missed = list(slots("09-01 01:00", "09-01 01:59", _MINUTE))
+    for number, slot in enumerate(missed):
+        if number != 40:
+            admin.run(slot, created=Micros(at("09-01 02:08") + number * 10_000))
+    seen = admin.polls("09-01 02:04:30")
+    assert seen.last_due == at("09-01 02:02")
+    assert seen.state.last_run == at("09-01 02:04")
+    assert seen.next_due == at("09-01 02:05")
+    admin.polls("09-01 02:59:30")
+    assert admin.counted == (0, 0)
+    # But for the one that it did not launch.
+    seen = admin.polls("09-01 04:00:30")
+    assert admin.counted == (1, 0)
+    # What was kept for it is gone.
+    assert len(seen.state.runs) <= 3
+
+
+def test_a_call_that_is_repeated_holds_up_its_slot_alone() -> None:
+    """While Admin refuses one, those before and after it run in their time, and it was no miss."""
+    admin = Admin(Cron("* * * * *"), at("09-01 00:30"))
+    for slot in slots("09-01 00:32", "09-01 03:00", _MINUTE):
+        late = 27 * _MINUTE if slot == at("09-01 01:00") else 10_000
+        admin.run(slot, created=Micros(slot + late))
+    admin.polls("09-01 03:00")
+    assert admin.counted == (0, 0)
+
+
+def test_a_slot_that_waits_holds_up_nothing_that_is_shown() -> None:
+    """What ran after it and what is due next is told meanwhile, by the newest run."""
+    admin = Admin(Rate(timedelta(minutes=10)), at("09-01 00:00"))
+    for slot in ("09-01 00:10", "09-01 00:20", "09-01 00:47", "09-01 00:57", "09-01 01:07"):
+        admin.run(slot)
+    seen = admin.polls("09-01 01:00")
+    assert admin.counted == (0, 0)
+    assert (seen.last_due, seen.next_due) == (at("09-01 00:57"), at("09-01 01:07"))
+    seen = admin.polls("09-01 01:20")
+    assert (seen.last_due, seen.next_due) == (at("09-01 01:17"), at("09-01 01:27"))
+    admin.polls("09-01 01:50")
+    assert admin.counted == (1, 0)
+
+
+def test_a_slot_that_waits_does_not_hide_what_ran_after_it() -> None:
+    """Nor that under a policy the slots after that are skipped."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
+    admin.run("09-01 01:00")
+    # Nothing for 2, and the run for 3 is still there at 4 and 5.
+    admin.run("09-01 03:00", created="09-01 04:30", lasts=timedelta(hours=1))
+    seen = admin.polls("09-01 05:05")
+    assert (seen.last_due, seen.state.last_run) == (at("09-01 03:00"), at("09-01 03:00"))
+    assert admin.counted == (0, 0)
+    assert admin.polls("09-01 06:02").last_due == at("09-01 06:00")
+    assert admin.counted == (1, 0)
+    admin.run("09-01 07:00")
+    admin.polls("09-01 08:00:30")
+    assert admin.counted == (2, 2)
+
+
+def test_a_slot_that_was_free_is_due_though_those_after_it_are_skipped() -> None:
+    """Somebody's run is in the way of the newest one, and was not there at the one before."""
+    admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
+    admin.run("09-01 01:00")
+    admin.run(None, created="09-01 02:50", lasts=timedelta(minutes=90))
+    assert admin.polls("09-01 04:05").last_due == at("09-01 02:00")
+
+
+def test_a_verdict_is_due_without_any_news() -> None:
+    """An hour after the later run, be the next slot ever so far away."""
+    admin = Admin(Cron("0 */12 * * *"), at("09-01 00:30"))
+    admin.run("09-02 00:00", created="09-02 00:00")
+    assert admin.polls("09-02 00:10").again_at == at("09-02 01:00")
+    assert admin.counted == (0, 0)
+    assert admin.poll("09-02 01:00").missed == 1
 
 
 def test_nobody_waits_longer_than_a_day() -> None:
@@ -213,7 +294,7 @@ def test_slots_are_skipped_while_a_run_takes_long() -> None:
     admin.run("09-01 04:00")
     late = admin.polls("09-01 03:50")
     assert (late.last_due, late.state.last_run) == (at("09-01 01:00"), at("09-01 01:00"))
-    admin.polls("09-01 04:30")
+    admin.polls("09-01 05:00:30")
     assert admin.counted == (0, 2)
 
 
@@ -223,7 +304,7 @@ def test_without_a_policy_a_run_excuses_nothing() -> None:
     admin.run("09-01 01:00", lasts=timedelta(hours=2, minutes=30))
     admin.run("09-01 04:00")
     assert admin.polls("09-01 03:20").last_due == at("09-01 03:00")
-    admin.polls("09-01 04:30")
+    admin.polls("09-01 05:00:30")
     assert admin.counted == (2, 0)
 
 
@@ -236,7 +317,7 @@ def test_a_policy_that_allows_two_excuses_nothing_while_one_runs() -> None:
     assert admin.polls("09-01 02:30").last_due == at("09-01 02:00")
     assert admin.polls("09-01 05:20").last_due == at("09-01 03:00")
     admin.run("09-01 07:00")
-    admin.polls("09-01 07:30")
+    admin.polls("09-01 08:00:30")
     assert admin.counted == (2, 2)
 
 
@@ -245,7 +326,7 @@ def test_a_run_by_hand_makes_the_scheduler_skip() -> None:
     admin = Admin(Cron("0 * * * *"), at("09-01 00:30"), at_once=1)
     admin.run(None, created="09-01 00:50", lasts=timedelta(minutes=20))
     admin.run("09-01 03:00")
-    admin.polls("09-01 04:00")
+    admin.polls("09-01 04:00:30")
     assert admin.counted == (1, 1)
 
 
@@ -259,7 +340,7 @@ def test_a_catch_up_under_a_policy_skips_what_it_cannot_run() -> None:
     assert running.last_due == running.state.last_run == at("09-01 01:00")
     over = admin.polls("09-01 03:45")
     assert over.last_due == over.state.last_run == at("09-01 01:00")
-    admin.polls("09-01 05:00")
+    admin.polls("09-01 05:00:30")
     assert admin.counted == (0, 2)
 
 
@@ -279,7 +360,7 @@ def test_who_waits_excuses_nothing() -> None:
     admin.rows[0] = admin.rows[0]._replace(phase=Phase.UNDEFINED, started_at=None)
     admin.run("09-01 04:00")
     assert admin.polls("09-01 03:30").last_due == at("09-01 03:00")
-    admin.polls("09-01 04:30")
+    admin.polls("09-01 05:00:30")
     assert admin.counted == (2, 0)
 
 
@@ -296,7 +377,7 @@ def test_who_is_queued_excuses_as_long_as_it_is() -> None:
     admin.run("09-01 03:00", lasts=None)
     admin.rows[1] = admin.rows[1]._replace(phase=Phase.QUEUED, started_at=None)
     admin.run("09-01 05:00")
-    admin.polls("09-01 05:30")
+    admin.polls("09-01 06:00:30")
     assert admin.counted == (1, 1)
 
 
@@ -308,7 +389,7 @@ def test_who_is_being_stopped_excuses_what_was_due_before(phase: Phase) -> None:
     admin.rows[0] = admin.rows[0]._replace(phase=phase, updated_at=at("09-01 02:30"))
     admin.run("09-01 05:00")
     assert admin.polls("09-01 03:30").last_due == at("09-01 03:00")
-    admin.polls("09-01 05:30")
+    admin.polls("09-01 06:00:30")
     assert admin.counted == (2, 1)
 
 
@@ -318,7 +399,7 @@ def test_what_never_ran_excused_nothing() -> None:
     admin.run("09-01 01:00", lasts=timedelta(hours=2, minutes=30))
     admin.rows[0] = admin.rows[0]._replace(phase=Phase.ABORTED, started_at=None)
     admin.run("09-01 04:00")
-    admin.polls("09-01 04:30")
+    admin.polls("09-01 05:00:30")
     assert admin.counted == (2, 0)
 
 
@@ -328,9 +409,10 @@ def test_a_new_activation_owes_nothing_of_the_past() -> None:
     admin.poll("09-01 00:30:10")
     admin.run("09-01 00:33")
     seen = admin.polls("09-01 00:40")
-    assert admin.counted == (1, 0)
     assert seen.last_due == at("09-01 00:38")
     assert seen.state.since == at("09-01 00:31:10")
+    admin.polls("09-01 01:33:30")
+    assert admin.counted == (1, 0)
 
 
 def test_a_new_schedule_begins_anew() -> None:
@@ -365,10 +447,11 @@ def test_a_slot_without_a_run_waits_for_a_listing_after_it() -> None:
     admin.listed = at("09-01 01:59")
     admin.run("09-01 01:00")
     admin.run("09-01 03:00")
-    seen = admin.polls("09-01 03:30")
-    assert (admin.counted, seen.last_due) == ((0, 0), at("09-01 03:00"))
-    admin.listed = at("09-01 03:31")
-    admin.polls("09-01 03:32")
+    assert admin.polls("09-01 03:30").last_due == at("09-01 03:00")
+    admin.polls("09-01 04:00:30")
+    assert admin.counted == (0, 0)
+    admin.listed = at("09-01 04:01")
+    admin.polls("09-01 04:01:30")
     assert admin.counted == (1, 0)
 
 
@@ -427,7 +510,7 @@ def test_a_fixed_rate_misses_whole_periods() -> None:
     admin.run("09-01 04:30")
     down = admin.polls("09-01 04:00")
     assert (down.last_due, down.state.last_run) == (at("09-01 03:00"), at("09-01 01:00"))
-    admin.polls("09-01 05:00")
+    admin.polls("09-01 05:30:30")
     assert admin.counted == (2, 0)
 
 
@@ -439,7 +522,7 @@ def test_a_fixed_rate_that_has_been_running_counts_from_its_last_run() -> None:
     assert seen.next_due == at("09-01 06:00")
     admin.run("09-01 12:00")
     assert admin.polls("09-01 11:00").last_due == at("09-01 06:00")
-    admin.polls("09-01 13:00")
+    admin.polls("09-01 13:00:30")
     assert admin.counted == (1, 0)
 
 
@@ -471,6 +554,28 @@ def test_an_exporter_that_was_down_misses_nothing() -> None:
     assert seen.last_due == at("09-30 23:55")
 
 
+def test_many_runs_that_are_kept_leave_less_time_for_others() -> None:
+    """A go ends in time also where each of many launch plans has run each second for an hour."""
+    admin = Admin(Cron("@every 1s"), at("09-01 00:00"))
+    admin.poll("09-01 00:00")
+    for slot in slots("09-01 00:01:02", "09-01 01:00:00", SECOND):
+        if slot != at("09-01 00:01:10"):
+            admin.run(slot)
+    seen = admin.poll("09-01 01:00")
+    while seen.again_at == admin.now:
+        seen = admin.poll("09-01 01:00")
+    assert (admin.counted, len(seen.state.runs) > 3500) == ((0, 0), True)
+    names = [f"p{number}" for number in range(25)]
+    agenda = Agenda(
+        timetables=dict.fromkeys(names, Timetable(admin.schedule)),
+        live={},
+        at=admin.now,
+        sure=admin.now,
+        grace=GRACE,
+    )
+    assert 0 < len(judge_all(dict.fromkeys(names, seen.state), agenda)) < 5
+
+
 def test_a_line_that_nobody_can_read_has_no_slots() -> None:
     """Flyte refuses to activate it; should it be there, it does no harm."""
     admin = Admin(Cron("0 25 * * *"), at("09-01 00:00"))
@@ -479,26 +584,26 @@ def test_a_line_that_nobody_can_read_has_no_slots() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["ran", "late", "missing"]), min_size=1, max_size=60),
+    st.lists(st.none() | st.just(0) | st.integers(0, 68 * 60), min_size=1, max_size=60),
     st.lists(st.integers(1, 40 * 60), max_size=5),
 )
-def test_every_slot_has_one_verdict(fates: list[str], restarts: list[int]) -> None:
-    """However often we look and whenever we die: slots without a run are counted, each once."""
+def test_every_slot_has_one_verdict(delays: list[int | None], looks: list[int]) -> None:
+    """However late runs are and however often we look: slots without one are counted, once each."""
     admin = Admin(Cron("*/10 * * * *"), at("09-01 00:01"))
     admin.poll("09-01 00:01")
     first = at("09-01 00:10")
-    for number, fate in enumerate(fates):
+    for number, seconds in enumerate(delays):
         slot = Micros(first + number * 10 * _MINUTE)
-        if fate != "missing":
-            admin.run(slot, created=Micros(slot + (8 * _MINUTE if fate == "late" else 20_000)))
+        if seconds is not None:
+            # Before a run for a slot after it has been there for an hour.
+            admin.run(slot, created=Micros(slot + seconds * SECOND + 20_000))
     # The last one settles all of them.
-    last = Micros(first + len(fates) * 10 * _MINUTE)
+    last = Micros(first + len(delays) * 10 * _MINUTE)
     admin.run(last)
-    looks = sorted({Micros(at("09-01 00:01") + minute * 15 * SECOND) for minute in restarts})
-    for look in looks:
+    for look in sorted({Micros(at("09-01 00:01") + number * 15 * SECOND) for number in looks}):
         admin.poll(look)
         # The same question again: nothing new.
         again = admin.poll(look)
         assert (again.missed, again.skipped) == (0, 0)
-    admin.poll(Micros(max(last, admin.now) + 3 * _MINUTE))
-    assert admin.counted == (fates.count("missing"), 0)
+    admin.poll(Micros(max(last, admin.now) + _HOUR + _MINUTE))
+    assert admin.counted == (delays.count(None), 0)
