@@ -82,19 +82,21 @@ SCENARIOS: Mapping[str, tuple[Family, ...]] = {
         catalog.LEDGER_COMMIT_DURATION,
         catalog.RENDER_DURATION,
     ),
-    "metrics/test_process.py::test_what_calls_tell_is_shown": (
+    "e2e/test_authentication.py::test_revoked_tokens_are_replaced_within_the_call": (
         catalog.ADMIN_RPC_RETRIES,
-        catalog.ADMIN_RATE_LIMIT_WAIT,
-        catalog.ADMIN_BREAKER_OPEN,
         catalog.ADMIN_TOKEN_REFRESHES,
+    ),
+    "e2e/test_authentication.py::test_tokens_that_live_for_seconds_cost_no_poll": (
         catalog.ADMIN_TOKEN_EXPIRY,
     ),
-    "metrics/test_process.py::test_how_the_last_reload_went": (
+    "e2e/test_self.py::test_waiting_for_a_turn_is_told": (catalog.ADMIN_RATE_LIMIT_WAIT,),
+    "e2e/test_failures.py::test_an_outage_shows_and_loses_nothing": (catalog.ADMIN_BREAKER_OPEN,),
+    "e2e/test_reload.py::test_what_is_changed_takes_effect": (
         catalog.CONFIG_RELOAD_SUCCESSFUL,
         catalog.CONFIG_RELOAD_SUCCESS,
+        catalog.SERIES_LIMIT,
     ),
-    "metrics/test_process.py::test_what_is_watched_is_as_of_the_scrape": (catalog.SERIES_LIMIT,),
-    "metrics/test_process.py::test_spans_are_counted_by_what_became_of_them": (catalog.SPANS,),
+    "e2e/test_tracing.py::test_a_collector_that_is_not_there_costs_a_counter": (catalog.SPANS,),
     "scrape/test_plans.py::test_gauges_past_the_series_limit_are_left_out_and_counted": (
         catalog.SERIES_OVERFLOW,
     ),

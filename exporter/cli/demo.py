@@ -14,6 +14,7 @@ from exporter.config.settings import (
     AdminSettings,
     LedgerSettings,
     MetricsSettings,
+    SchedulesSettings,
     ScrapeSettings,
     Settings,
     TasksSettings,
@@ -31,6 +32,8 @@ _INTERVAL = timedelta(seconds=5)
 """A newcomer should not have to wait half a minute to see something move."""
 _HOLD = timedelta(seconds=15)
 """Enough for a Prometheus that scrapes every 5 seconds, as a demonstration should."""
+_GRACE = timedelta(seconds=20)
+"""Where all goes faster, what is overdue shows sooner, too."""
 
 
 @click.command()
@@ -75,6 +78,7 @@ async def _demo(
         settings = Settings(
             admin=AdminSettings(endpoint=admin.address, insecure=True),
             scrape=ScrapeSettings(interval=_INTERVAL, reconcile_interval=timedelta(minutes=1)),
+            schedules=SchedulesSettings(grace=_GRACE),
             tasks=TasksSettings(match=("*/*/*",)),
             metrics=MetricsSettings(first_sample_hold=_HOLD),
             ledger=LedgerSettings(path=directory / "ledger.db"),
