@@ -168,8 +168,9 @@ class ScrapeSettings(Section):
     """
     How far back a cold start looks for how each launch plan fared; none of it is counted.
 
-    A day shows all that runs at least daily. Of launch plans with nothing in it, the newest
-    executions are asked for one by one, beside the polls and with 5% of `admin.rate_limit`.
+    A day shows all that runs at least daily. Of active launch plans with neither a success nor a
+    failure in it, the newest executions are asked for one by one, beside the polls and with 5% of
+    `admin.rate_limit`.
     """
     poll_timeout: PositiveDuration = timedelta(minutes=1)
     """

@@ -80,6 +80,11 @@ class PlanState(NamedTuple):
     forget. A few dozen numbers are small, exact, and the same in whichever order they came.
     """
 
+    @property
+    def has_outcome(self) -> bool:
+        """Whether a success or a failure is known: an abort is neither."""
+        return self.succeeded_at is not None or self.failed_at is not None
+
 
 class Norms(NamedTuple):
     """What is asked of a launch plan, as far as somebody said it."""

@@ -1,5 +1,7 @@
 """
-How launch plans fared before anybody looked: asked once for each of which nothing is known.
+How launch plans fared before anybody looked: asked once for each of which that is unknown.
+
+Unknown it is where neither a success nor a failure is known; an abort says nothing of it.
 
 The questions are many after a cold start, and each has Admin's database search without an index.
 So they are asked beside the polls, in a task of each target, and no poll waits for them or fails
@@ -77,7 +79,7 @@ class Past:
         self._ready = asyncio.Event()
 
     def want(self, launch_plan: str) -> None:
-        """Have it asked after a poll how *launch_plan* fared, if nothing is known of that then."""
+        """Have it asked after a poll how *launch_plan* fared, if that is unknown then."""
         if launch_plan not in self._asked and query.has_past(launch_plan):
             self._unknown.setdefault(launch_plan, 0)
 
@@ -89,7 +91,7 @@ class Past:
                 await self.ask()
 
     async def ask(self) -> None:
-        """Ask for the next launch plan of which nothing is known; a failure is not raised."""
+        """Ask how the next launch plan fared of which that is unknown; a failure is not raised."""
         launch_plan = self._next()
         if launch_plan is None:
             self._ready.clear()
@@ -124,9 +126,9 @@ class Past:
             return
         self._memory = memory
         while answers := [*self._answers.items()][:_KEPT_AT_ONCE]:
-            # Of one that ended an execution since it was asked for, there is a newer state.
+            # Of one that succeeded or failed since it was asked for, there is a newer state.
             rows = [
-                row for _, told in answers for row in told if row.launch_plan not in memory.plans
+                row for _, told in answers for row in told if _is_unknown(memory, row.launch_plan)
             ]
             if rows:
                 # What was created later, a list will show.
@@ -144,7 +146,7 @@ class Past:
         if self._memory is None:
             return None
         for launch_plan in [*self._unknown]:
-            if launch_plan not in self._memory.plans:
+            if _is_unknown(self._memory, launch_plan):
                 return launch_plan
             self._asked.add(launch_plan)
             del self._unknown[launch_plan]
@@ -163,3 +165,9 @@ class Past:
             launch_plan=launch_plan,
             problem=problem,
         )
+
+
+def _is_unknown(memory: Memory, launch_plan: str) -> bool:
+    """Whether it is unknown how *launch_plan* fared."""
+    state = memory.plans.get(launch_plan)
+    return state is None or not state.has_outcome
