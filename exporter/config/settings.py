@@ -333,8 +333,10 @@ class Settings(Section):
     """
     How old the newest success of a launch plan may be; of entries that match, the first holds.
 
-    Where none does, a scheduled launch plan may miss one run: two periods and its expected
-    duration. Neither holds for a launch plan that is not active, whoever runs it.
+    An entry holds whoever runs the launch plan: also for one that was never active, as those that
+    flytekit makes by default, once a success of it is known. It does not for one that was
+    deactivated, until that is active again. Where no entry matches, an active launch plan with a
+    schedule may miss one run: two periods and its expected duration.
     """
     expected_duration: PlanDurations = ()
     """

@@ -129,7 +129,12 @@ State of the executions that are not over, as of their target's last successful 
 How the last root executions of each launch plan went, kept in the ledger; `TIMED_OUT` is a failure
 here. A cold start learns it from `scrape.lookback`. Shown until {SHOWN_FOR.days} days after the
 last run; beyond that while one of its executions is not over, and, where it has a schedule or an
-entry of `freshness`, while it is active.""",
+entry of `freshness`, while it is active.
+
+**Freshness.** A limit is shown with what it is compared with: the newest success, or since when the
+launch plan is active. An entry of `freshness` holds for a launch plan that was never active, too,
+since others may run it. It does not for one that was deactivated, over restarts too, until that is
+active again.""",
         families=_of(Source.PLAN),
     ),
     _Section(

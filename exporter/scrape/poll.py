@@ -9,7 +9,7 @@ One poll of one target.
 What Admin answers is digested, committed, and only then taken over and shown (`scrape.commits`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import aclosing
 from functools import partial
 from operator import attrgetter
@@ -128,6 +128,15 @@ class Poller:
         # One that was just activated has places for its levels, and no run that would show them.
         if (self.target, label) in self._services.book.places:
             self._levels.touch([label])
+
+    def remember_activations(
+        self, activated: Collection[str], deactivated: Collection[str]
+    ) -> None:
+        """Take over what was committed of which launch plans became active, or are no longer."""
+        # Whoever has no memory yet is going to read it from the ledger, which has this.
+        if self._memory is not None:
+            now = self._services.clock.now()
+            self._memory.remember_activations(activated, deactivated, now)
 
     def set_timetables(self, timetables: Mapping[str, Timetable], listed_at: Micros) -> None:
         """Have the next polls watch the active launch plans with a schedule, as of *listed_at*."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
 from exporter.model.clock import Clock
-from exporter.model.launch_plans import PlanState
+from exporter.model.launch_plans import Norms, PlanState
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 from exporter.pipeline import Digest
@@ -96,6 +96,24 @@ class Standings:
             shown = self._norms.facts.is_active(self._target, label)
         else:
             shown = is_shown(state, self._clock.now(), in_use=self._in_use(memory, label))
-        rows = rows_of(standing(state, self._norms(self._target, label))) if shown else {}
+        rows = rows_of(standing(state, self._asked(memory, label, state))) if shown else {}
         for family in STANDING:
             self._gauges.show(self._target, label, family, rows.get(family, ()))
+
+    def _asked(self, memory: Memory, label: str, state: PlanState | None) -> Norms:
+        """
+        Return what is asked of a launch plan of *label*.
+
+        Of what was switched off nobody expects a success. Whoever was never active is run by
+        somebody else, who may well: but only a success says how fresh it is, where the age of one
+        that is active can be told from its activation.
+        """
+        norms = self._norms(self._target, label)
+        if self._norms.facts.is_active(self._target, label):
+            return norms
+        expected = (
+            state is not None
+            and state.succeeded_at is not None
+            and not memory.was_switched_off(label)
+        )
+        return norms if expected else norms._replace(freshness=None)

@@ -547,36 +547,6 @@ async def test_a_launch_plan_that_is_to_be_fresh_stays_while_it_is_active(tmp_pa
     rig.die()
 
 
-async def test_a_freshness_limit_goes_with_the_activation(tmp_path: Path) -> None:
-    """
-    Nobody is woken because of what was switched off; how its last runs went stays.
-
-    Before the first listing it is not known what is active, and the limit is there.
-    """
-    limits = [PlanDuration(match="etl/*/*", limit=timedelta(hours=26))]
-    rig = Rig(tmp_path, norms=NormsOf(freshness=limits))
-    rig.services.norms.facts = facts = Facts()
-    facts.listed = False
-    await rig.poll(T)
-    run(rig, "a")
-    await rig.poll(T)
-    fared = {"succeeded": at(0), "lasted": 60, "failures": 0}
-    limited = nightly(**fared, limit=26 * HOUR)
-    assert lines(rig) == limited
-    facts.listed = True
-    await rig.poll(T)
-    assert lines(rig) == nightly(**fared)
-    facts.periods["nightly"] = None
-    rig.poller(T).show_plan("nightly")
-    await rig.poll(T)
-    assert lines(rig) == limited
-    facts.periods.clear()
-    rig.poller(T).show_plan("nightly")
-    await rig.poll(T)
-    assert lines(rig) == nightly(**fared)
-    rig.die()
-
-
 async def test_a_launch_plan_that_runs_for_weeks_stays(rig: Rig) -> None:
     """While it has executions that are not over it is in use."""
     await rig.poll(T)
