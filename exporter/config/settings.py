@@ -170,7 +170,7 @@ class ScrapeSettings(Section):
 
     A day shows all that runs at least daily. Of active launch plans with neither a success nor a
     failure in it, the newest executions are asked for one by one, beside the polls and with 5% of
-    `admin.rate_limit`.
+    `admin.rate_limit`; so is the newest success that a limit of `freshness` is compared with.
     """
     poll_timeout: PositiveDuration = timedelta(minutes=1)
     """

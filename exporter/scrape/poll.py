@@ -73,8 +73,18 @@ class Poller:
         )
         self._memory: Memory | None = None
         self._levels = LiveLevels(target, services.book)
+        self.past = Past(
+            target,
+            admin=services.admin,
+            process=services.process,
+            settings=services.settings,
+        )
         self._standings = Standings(
-            target, gauges=services.gauges, norms=services.norms, clock=services.clock
+            target,
+            gauges=services.gauges,
+            norms=services.norms,
+            clock=services.clock,
+            want_success=self.past.want_success,
         )
         self._timetables = Timetables(
             target, label=self._label, gauges=services.gauges, grace=services.grace
@@ -95,12 +105,6 @@ class Poller:
             clock=services.clock,
             settings=services.settings,
             due_at=reconcile_at,
-        )
-        self.past = Past(
-            target,
-            admin=services.admin,
-            process=services.process,
-            settings=services.settings,
         )
 
     @property

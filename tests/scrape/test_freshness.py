@@ -66,6 +66,14 @@ def run(
     rig.admin.executions.move(key, phase, at=ended, received_at=ended)
 
 
+def join(rig: Rig) -> None:
+    """Have every execution be one of its registered launch plan, as the real Admin's are."""
+    if rig.store.row("SELECT 1 FROM launch_plans") is None:
+        columns = {"project": A.project, "domain": A.domain, "name": "etl", "version": "v1"}
+        rig.store.insert("launch_plans", **columns)
+    rig.store.execute("UPDATE executions SET launch_plan_id = (SELECT id FROM launch_plans)")
+
+
 async def listed(stage: Stage) -> None:
     """Let all be listed and polled again."""
     await stage.clock.advance(700)
@@ -167,6 +175,68 @@ async def test_launch_plans_that_share_a_name_are_switched_off_as_one(
         await listed(stage)
         assert rig.metric(FAILURES) == 0
         assert rig.metric(LIMIT) is None
+
+
+async def test_a_success_from_before_the_lookback_is_asked_for(rig: Rig) -> None:
+    """
+    Once, where a limit is to be compared with it; and no failure is told twice by the answer.
+
+    Whose failures hide it in the lookback fails for long: that is when the limit matters.
+    """
+    for days in range(1, 15):
+        run(rig, f"failed-{days}", Phase.FAILED, ago=(days - 0.5) * DAY)
+    run(rig, "succeeded", ago=15 * DAY)
+    join(rig)
+    succeeded_at = rig.clock.now() / SECOND - 15 * DAY
+    for _ in range(2):
+        async with scheduled(rig) as stage:
+            for _ in range(3):
+                await listed(stage)
+                assert rig.metric(SUCCEEDED) == succeeded_at
+                assert rig.metric(LIMIT) == 26 * 3600
+                assert rig.metric(FAILURES) == 1
+        rig.restart()
+    asked = [request.filters for _, request in rig.calls if ".name," in str(request)]
+    assert [filters.partition("+")[2] for filters in asked] == [
+        "value_in(phase,SUCCEEDED)+ne(mode,4)+value_in(state,0;1)"
+    ]
+
+
+@pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED])
+@pytest.mark.parametrize("known", [Phase.ABORTED, Phase.FAILED])
+async def test_what_ends_before_the_answer_is_told_once(
+    rig: Rig, known: Phase, phase: Phase
+) -> None:
+    """By the list that the next poll brings, and not by the answer, which has it, too."""
+    run(rig, "known", known, ago=3600)
+    run(rig, "succeeded", ago=5 * DAY)
+    join(rig)
+    asked: list[str] = []
+
+    async def end(what: str) -> None:
+        if what == "ListExecutions" and ".name," in rig.calls[-1][1].filters:
+            asked.append(what)
+            run(rig, "meanwhile", phase)
+            join(rig)
+
+    rig.at_await = end
+    async with scheduled(rig) as stage:
+        await listed(stage)
+    assert len(asked) == 1
+    assert rig.metric(LIMIT) == 26 * 3600
+    (state,) = rig.ledger.target(A).plans.values()
+    assert len(state.successes) == 1
+    assert len(state.failures) == (phase is Phase.FAILED) * (1 + (known is Phase.FAILED))
+
+
+async def test_one_that_is_active_needs_no_success(rig: Rig) -> None:
+    """Its age is told from its activation; nothing is asked for the sake of the limit."""
+    run(rig, "failed", Phase.FAILED, ago=3600)
+    activate(rig, A, "etl")
+    async with scheduled(rig) as stage:
+        await listed(stage)
+        assert rig.metric(LIMIT) == 26 * 3600
+        assert not any(".name," in str(request) for _, request in rig.calls)
 
 
 async def test_a_limit_is_shown_with_what_it_is_compared_with(rig: Rig) -> None:
