@@ -1,5 +1,8 @@
 """A scheduler on a rig, with the clock in the test's hand."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from exporter.config.settings import AdminSettings, DiscoverySettings
@@ -7,7 +10,7 @@ from exporter.metrics.projects import ProjectGauges
 from exporter.scrape.inventory import Inventory, Register
 from exporter.scrape.scheduler import Handover, Scheduler
 from tests import page
-from tests.rig import Rig, SteppedClock
+from tests.rig import Rig, SteppedClock, quiet
 
 
 class Stage:
@@ -49,3 +52,14 @@ class Stage:
     def shows(self, text: str) -> bool:
         """Whether /metrics has a line that begins with *text*."""
         return any(line.startswith(text) for line in page.lines(self.rig.exposition))
+
+
+@asynccontextmanager
+async def scheduled(rig: Rig) -> AsyncIterator[Stage]:
+    """Have a scheduler run."""
+    stage = Stage(rig)
+    running = asyncio.create_task(stage.scheduler.run())
+    await quiet()
+    yield stage
+    running.cancel()
+    await asyncio.wait([running])

@@ -69,9 +69,13 @@ def named(names: Iterable[str]) -> Query:
     return _query(f"value_in(execution_name,{';'.join(listed)})", live_only=False)
 
 
-def ended_of(launch_plan: str) -> Query:
+def ended_of(launch_plan: str, *, succeeded: bool = False) -> Query:
     """
     Ask for root executions of *launch_plan* that succeeded or failed, the newest first.
+
+    Args:
+        launch_plan: Its name.
+        succeeded: Whether to ask only for those that did.
 
     Raises:
         ValueError: The name holds a character that Admin's grammar cannot carry.
@@ -83,7 +87,8 @@ def ended_of(launch_plan: str) -> Query:
         raise ValueError(f"launch plan {launch_plan!r} cannot stand in a filter of Admin's")
     task = launch_plan.removeprefix(GENERATED)
     field = "launch_plan.name" if task == launch_plan else "task.name"
-    phases = ";".join(phase.name for phase in _OUTCOMES)
+    wanted = (Phase.SUCCEEDED,) if succeeded else _OUTCOMES
+    phases = ";".join(phase.name for phase in wanted)
     asked = f"eq({field},{task})+value_in(phase,{phases})+ne(mode,{Mode.CHILD_WORKFLOW.value})"
     return Query(filters=f"{asked}+{_ANY_STATE}", descending=True)
 

@@ -169,8 +169,9 @@ class ScrapeSettings(Section):
     """
     How far back a cold start looks for how each launch plan fared; none of it is counted.
 
-    A day shows all that runs at least daily. Of launch plans with nothing in it, the newest
-    executions are asked for one by one, beside the polls and with 5% of `admin.rate_limit`.
+    A day shows all that runs at least daily. Of active launch plans with neither a success nor a
+    failure in it, the newest executions are asked for one by one, beside the polls and with 5% of
+    `admin.rate_limit`; so is the newest success that a limit of `freshness` is compared with.
     """
     poll_timeout: PositiveDuration = timedelta(minutes=1)
     """
@@ -220,7 +221,8 @@ class MetricsSettings(Section):
     How many error codes of each target `flyte_execution_error_codes_total` tells apart.
 
     Codes are what user code raises, so there is no end of them. The first that come are kept, over
-    restarts too; the rest count as `other`.
+    restarts too; the rest count as `other`. Flyte's own, such as `OOMKilled`, always have a place
+    and take none from the others: there are some hundred of them, most of which never come.
     """
     relabel: Annotated[
         tuple[RelabelRule, ...],
@@ -339,8 +341,10 @@ class Settings(Section):
     """
     How old the newest success of a launch plan may be; of entries that match, the first holds.
 
-    Where none does, a scheduled launch plan may miss one run: twice the longest time between two
-    slots, and its expected duration. Neither holds for one that is not active, whoever runs it.
+    An entry holds whoever runs the launch plan: also for one that was never active, as those that
+    flytekit makes by default, once a success of it is known. It does not for one that was
+    deactivated, until that is active again. Where no entry matches, an active launch plan with a
+    schedule may miss one run: twice the longest time between two slots, and its expected duration.
     """
     expected_duration: PlanDurations = ()
     """

@@ -62,6 +62,16 @@ MIGRATIONS: tuple[str, ...] = (
     );
     CREATE INDEX finished_by_target ON finished (project, domain, newest);
     """,
+    # Which launch plans were switched off.
+    """
+    CREATE TABLE deactivated_plan (
+        project        TEXT    NOT NULL,
+        domain         TEXT    NOT NULL,
+        launch_plan    TEXT    NOT NULL,
+        deactivated_at INTEGER NOT NULL,
+        PRIMARY KEY (project, domain, launch_plan)
+    ) WITHOUT ROWID;
+    """,
 )
 """The first makes version 2 out of version 1. What was released is never changed."""
 

@@ -102,7 +102,9 @@ class Commit:
         removed: Series that are over.
         inactive: Launch plans whose series are over.
         activations: Launch plans of the target that are active, where that is news.
-        deactivated: Launch plans of the target that are not active any more.
+        deactivated: Launch plans of the target that are not active any more, and since when. Where
+            there are any, those are forgotten that were deactivated so long ago that no state of
+            theirs would be kept, and of which there is none.
         tasks_due: Finished executions whose tasks are still to be counted.
         tasks_done: Those of which they are, or never will be.
         labelling: By which rules series are named from now on.
@@ -125,7 +127,7 @@ class Commit:
     removed: Sequence[int] = ()
     inactive: Sequence[tuple[Target, str]] = ()
     activations: Sequence[Activation] = ()
-    deactivated: Sequence[str] = ()
+    deactivated: Mapping[str, Micros] = field(default_factory=dict)
     tasks_due: Sequence[Due] = ()
     tasks_done: Sequence[Due] = ()
     labelling: str | None = None
@@ -140,3 +142,4 @@ class TargetRecord(NamedTuple):
     rows: dict[ExecutionId, Tracked]
     plans: dict[str, PlanState]
     schedules: dict[str, ScheduleState]
+    deactivated: Mapping[str, Micros] = {}

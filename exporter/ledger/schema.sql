@@ -128,3 +128,13 @@ CREATE TABLE active_plan (
     active_since INTEGER NOT NULL,
     PRIMARY KEY (project, domain, launch_plan)
 ) WITHOUT ROWID;
+
+-- Launch plans that were seen active and are not any more, until they are again: for as long as a
+-- state of theirs is kept, or would be.
+CREATE TABLE deactivated_plan (
+    project        TEXT    NOT NULL,
+    domain         TEXT    NOT NULL,
+    launch_plan    TEXT    NOT NULL,
+    deactivated_at INTEGER NOT NULL,
+    PRIMARY KEY (project, domain, launch_plan)
+) WITHOUT ROWID;

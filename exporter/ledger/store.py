@@ -29,7 +29,7 @@ from exporter.ledger.records import (
     Value,
 )
 from exporter.model.executions import ExecutionId
-from exporter.model.launch_plans import Activation, ActivePlan
+from exporter.model.launch_plans import Activation, ActivePlan, oldest_deactivation
 from exporter.model.progress import Progress
 from exporter.model.schedules import parse_schedule
 from exporter.model.targets import Target
@@ -95,6 +95,21 @@ DELETE FROM active_plan
 WHERE project = ? AND domain = ?
   AND launch_plan IN (SELECT value FROM json_each(?))
 """
+_UPSERT_DEACTIVATED = """
+INSERT INTO deactivated_plan (project, domain, launch_plan, deactivated_at)
+SELECT ?, ?, key, value FROM json_each(?) WHERE TRUE
+ON CONFLICT DO UPDATE SET deactivated_at = excluded.deactivated_at
+"""
+_FORGET_DEACTIVATED = """
+DELETE FROM deactivated_plan
+WHERE project = ? AND domain = ? AND deactivated_at < ?
+  AND launch_plan NOT IN (SELECT launch_plan FROM plan WHERE project = ? AND domain = ?)
+"""
+_DELETE_DEACTIVATED = """
+DELETE FROM deactivated_plan
+WHERE project = ? AND domain = ?
+  AND launch_plan IN (SELECT value FROM json_each(?))
+"""
 _FORGET_ACTIVE = """
 DELETE FROM active_plan
 WHERE (project, domain) NOT IN (SELECT project, domain FROM discovered WHERE included)
@@ -157,7 +172,16 @@ class Ledger:
                     target,
                 )
             }
-        return TargetRecord(Progress(*map(Micros, row)) if row else None, rows, states, kept)
+            deactivated = {
+                launch_plan: Micros(at)
+                for launch_plan, at in self._connection.execute(
+                    "SELECT launch_plan, deactivated_at FROM deactivated_plan"
+                    " WHERE project = ? AND domain = ?",
+                    target,
+                )
+            }
+        progress = Progress(*map(Micros, row)) if row else None
+        return TargetRecord(progress, rows, states, kept, deactivated)
 
     def series(self) -> list[SeriesRow]:
         """Read every series."""
@@ -305,7 +329,7 @@ class Ledger:
                 (*target, *progress),
             )
             return
-        for table in ("target", "execution", "finished", "plan", "schedule"):
+        for table in ("target", "execution", "finished", "plan", "schedule", "deactivated_plan"):
             self._connection.execute(
                 f"DELETE FROM {table} WHERE project = ? AND domain = ?",  # noqa: S608  # ours
                 target,
@@ -327,14 +351,19 @@ class Ledger:
             self._connection.execute(_FORGET_PLANS, (*target, names))
             self._connection.execute(_FORGET_SCHEDULES, (*target, names))
         if commit.deactivated:
-            rows = document(list(commit.deactivated))
-            self._connection.execute(_DELETE_ACTIVE, (*target, rows))
+            names = document(list(commit.deactivated))
+            self._connection.execute(_DELETE_ACTIVE, (*target, names))
+            self._connection.execute(_UPSERT_DEACTIVATED, (*target, document(commit.deactivated)))
+            oldest = oldest_deactivation(max(commit.deactivated.values()))
+            self._connection.execute(_FORGET_DEACTIVATED, (*target, oldest, *target))
         if commit.activations:
             activations = [
                 (name, version, workflow, str(schedule or ""), plans.limit_written(at_once), since)
                 for (name, version, workflow, schedule, at_once), since in commit.activations
             ]
             self._connection.execute(_UPSERT_ACTIVE, (*target, document(activations)))
+            names = document([activation.plan.name for activation in commit.activations])
+            self._connection.execute(_DELETE_DEACTIVATED, (*target, names))
 
     def _write_progress(self, target: Target, progress: Progress) -> None:
         before = self._connection.execute(

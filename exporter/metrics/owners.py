@@ -6,14 +6,18 @@ The owner decides when a series is over: what nobody has heard of for long goes 
 A family may have one open label: launch plans, tasks, error codes and clusters are named by others.
 Two limits keep their number in check. The budget is of all series together; what does not fit it
 goes to `__overflow__`. Some families have a limit of their own, so that hostile values cannot eat
-the budget; what is past that goes to `other`.
+the budget; what is past that goes to `other`. Values of a closed set, such as Flyte's own error
+codes, are no part of that number: they always have a place of their own, which the budget counts.
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from exporter.metrics import catalog
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import Family
+from exporter.model.failures import NO_CODE
+from exporter.model.platform_codes import PLATFORM_CODES
 from exporter.model.targets import Target
 
 OTHER = "other"
@@ -21,6 +25,11 @@ OTHER = "other"
 
 Owner = tuple[Target, str]
 """A target, and a launch plan or a task of it; with an empty name, the target itself."""
+
+_CLOSED: Mapping[Family, AbstractSet[str]] = {
+    catalog.EXECUTION_ERROR_CODES: PLATFORM_CODES | {NO_CODE},
+}
+"""Values for which the limit of their family does not hold: what is made up must not hide them."""
 
 _NAME_PLACE = len(catalog.TARGET)
 _TASK_MARK = "task\x1f"
@@ -71,7 +80,7 @@ class Variety:
     How many values of their open label families may have, for each owner.
 
     First come, first served; who has a series keeps it. So restarts change nothing, and neither
-    does a lower limit, for what is there already.
+    does a lower limit, for what is there already. Values of a closed set are not counted.
     """
 
     def __init__(self, limits: Mapping[Family, int]) -> None:
@@ -85,6 +94,8 @@ class Variety:
         if limit is None:
             return labels
         place = family.labels.index(family.open_label)
+        if labels[place] in _CLOSED.get(family, ()):
+            return labels
         known = self._values.get((family, owner_of(family, labels)), set())
         if len(known) < limit or labels[place] in known:
             return labels
@@ -95,7 +106,7 @@ class Variety:
         if family not in self.limits:
             return
         value = labels[family.labels.index(family.open_label)]
-        if value not in {OTHER, OVERFLOW}:
+        if value not in {OTHER, OVERFLOW} and value not in _CLOSED.get(family, ()):
             self._values.setdefault((family, owner_of(family, labels)), set()).add(value)
 
     def forget(self, owner: Owner) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from exporter.model.schedules import Schedule
 from exporter.model.targets import Target
-from exporter.model.time import EPOCH, Micros
+from exporter.model.time import EPOCH, Micros, micros
 
 SHOWN_FOR = timedelta(days=14)
 """How long a launch plan that nobody expects to run is shown after its last run."""
@@ -80,6 +80,11 @@ class PlanState(NamedTuple):
     forget. A few dozen numbers are small, exact, and the same in whichever order they came.
     """
 
+    @property
+    def has_outcome(self) -> bool:
+        """Whether a success or a failure is known: an abort is neither."""
+        return self.succeeded_at is not None or self.failed_at is not None
+
 
 class Norms(NamedTuple):
     """What is asked of a launch plan, as far as somebody said it."""
@@ -137,3 +142,8 @@ class NoPlanFacts:
     def period(self, _target: Target, _launch_plan: str, /) -> timedelta | None:
         """Return None."""
         return None
+
+
+def oldest_deactivation(now: Micros) -> Micros:
+    """Return since when a launch plan may be off and still be known for it, without a state."""
+    return Micros(now - micros(KEPT_FOR))

@@ -241,14 +241,15 @@ class Inventory:
     async def _commit(self, target: Target, changes: Changes) -> None:
         """Make *changes* durable and take them over."""
         services = self._services
+        now = services.clock.now()
         news = (*changes.activated, *changes.changed)
         plans = [activation.plan for activation in news]
         increments = labelled(introduce(target, plans), services.book.labelling)
-        posting = services.book.post(target, increments, services.clock.now())
+        posting = services.book.post(target, increments, now)
         commit = Commit(
             target=target,
             activations=news,
-            deactivated=changes.deactivated,
+            deactivated=dict.fromkeys(changes.deactivated, now),
             **posting.entries(),
         )
         await services.journal.commit(

@@ -5,9 +5,10 @@ from collections.abc import Set as AbstractSet
 
 from exporter.ledger.records import TargetRecord
 from exporter.model.executions import TERMINAL, ExecutionId, Tracked
-from exporter.model.launch_plans import PlanState
+from exporter.model.launch_plans import PlanState, oldest_deactivation
 from exporter.model.progress import Progress
 from exporter.model.schedules import ScheduleState
+from exporter.model.time import Micros
 
 
 class Memory:
@@ -22,6 +23,9 @@ class Memory:
         for name in record.plans:
             self._named.setdefault(label(name), set()).add(name)
         self._schedules = record.schedules
+        self._deactivated: dict[str, Micros] = {}
+        self._off: dict[str, set[str]] = {}
+        self._switch_off(record.deactivated)
         self._rows = record.rows
         self.get: Callable[[ExecutionId], Tracked | None] = record.rows.get
         """Returns what is known of one execution. The dict's own, as it is asked for every row."""
@@ -43,6 +47,10 @@ class Memory:
     def plan_labels(self) -> list[str]:
         """Return the labels of the launch plans that have a state."""
         return list(self._named)
+
+    def was_switched_off(self, label: str) -> bool:
+        """Whether a launch plan that has *label* was active once, and is not any more."""
+        return label in self._off
 
     @property
     def schedules(self) -> Mapping[str, ScheduleState]:
@@ -128,6 +136,36 @@ class Memory:
                 self._named[label].discard(launch_plan)
                 if not self._named[label]:
                     del self._named[label]
+
+    def remember_activations(
+        self, activated: Iterable[str], deactivated: Iterable[str], now: Micros
+    ) -> None:
+        """Take over what was committed of which launch plans became active, or are no longer."""
+        self._switch_on(activated)
+        if off := dict.fromkeys(deactivated, now):
+            self._switch_off(off)
+            oldest, known = oldest_deactivation(now), self._plans
+            # As the ledger does.
+            self._switch_on(
+                [
+                    name
+                    for name, at in self._deactivated.items()
+                    if at < oldest and name not in known
+                ]
+            )
+
+    def _switch_off(self, deactivated: Mapping[str, Micros]) -> None:
+        self._deactivated.update(deactivated)
+        for name in deactivated:
+            self._off.setdefault(self._label(name), set()).add(name)
+
+    def _switch_on(self, launch_plans: Iterable[str]) -> None:
+        for name in launch_plans:
+            if self._deactivated.pop(name, None) is not None:
+                label = self._label(name)
+                self._off[label].discard(name)
+                if not self._off[label]:
+                    del self._off[label]
 
     def _admit(self, key: ExecutionId, row: Tracked) -> str:
         """Have *row* in the live set; return the label of its launch plan."""

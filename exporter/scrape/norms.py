@@ -26,11 +26,9 @@ class NormsOf:
 
     def __call__(self, target: Target, launch_plan: str) -> Norms:
         """Return the norms of *launch_plan*, by the name that it has on /metrics."""
-        # Of what was switched off nobody expects a success.
-        wanted = self.facts.is_active(target, launch_plan) or not self.facts.is_listed(target)
         return Norms(
             expected_duration=_first(self._expected_duration, target, launch_plan),
-            freshness=_first(self._freshness, target, launch_plan) if wanted else None,
+            freshness=_first(self._freshness, target, launch_plan),
             period=self.facts.period(target, launch_plan),
         )
 

@@ -1,5 +1,8 @@
 """
-How launch plans fared before anybody looked: asked once for each of which nothing is known.
+How launch plans fared before anybody looked: asked once for each of which that is unknown.
+
+Unknown it is where neither a success nor a failure is known; an abort says nothing of it. Where a
+limit is to be compared with the newest success, it is for as long as none is known.
 
 The questions are many after a cold start, and each has Admin's database search without an index.
 So they are asked beside the polls, in a task of each target, and no poll waits for them or fails
@@ -10,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from enum import Enum
 
 from exporter.admin import query
 from exporter.admin.client import AdminClient
@@ -17,7 +21,7 @@ from exporter.admin.errors import AdminError
 from exporter.config.settings import ScrapeSettings
 from exporter.metrics.process import Process
 from exporter.model.clock import Clock
-from exporter.model.executions import Execution
+from exporter.model.executions import Execution, Phase
 from exporter.model.targets import Target
 from exporter.pipeline import Batch, Digest, Step
 from exporter.scrape.memory import Memory
@@ -72,14 +76,20 @@ class Past:
         self._timeout = min(settings.poll_timeout, _PATIENCE).total_seconds()
         self._memory: Memory | None = None
         self._unknown: dict[str, int] = {}
+        self._measured: set[str] = set()
         self._asked: set[str] = set()
         self._answers: dict[str, Sequence[Execution]] = {}
         self._ready = asyncio.Event()
 
     def want(self, launch_plan: str) -> None:
-        """Have it asked after a poll how *launch_plan* fared, if nothing is known of that then."""
+        """Have it asked after a poll how *launch_plan* fared, if that is unknown then."""
         if launch_plan not in self._asked and query.has_past(launch_plan):
             self._unknown.setdefault(launch_plan, 0)
+
+    def want_success(self, launch_plan: str) -> None:
+        """Have it asked likewise, and where only failures are known, when it last succeeded."""
+        self._measured.add(launch_plan)
+        self.want(launch_plan)
 
     async def follow(self, pace: Pace) -> None:
         """Ask whenever there is something to ask, until cancelled."""
@@ -89,14 +99,16 @@ class Past:
                 await self.ask()
 
     async def ask(self) -> None:
-        """Ask for the next launch plan of which nothing is known; a failure is not raised."""
-        launch_plan = self._next()
-        if launch_plan is None:
+        """Ask how the next launch plan fared of which that is unknown; a failure is not raised."""
+        found = self._next()
+        if found is None:
             self._ready.clear()
             return
+        launch_plan, missing = found
+        asked = query.ended_of(launch_plan, succeeded=missing is _Missing.SUCCESS)
         try:
             page = await self._admin.list_executions(
-                self._target, query.ended_of(launch_plan), limit=_NEWEST, timeout=self._timeout
+                self._target, asked, limit=_NEWEST, timeout=self._timeout
             )
         except AdminError as problem:
             # Whoever does not answer is left in peace until a poll has come to its end.
@@ -124,10 +136,7 @@ class Past:
             return
         self._memory = memory
         while answers := [*self._answers.items()][:_KEPT_AT_ONCE]:
-            # Of one that ended an execution since it was asked for, there is a newer state.
-            rows = [
-                row for _, told in answers for row in told if row.launch_plan not in memory.plans
-            ]
+            rows = [row for _, told in answers for row in told if self._is_owed(memory, row)]
             if rows:
                 # What was created later, a list will show.
                 settled = progress.retained_from
@@ -139,16 +148,37 @@ class Past:
         if self._unknown:
             self._ready.set()
 
-    def _next(self) -> str | None:
+    def _next(self) -> "tuple[str, _Missing] | None":
         """Return the next launch plan to ask for; None where there is none, or it is too early."""
         if self._memory is None:
             return None
         for launch_plan in [*self._unknown]:
-            if launch_plan not in self._memory.plans:
-                return launch_plan
+            missing = self._missing(self._memory, launch_plan)
+            if missing is not None:
+                return launch_plan, missing
             self._asked.add(launch_plan)
             del self._unknown[launch_plan]
         return None
+
+    def _missing(self, memory: Memory, launch_plan: str) -> "_Missing | None":
+        """Return what is unknown of how *launch_plan* fared; None where that is nothing."""
+        state = memory.plans.get(launch_plan)
+        if state is None or not state.has_outcome:
+            return _Missing.OUTCOMES
+        if state.succeeded_at is None and launch_plan in self._measured:
+            return _Missing.SUCCESS
+        return None
+
+    def _is_owed(self, memory: Memory, row: Execution) -> bool:
+        """Whether *row* tells what is still unknown: a poll may have told it since, or newer."""
+        match self._missing(memory, row.launch_plan):
+            case _Missing.OUTCOMES:
+                return True
+            case _Missing.SUCCESS:
+                # What failed is known already, in part.
+                return row.phase is Phase.SUCCEEDED
+            case None:
+                return False
 
     def _failed(self, launch_plan: str, problem: str) -> None:
         """Ask again after all the others, a few times."""
@@ -163,3 +193,12 @@ class Past:
             launch_plan=launch_plan,
             problem=problem,
         )
+
+
+class _Missing(Enum):
+    """What is unknown of how a launch plan fared."""
+
+    OUTCOMES = "outcomes"
+    """Whether it succeeded or failed."""
+    SUCCESS = "success"
+    """When it last succeeded."""

@@ -9,7 +9,7 @@ One poll of one target.
 What Admin answers is digested, committed, and only then taken over and shown (`scrape.commits`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import aclosing
 from functools import partial
 from operator import attrgetter
@@ -73,8 +73,18 @@ class Poller:
         )
         self._memory: Memory | None = None
         self._levels = LiveLevels(target, services.book)
+        self.past = Past(
+            target,
+            admin=services.admin,
+            process=services.process,
+            settings=services.settings,
+        )
         self._standings = Standings(
-            target, gauges=services.gauges, norms=services.norms, clock=services.clock
+            target,
+            gauges=services.gauges,
+            norms=services.norms,
+            clock=services.clock,
+            want_success=self.past.want_success,
         )
         self._timetables = Timetables(
             target, label=self._label, gauges=services.gauges, settings=services.schedules
@@ -95,12 +105,6 @@ class Poller:
             clock=services.clock,
             settings=services.settings,
             due_at=reconcile_at,
-        )
-        self.past = Past(
-            target,
-            admin=services.admin,
-            process=services.process,
-            settings=services.settings,
         )
 
     @property
@@ -128,6 +132,15 @@ class Poller:
         # One that was just activated has places for its levels, and no run that would show them.
         if (self.target, label) in self._services.book.places:
             self._levels.touch([label])
+
+    def remember_activations(
+        self, activated: Collection[str], deactivated: Collection[str]
+    ) -> None:
+        """Take over what was committed of which launch plans became active, or are no longer."""
+        # Whoever has no memory yet is going to read it from the ledger, which has this.
+        if self._memory is not None:
+            now = self._services.clock.now()
+            self._memory.remember_activations(activated, deactivated, now)
 
     def set_timetables(self, timetables: Mapping[str, Timetable], listed_at: Micros) -> None:
         """Have the next polls watch the active launch plans with a schedule, as of *listed_at*."""

@@ -1,11 +1,11 @@
 """How the launch plans of one target stand, and which of them are to be shown again."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
 from exporter.model.clock import Clock
-from exporter.model.launch_plans import PlanState
+from exporter.model.launch_plans import Norms, PlanState
 from exporter.model.targets import Target
 from exporter.model.time import Micros
 from exporter.pipeline import Digest
@@ -21,8 +21,18 @@ _AT_ONCE = 25
 class Standings:
     """Shows how launch plans stand, by the names that they have on /metrics: their labels."""
 
-    def __init__(self, target: Target, *, gauges: PlanGauges, norms: NormsOf, clock: Clock) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        gauges: PlanGauges,
+        norms: NormsOf,
+        clock: Clock,
+        want_success: Callable[[str], None],
+    ) -> None:
+        """Prepare; *want_success* is told, by true names, of whom a success is to be known."""
         self._target = target
+        self._want_success = want_success
         self._gauges = gauges
         self._norms = norms
         self._clock = clock
@@ -96,6 +106,25 @@ class Standings:
             shown = self._norms.facts.is_active(self._target, label)
         else:
             shown = is_shown(state, self._clock.now(), in_use=self._in_use(memory, label))
-        rows = rows_of(standing(state, self._norms(self._target, label))) if shown else {}
+        rows = rows_of(standing(state, self._norms_for(memory, label, state))) if shown else {}
         for family in STANDING:
             self._gauges.show(self._target, label, family, rows.get(family, ()))
+
+    def _norms_for(self, memory: Memory, label: str, state: PlanState | None) -> Norms:
+        """
+        Return what is asked of a launch plan of *label*.
+
+        Of what was switched off nobody expects a success. Whoever was never active is run by
+        somebody else, who may well: but only a success says how fresh it is, where the age of one
+        that is active can be told from its activation.
+        """
+        norms, facts = self._norms(self._target, label), self._norms.facts
+        if norms.freshness is None or facts.is_active(self._target, label):
+            return norms
+        if not memory.was_switched_off(label):
+            if state is not None and state.succeeded_at is not None:
+                return norms
+            if facts.is_listed(self._target):
+                for launch_plan in memory.plans_of(label):
+                    self._want_success(launch_plan)
+        return norms._replace(freshness=None)

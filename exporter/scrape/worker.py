@@ -124,6 +124,8 @@ class Worker:
             },
             listed_at,
         )
+        on, off = news & active.keys(), news - active.keys()
+        self._poller.remember_activations(on, off)
         for name in active:
             self._poller.past.want(name)
         for name in news:

@@ -204,12 +204,11 @@ def standing(state: PlanState | None, norms: Norms) -> Standing:
     if limit is None and norms.period is not None:
         # One run may fail, and its successor may take its time: two periods are not late yet.
         limit = _PERIODS * norms.period + (expected or _NOTHING)
-    ran = state.succeeded_at is not None or state.failed_at is not None
     return Standing(
         succeeded_at=state.succeeded_at,
         failed_at=state.failed_at,
         last_duration=timedelta(microseconds=state.newest.lasted) if state.newest else None,
-        consecutive_failures=consecutive_failures(state) if ran else None,
+        consecutive_failures=consecutive_failures(state) if state.has_outcome else None,
         expected_duration=expected,
         freshness_limit=limit,
     )

@@ -108,6 +108,8 @@ def test_the_past_of_a_launch_plan_is_its_newest_outcomes(
         ("state", "value_in", ("0", "1")),
     ]
     assert (asked.sort_key, asked.descending) == ("execution_created_at", True)
+    succeeded = query.ended_of(launch_plan, succeeded=True)
+    assert succeeded.filters == asked.filters.replace("SUCCEEDED;FAILED;TIMED_OUT", "SUCCEEDED")
 
 
 @pytest.mark.parametrize("launch_plan", ["", "a+b", "a(b)", ".flytegen.", ".flytegen.a;b"])

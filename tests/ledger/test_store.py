@@ -31,12 +31,13 @@ from exporter.model.executions import (
     Phase,
     Tracked,
 )
-from exporter.model.launch_plans import Activation, ActivePlan, PlanState, Run
+from exporter.model.launch_plans import KEPT_FOR, Activation, ActivePlan, PlanState, Run
 from exporter.model.progress import Progress
 from exporter.model.schedules import Cron, Rate, ScheduledRun, ScheduleState, Span
 from exporter.model.targets import Target
 from exporter.model.tasks import Due
-from exporter.model.time import Micros
+from exporter.model.time import Micros, micros
+from exporter.scrape.memory import Memory
 from tests.ledger.conftest import opened
 from tests.rows import NOON, TARGET, after, instants, names, targets
 
@@ -461,9 +462,64 @@ def test_active_launch_plans_come_back_until_they_are_deactivated(ledger: Ledger
         _OTHER: {"report": rate},
     }
     newer = Activation(ActivePlan("etl", "v2", "other", None), NOON)
-    ledger.commit([Commit(target=TARGET, activations=[newer], deactivated=["report", "unknown"])])
-    ledger.commit([Commit(target=TARGET, deactivated=["frozen"])])
+    ledger.commit(
+        [Commit(target=TARGET, activations=[newer], deactivated={"report": NOON, "unknown": NOON})]
+    )
+    ledger.commit([Commit(target=TARGET, deactivated={"frozen": NOON})])
     assert ledger.active_plans() == {TARGET: {"etl": newer}, _OTHER: {"report": rate}}
+
+
+def test_what_was_switched_off_is_known_until_it_is_active_again(ledger: Ledger) -> None:
+    """Of its target alone; and gone with all that was known of that."""
+    plan = Activation(ActivePlan("etl", "v1", "wf", None), NOON)
+    off = {"etl": NOON, "report": after(1)}
+    ledger.commit(
+        [Commit(target=TARGET, deactivated=off), Commit(target=_OTHER, activations=[plan])]
+    )
+    assert ledger.target(TARGET).deactivated == off
+    assert ledger.target(_OTHER).deactivated == {}
+    ledger.commit([Commit(target=TARGET, activations=[plan])])
+    assert ledger.target(TARGET).deactivated == {"report": after(1)}
+    ledger.commit([Commit(begun={TARGET: None})])
+    assert ledger.target(TARGET).deactivated == {}
+
+
+def test_what_was_switched_off_is_forgotten_when_no_state_of_it_is_left(ledger: Ledger) -> None:
+    """After 35 days, by the next deactivation: only by these do they become more."""
+    long_ago, recent = Micros(NOON - micros(KEPT_FOR) - 1), Micros(NOON - micros(KEPT_FOR))
+    states = {"old": PlanState(ended_at=NOON)}
+    gone = {"old": long_ago, "older": long_ago, "recent": recent}
+    ledger.commit([Commit(target=TARGET, plans=states, deactivated=gone)])
+    ledger.commit([Commit(target=_OTHER, deactivated={"older": long_ago})])
+    ledger.commit([Commit(target=TARGET, deactivated={"etl": NOON})])
+    known = {"old": long_ago, "recent": recent, "etl": NOON}
+    assert ledger.target(TARGET).deactivated == known
+    assert ledger.target(_OTHER).deactivated == {"older": long_ago}
+    ledger.commit([Commit(target=TARGET, forgotten=["old"])])
+    ledger.commit([Commit(target=TARGET, deactivated={"etl": NOON})])
+    assert ledger.target(TARGET).deactivated == {"recent": recent, "etl": NOON}
+
+
+def test_the_memory_forgets_what_was_switched_off_as_the_ledger_does(ledger: Ledger) -> None:
+    """Whoever restarts knows as much as whoever did not."""
+    names = ("running", "idle", "active", "etl")
+    ledger.commit([Commit(target=TARGET, plans={"running": PlanState(ended_at=NOON)})])
+    memory = Memory(ledger.target(TARGET))
+    later = Micros(NOON + micros(KEPT_FOR) + 1)
+    known = []
+    for now, on, off in (
+        (NOON, [], ["running", "idle", "active"]),
+        (later, ["active"], []),
+        (later, [], ["etl"]),
+    ):
+        plans = [Activation(ActivePlan(name, "v1", "wf", None), now) for name in on]
+        commit = Commit(target=TARGET, activations=plans, deactivated=dict.fromkeys(off, now))
+        ledger.commit([commit])
+        memory.remember_activations(on, off, now)
+        again = Memory(ledger.target(TARGET))
+        known.append([name for name in names if memory.was_switched_off(name)])
+        assert known[-1] == [name for name in names if again.was_switched_off(name)]
+    assert known == [["running", "idle", "active"], ["running", "idle"], ["running", "etl"]]
 
 
 def test_a_target_that_is_gone_takes_its_active_launch_plans_along(ledger: Ledger) -> None:

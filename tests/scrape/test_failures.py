@@ -10,6 +10,7 @@ from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
 from exporter.metrics.formats import Format
 from exporter.model.executions import Mode, Phase
+from exporter.model.platform_codes import PLATFORM_CODES
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.sim.execution import ErrorSeen
@@ -175,6 +176,40 @@ async def test_the_first_codes_are_kept_over_a_restart(make_rig: Callable[..., R
     name = catalog.EXECUTION_ERROR_CODES.name
     codes = {key[-1]: value for key, value in rig.totals().items() if key[0] == name}
     assert codes == {"A": 1, "B": 2, "other": 3}
+
+
+async def test_codes_of_the_platform_have_places_of_their_own(make_rig: Callable[..., Rig]) -> None:
+    """
+    However many codes user code made up before, and over restarts: the alert names `OOMKilled`.
+
+    They take no place from the others, and how many there can be stays known.
+    """
+    rig = make_rig()
+    rig.varieties = {catalog.EXECUTION_ERROR_CODES: 20}
+    rig.restart()
+    await rig.poll(T)
+    rig.clock.advance(30)
+    for number in range(15):
+        run(rig, f"early-{number}", error=ErrorSeen("USER", f"MadeUp{number}", ""))
+    run(rig, "evicted", error=ErrorSeen("SYSTEM", "Evicted", ""))
+    await rig.poll(T)
+    rig.restart()
+    for number in range(15, 22):
+        run(rig, f"late-{number}", error=ErrorSeen("USER", f"MadeUp{number}", ""))
+    run(rig, "killed", error=ErrorSeen("USER", "RetriesExhausted|OOMKilled", ""))
+    for code in sorted(PLATFORM_CODES):
+        slug = "".join(filter(str.isalnum, code)).lower()
+        for kind in ("USER", "SYSTEM"):
+            run(rig, f"{slug}-{kind.lower()}", error=ErrorSeen(kind, code, ""))
+    await rest(rig)
+    rig.restart()
+    name = catalog.EXECUTION_ERROR_CODES.name
+    counted = {key[-2:]: value for key, value in rig.totals().items() if key[0] == name}
+    made_up = {("USER", f"MadeUp{number}"): 1 for number in range(20)}
+    platform = {(kind, code): 1 for kind in ("USER", "SYSTEM") for code in PLATFORM_CODES}
+    platform["USER", "OOMKilled"] = platform["SYSTEM", "Evicted"] = 2
+    assert counted == {**made_up, **platform, ("USER", "other"): 2}
+    assert rig.book.budget.used_by(catalog.EXECUTION_ERROR_CODES) == len(counted)
 
 
 async def test_a_launch_that_was_refused_is_the_systems(rig: Rig) -> None:

@@ -1,16 +1,15 @@
 """Questions about the past are asked beside the polls: they hold up none, and come to an end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
 
 from exporter.model.targets import Target
 from tests.plans import activate
-from tests.rig import Rig, quiet, register
-from tests.stage import Stage
+from tests.rig import Rig, register
+from tests.stage import scheduled
 
 A, B = Target("a", "development"), Target("b", "development")
 _UP = 'flyte_exporter_target_up{project="a",domain="development"}'
@@ -24,17 +23,6 @@ def rig(make_rig: Callable[..., Rig]) -> Rig:
     for name in "ab":
         register(rig, name)
     return rig
-
-
-@asynccontextmanager
-async def scheduled(rig: Rig) -> AsyncIterator[Stage]:
-    """Have a scheduler run."""
-    stage = Stage(rig)
-    running = asyncio.create_task(stage.scheduler.run())
-    await quiet()
-    yield stage
-    running.cancel()
-    await asyncio.wait([running])
 
 
 def is_about_the_past(rig: Rig, what: str) -> bool:

@@ -294,6 +294,41 @@ async def test_an_active_launch_plan_with_nothing_in_the_lookback_is_asked_for(r
     assert sum(rig.totals().values()) == 0
 
 
+async def test_an_abort_alone_says_nothing_of_how_a_launch_plan_fared(rig: Rig) -> None:
+    """It is asked for like one of which nothing is known: once in each life of the exporter."""
+    register(rig, "nightly")
+    for number in range(5):
+        run(rig, f"x{number}", Phase.FAILED, ago=(2 + number) * DAY)
+    run(rig, "stopped", Phase.ABORTED, ago=HOUR)
+    join(rig)
+    await rig.poll(T)
+    assert lines(rig) == {}
+    fared = nightly(failed=at(-2 * DAY), lasted=60, failures=5)
+    for _ in range(3):
+        rig.poller(T).past.want("nightly")
+        await look_back(rig)
+        assert lines(rig) == fared
+    rig.restart()
+    rig.poller(T).past.want("nightly")
+    await look_back(rig)
+    assert lines(rig) == fared
+    assert len(asked_for_the_past(rig)) == 1
+
+
+async def test_of_whoever_was_only_ever_aborted_nothing_is_known_nor_asked_again(rig: Rig) -> None:
+    """The answer is empty, and as good as any other until the next start."""
+    run(rig, "stopped", Phase.ABORTED, ago=HOUR)
+    for questions in (1, 2):
+        for _ in range(3):
+            rig.clock.advance(30)
+            await rig.poll(T)
+            rig.poller(T).past.want("nightly")
+            await look_back(rig)
+        assert len(asked_for_the_past(rig)) == questions
+        assert lines(rig) == {}
+        rig.restart()
+
+
 async def test_a_single_task_is_asked_for_by_its_task(rig: Rig) -> None:
     """Admin's join with launch plans leaves executions of single tasks out."""
     await rig.poll(T)
@@ -509,36 +544,6 @@ async def test_a_launch_plan_that_is_to_be_fresh_stays_while_it_is_active(tmp_pa
     rig.clock.advance(HOUR)
     await rig.poll(T)
     assert lines(rig) == {}
-    rig.die()
-
-
-async def test_a_freshness_limit_goes_with_the_activation(tmp_path: Path) -> None:
-    """
-    Nobody is woken because of what was switched off; how its last runs went stays.
-
-    Before the first listing it is not known what is active, and the limit is there.
-    """
-    limits = [PlanDuration(match="etl/*/*", limit=timedelta(hours=26))]
-    rig = Rig(tmp_path, norms=NormsOf(freshness=limits))
-    rig.services.norms.facts = facts = Facts()
-    facts.listed = False
-    await rig.poll(T)
-    run(rig, "a")
-    await rig.poll(T)
-    fared = {"succeeded": at(0), "lasted": 60, "failures": 0}
-    limited = nightly(**fared, limit=26 * HOUR)
-    assert lines(rig) == limited
-    facts.listed = True
-    await rig.poll(T)
-    assert lines(rig) == nightly(**fared)
-    facts.periods["nightly"] = None
-    rig.poller(T).show_plan("nightly")
-    await rig.poll(T)
-    assert lines(rig) == limited
-    facts.periods.clear()
-    rig.poller(T).show_plan("nightly")
-    await rig.poll(T)
-    assert lines(rig) == nightly(**fared)
     rig.die()
 
 
