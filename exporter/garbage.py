@@ -1,30 +1,28 @@
 """
 Reference cycles: who makes none need not stop for Python's collector of them.
 
-What we hold is a million small objects, and what we make in a hurry is more of them. With Python's
-own thresholds the collector goes over everything again and again: that takes a fifth of a poll,
-and stops the event loop for 200 ms at a time. So it looks at what is new alone, and what lives for
-longer than a pass must not become part of a cycle: `tests/e2e/test_garbage.py` holds polls and
-reloads to that, whatever becomes of them. What is left are some 2 kB of each connection to the web
-port that was open during a pass; Python's own transports are cycles.
+What we hold is a million small objects, and what we make in a hurry is more of them. Left to
+itself the collector goes over everything again and again: that takes a fifth of a poll, and stops
+the event loop for 200 ms at a time. So it looks at what is new alone, and what lives for longer
+than that must not become part of a cycle: `tests/e2e/test_garbage.py` holds polls and reloads to
+it, whatever becomes of them. What is left are some 2 kB of each connection to the web port that was
+open during a pass; Python's own transports are cycles.
 """
 
 import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import ParamSpec
 
 P = ParamSpec("P")
 
-_NEW_OBJECTS = 30_000
-"""
-Most rows of a backlog are gone before there are so many, and are never looked at. Looking at so
-many takes 4 to 16 ms, and at those of the time before once more with them as much again.
-"""
-_NEVER = 2**31 - 1
-_EVERY_SECONDS = 2.0
-_PASSES_UNTIL_SETTLED = 300
+_TURN_SECONDS = 0.5
+_TURNS_BETWEEN_PASSES = 4
+_MANY = 10_000
+"""A pass over so many takes 6 ms."""
+_TURNS_UNTIL_SETTLED = 1200
 _GROWTH = 1.5
 
 
@@ -32,10 +30,11 @@ async def collect() -> None:
     """
     Have the collector look at what is new, often and briefly, until cancelled.
 
-    Python counts how many objects there are *more*. Where old ones make room for as many new ones,
-    as in a fleet that has come to its size, none is looked at until the new ones are many, and then
-    all in one pass: 109,000 after 40 s of a busy company, for 60 to 80 ms. So they are looked at by
-    the clock, too.
+    By itself it begins a pass when there are so many objects *more*. Where old ones make room for
+    as many new ones, as in a fleet that has come to its size, it waits until the new ones are many,
+    and goes over all of them then: 109,000 after 40 s of a busy company, for 60 to 80 ms. So it is
+    told when, by the clock. Where objects that are more are many all the same, they come with a
+    start, a reload or a backlog, and are left alone.
 
     All is looked at only if what there is has grown by half since the first ten minutes, or since
     it was last looked at: 200 ms for a million objects, and nothing compared with running out of
@@ -43,17 +42,23 @@ async def collect() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, 0, _NEVER)
-    passes, most = 0, float("inf")
-    while True:
-        await asyncio.sleep(_EVERY_SECONDS)
+    gc.disable()
+    most = float("inf")
+    for turn in count(1):
+        await asyncio.sleep(_TURN_SECONDS)
+        if gc.get_count()[0] > _MANY:
+            gc.freeze()
+        if turn % _TURNS_BETWEEN_PASSES:
+            continue
         gc.collect(1)
-        passes += 1
-        if passes == _PASSES_UNTIL_SETTLED:
-            most = _GROWTH * sys.getallocatedblocks()
-        elif sys.getallocatedblocks() > most:
+        held = sys.getallocatedblocks()
+        if held > most:
+            gc.unfreeze()
             gc.collect()
+            gc.freeze()
             most = _GROWTH * sys.getallocatedblocks()
+        elif turn == _TURNS_UNTIL_SETTLED:
+            most = _GROWTH * held
 
 
 def let_go(error: BaseException) -> None:

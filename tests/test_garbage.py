@@ -13,9 +13,7 @@ from exporter import garbage
 @pytest.fixture(autouse=True)
 def collector() -> Iterator[None]:
     """Leave the collector as it was."""
-    thresholds = gc.get_threshold()
     yield
-    gc.set_threshold(*thresholds)
     gc.enable()
     gc.unfreeze()
 
@@ -23,8 +21,8 @@ def collector() -> Iterator[None]:
 @pytest.fixture
 async def passes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Queue[int]]:
     """Have the collector busy in a hurry; returns which generations its passes look at."""
-    monkeypatch.setattr(garbage, "_EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(garbage, "_PASSES_UNTIL_SETTLED", 1)
+    monkeypatch.setattr(garbage, "_TURN_SECONDS", 0.01)
+    monkeypatch.setattr(garbage, "_TURNS_UNTIL_SETTLED", garbage._TURNS_BETWEEN_PASSES)
     passes: asyncio.Queue[int] = asyncio.Queue()
 
     def watch(phase: str, about: dict[str, int]) -> None:
@@ -47,7 +45,7 @@ def young() -> int:
 
 async def test_what_is_replaced_is_looked_at(passes: asyncio.Queue[int]) -> None:
     """Python counts objects that there are more, and there are none; the clock sees to them."""
-    held = [[n] for n in range(10_000)]
+    held = [[n] for n in range(garbage._MANY - 1000)]
     assert await asyncio.wait_for(passes.get(), 10) == 1
     before = young()
     assert before < len(held) / 2
@@ -58,6 +56,21 @@ async def test_what_is_replaced_is_looked_at(passes: asyncio.Queue[int]) -> None
     assert young() < len(held) / 2
     # What was there at the start is in no generation any more.
     assert gc.get_freeze_count() > len(held)
+
+
+async def test_many_at_once_are_left_alone(passes: asyncio.Queue[int]) -> None:
+    """What a start, a reload or a backlog brings is no garbage, and a pass would be long."""
+    await asyncio.wait_for(passes.get(), 10)
+    frozen = gc.get_freeze_count()
+    held = [[n] for n in range(3 * garbage._MANY)]
+    looked_at: list[int] = []
+    gc.callbacks.append(lambda phase, _: looked_at.append(young()) if phase == "start" else None)
+    try:
+        assert await asyncio.wait_for(passes.get(), 10) == 1
+    finally:
+        gc.callbacks.pop()
+    assert looked_at[0] < len(held) / 2
+    assert gc.get_freeze_count() >= frozen + len(held)
 
 
 async def test_all_is_looked_at_where_memory_grows(passes: asyncio.Queue[int]) -> None:
