@@ -43,6 +43,8 @@ _SERIES = 250_000
 _SCRAPES = 15
 _READY_SECONDS = 120.0
 _WATCH_SECONDS = 40.0
+_RELOAD_SECONDS = 16.0
+"""All targets have a turn in it."""
 _BAR_SHARE = 1 / 20
 _BAR_MEBIBYTES = 500
 _MEBIBYTE = 1 << 20
@@ -92,6 +94,8 @@ class Observed(NamedTuple):
     exemplars: int
     active: int
     lag: Mapping[str, float]
+    reload: Mapping[str, float]
+    """The same of a reload, and of the polls that begin anew after it."""
     resident: float
     plain: "_Cost"
     packed: "_Cost"
@@ -128,7 +132,8 @@ def observed(crowds: Sequence[Crowd]) -> Observed:
     """Load one process with *crowds* and measure it in three ways."""
     with _loaded(crowds) as loaded:
         body = loaded.scrape(media=Format.TEXT).body
-        lag = _watch(loaded)
+        lag = _watch(loaded, _WATCH_SECONDS)
+        reload = _watch(loaded, _RELOAD_SECONDS, begin="reload")
         resident = loaded.usage.resident_bytes()
         loaded.order("pause")
         exemplars = loaded.scrape().body.count(b" # {")
@@ -137,7 +142,7 @@ def observed(crowds: Sequence[Crowd]) -> Observed:
     active = total(body, catalog.EXECUTIONS_ACTIVE)
     latest = _generate_latest(body)
     return Observed(
-        body, _samples(body), exemplars, active, lag, resident, plain, packed, peak, latest
+        body, _samples(body), exemplars, active, lag, reload, resident, plain, packed, peak, latest
     )
 
 
@@ -177,10 +182,12 @@ def measure() -> Sequence[Figure]:
     ]
 
 
-def _watch(loaded: _Loaded) -> dict[str, float]:
+def _watch(loaded: _Loaded, seconds: float, *, begin: str = "") -> dict[str, float]:
     """Scrape all the time, more often than anybody would, and see what the loop says to that."""
     loaded.order("begin")
-    deadline = time.monotonic() + _WATCH_SECONDS
+    if begin:
+        loaded.order(begin)
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for encoding in ("gzip", "identity"):
             loaded.scrape(encoding)

@@ -1,9 +1,9 @@
 """
 The whole application under load, with a stopwatch inside (`python -m bench.loaded ADDRESS`).
 
-It says on which port it listens. On its stdin it takes orders, one a line, and
-answers each with a line: `pause` stops polling, `begin` forgets what the stopwatch saw, `report`
-tells it.
+It says on which port it listens. On its stdin it takes orders, one a line, and answers each with a
+line, which tells what the stopwatch saw: `begin` has it forget that, `reload` applies a
+configuration with another interval, `pause` stops polling.
 """
 
 import asyncio
@@ -39,21 +39,24 @@ async def run(address: str) -> None:
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
     )
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        async with app.start(_settings(address, Path(directory))) as running:
+        settings = _settings(address, Path(directory))
+        async with app.start(settings, reread=_with_another_interval) as running:
             stopwatch = Stopwatch()
             # As `app.run` does, which leaves its parts to nobody.
+            shifts = asyncio.create_task(running.shifts.run(), name="shifts")
             tasks = [
-                asyncio.create_task(running.shifts.scheduler.run(), name="scheduler"),
-                asyncio.create_task(running.shifts.upkeep.run(), name="upkeep"),
+                shifts,
                 asyncio.create_task(garbage.collect(), name="garbage"),
                 asyncio.create_task(stopwatch.run(), name="stopwatch"),
             ]
             print(LISTENING, running.port, flush=True)
             while order := (await orders.readline()).decode().strip():
                 if order == "pause":
-                    tasks[0].cancel()
+                    shifts.cancel()
                     with suppress(asyncio.CancelledError):
-                        await tasks[0]
+                        await shifts
+                elif order == "reload":
+                    await running.shifts.reload()
                 elif order == "begin":
                     stopwatch.lag = Lag()
                 report = {**asdict(stopwatch.lag), "peak_bytes": _peak_bytes()}
@@ -81,6 +84,12 @@ def _settings(address: str, directory: Path) -> Settings:
         ledger=LedgerSettings(path=directory / "ledger.db"),
         web=WebSettings(listen=ListenAddress("127.0.0.1", 0)),
     )
+
+
+def _with_another_interval(settings: Settings) -> Settings:
+    interval = settings.scrape.interval + timedelta(milliseconds=1)
+    scrape = settings.scrape.model_copy(update={"interval": interval})
+    return settings.model_copy(update={"scrape": scrape})
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ log = get_logger(__name__)
 _SUSPECTS_SHARE = 2
 """One slot in so many may be held by targets whose last poll failed, or was slow."""
 
-_AT_ONCE = 50
-"""Targets that are begun or forgotten in one go: some 10 ms."""
+_AT_ONCE = 20
+"""Targets that are begun or forgotten in one go: some 5 ms, and 5 ms until all had a turn."""
 
 _FIRST_RETRY = 1.0  # seconds; discovery retries sooner than its interval, and ever more slowly
 
