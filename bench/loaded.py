@@ -40,6 +40,7 @@ async def run(address: str) -> None:
     )
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         settings = _settings(address, Path(directory))
+        garbage.take_over()
         async with app.start(settings, reread=_with_another_interval) as running:
             stopwatch = Stopwatch()
             # As `app.run` does, which leaves its parts to nobody.

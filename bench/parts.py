@@ -85,6 +85,7 @@ async def parts(address: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Pa
             ledger=LedgerSettings(path=Path(directory) / "ledger.db"),
             web=WebSettings(listen=ListenAddress("127.0.0.1", 0)),
         )
+        garbage.take_over()
         async with app.start(settings) as running, grpc.aio.insecure_channel(address) as channel:
             # As `app.run` does. The scheduler has the parts, and is not asked to run: here a
             # measurement takes the turns.

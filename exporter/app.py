@@ -120,6 +120,7 @@ async def run(
         loop.add_signal_handler(number, stop.set)
     if reread is not None:
         loop.add_signal_handler(signal.SIGHUP, hangup.set)
+    garbage.take_over()
     async with (
         start(settings, adopt_ledger=adopt_ledger, reread=reread, hangup=hangup) as running,
         asyncio.TaskGroup() as group,

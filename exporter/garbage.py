@@ -26,6 +26,13 @@ _TURNS_UNTIL_SETTLED = 1200
 _GROWTH = 1.5
 
 
+def take_over() -> None:
+    """Have the collector begin no pass by itself any more; `collect` begins them."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
 async def collect() -> None:
     """
     Have the collector look at what is new, often and briefly, until cancelled.
@@ -36,13 +43,10 @@ async def collect() -> None:
     told when, by the clock. Where objects that are more are many all the same, they come with a
     start, a reload or a backlog, and are left alone.
 
-    All is looked at only if what there is has grown by half since the first ten minutes, or since
-    it was last looked at: 200 ms for a million objects, and nothing compared with running out of
-    memory, were there cycles that nobody knows of.
+    All is looked at only if there are half as many objects again as after ten minutes, or as when
+    it was last looked at: 200 ms for a million, and little compared with running out of memory,
+    were there cycles that nobody knows of.
     """
-    gc.collect()
-    gc.freeze()
-    gc.disable()
     most = float("inf")
     for turn in count(1):
         await asyncio.sleep(_TURN_SECONDS)
@@ -51,14 +55,12 @@ async def collect() -> None:
         if turn % _TURNS_BETWEEN_PASSES:
             continue
         gc.collect(1)
-        held = sys.getallocatedblocks()
-        if held > most:
+        if sys.getallocatedblocks() > most:
             gc.unfreeze()
-            gc.collect()
-            gc.freeze()
+            take_over()
             most = _GROWTH * sys.getallocatedblocks()
-        elif turn == _TURNS_UNTIL_SETTLED:
-            most = _GROWTH * held
+        elif turn >= _TURNS_UNTIL_SETTLED and most == float("inf"):
+            most = _GROWTH * sys.getallocatedblocks()
 
 
 def let_go(error: BaseException) -> None:
@@ -67,7 +69,7 @@ def let_go(error: BaseException) -> None:
 
     An error knows the calls that it ended, and these all that they were about. If among that is
     somebody who keeps the error, that is a cycle; while Admin is away it is one with each poll.
-    Where it came from cannot be told any more: not for a bug.
+    Where it came from cannot be told any more: a bug is logged before.
     """
     links, known = [error], set[int]()
     while links:

@@ -29,8 +29,8 @@ async def passes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Queue
         if phase == "stop":
             passes.put_nowait(about["generation"])
 
+    garbage.take_over()
     collecting = asyncio.create_task(garbage.collect())
-    await asyncio.sleep(0)
     gc.callbacks.append(watch)
     yield passes
     gc.callbacks.remove(watch)

@@ -5,6 +5,7 @@ from typing import Annotated
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from exporter.config.values import Expected, unfit
 from exporter.model.time import time_zone
@@ -18,18 +19,29 @@ def read_time_zone(value: str) -> str:
     try:
         time_zone(value)
     except ValueError as error:
-        meant = _meant(value)
-        raise unfit(advice=f'write "{meant}"' if meant else "") from error
+        raise _unknown(value) from error
+    if value not in _zones():
+        # Of the machine that we run on, or by a clock that counts leap seconds.
+        raise _unknown(value)
     return value
+
+
+def _zones() -> set[str]:
+    return available_timezones() - {"Factory", "localtime"}
+
+
+def _unknown(name: str) -> PydanticCustomError:
+    meant = _meant(name)
+    return unfit(advice=f'write "{meant}"' if meant else "")
 
 
 def _meant(name: str) -> str | None:
     """Return the zone of the place that *name* was meant to name; None if nobody can tell."""
     zones = {
         _place(zone): zone
-        for zone in sorted(available_timezones())
-        # GMT+1 is called Etc/GMT-1 there, and the local time is that of another machine.
-        if not zone.startswith("Etc/") and zone != "localtime"
+        for zone in sorted(_zones())
+        # GMT+1 is called Etc/GMT-1 there.
+        if not zone.startswith("Etc/")
     }
     near = get_close_matches(_place(name), zones, n=1, cutoff=_ALIKE)
     return zones[near[0]] if near else None

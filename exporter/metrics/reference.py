@@ -148,7 +148,8 @@ later slot was launched an hour ago, or after a day: a scheduler that starts run
 then on in its time, and catches up on the slots before that meanwhile, which takes it minutes where
 they are many. A listing after the slot, which comes every `discovery.interval`, must have shown
 that the launch plan still had the schedule. Slots are judged from a minute after the launch plan
-was first seen with it. Skipped are slots at which as many executions ran as the concurrency policy
+was first seen with it; those that wait for their verdict when it is switched off, or gets another
+schedule, get none. Skipped are slots at which as many executions ran as the concurrency policy
 allows. A launch plan whose policy allows none owes no slot: its schedule stands in
 `flyte_launch_plan_info` alone, and gives it no freshness limit. What is due and what ran is shown
 at once, while the launch plan is active; what was missed, skipped and late are totals, kept in the

@@ -7,10 +7,9 @@ hang, the healthy ones have the other half.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import islice
 
 from exporter.admin.errors import AdminError
 from exporter.config.settings import AdminSettings, DiscoverySettings
@@ -37,8 +36,8 @@ log = get_logger(__name__)
 _SUSPECTS_SHARE = 2
 """One slot in so many may be held by targets whose last poll failed, or was slow."""
 
-_AT_ONCE = 20
-"""Targets that are begun or forgotten in one go: some 5 ms, and 5 ms until all had a turn."""
+_AT_ONCE = 100
+"""Targets and active launch plans that are begun in one go, or forgotten: some 10 ms."""
 
 _FIRST_RETRY = 1.0  # seconds; discovery retries sooner than its interval, and ever more slowly
 
@@ -129,26 +128,24 @@ class Scheduler:
         To be asked once `run` is over and what it had begun to commit is settled. What is shown of
         targets that will be scraped no more goes; their counters stay.
         """
-        for target in [*self._inherited]:
-            # We were told to stop before its turn came.
-            self._employ(target)
         kept = frozenset(discovery.known(self._before, settings))
+        for target in self._inherited.keys() - kept:
+            # We were told to stop before its turn came: what is shown of it goes all the same.
+            self._employ(target)
         for target in self._workers.keys() - kept:
             self._retire(target)
         self._services.norms.facts = NoPlanFacts()
         return Handover(
             discovery=self._before,
             register=self._inventory.hand_over(kept),
-            statuses={target: worker.status for target, worker in self._workers.items()},
+            statuses=self._statuses(),
             first_targets=self._first_targets,
         )
 
     async def dissolve(self) -> None:
         """Forget the targets, a few at a time, once what there was to hand over is."""
-        while self._workers:
-            for target in [*islice(self._workers, _AT_ONCE)]:
-                del self._workers[target]
-            await asyncio.sleep(0)
+        async for target in self._by_turns([*self._workers]):
+            del self._workers[target]
 
     def in_use(self, target: Target, launch_plan: str) -> bool:
         """
@@ -157,6 +154,8 @@ class Scheduler:
         That is one which is active or has live executions.
         """
         if self._first_targets is None:
+            return True
+        if target in self._inherited:
             return True
         worker = self._workers.get(target)
         return worker is not None and (
@@ -168,10 +167,14 @@ class Scheduler:
     def statuses(self) -> Sequence[TargetStatus]:
         """Return how the scraping of each target goes."""
         statuses = []
-        for target, worker in self._workers.items():
+        for target, status in self._statuses().items():
             plans, problem = self._inventory.listed(target)
-            statuses.append(worker.status._replace(active_plans=plans, inventory_problem=problem))
+            statuses.append(status._replace(active_plans=plans, inventory_problem=problem))
         return statuses
+
+    def _statuses(self) -> dict[Target, TargetStatus]:
+        """Return how it goes; of those that are still to be taken up, how it went."""
+        return self._inherited | {t: worker.status for t, worker in self._workers.items()}
 
     def unready(self) -> str:
         """Return what is still to be tried for the first time; empty when nothing is."""
@@ -179,11 +182,8 @@ class Scheduler:
             problem = self._discovery_trouble.problem
             why = f" ({problem})" if problem else ""
             return f"The first discovery is not complete{why}."
-        waiting = [
-            target
-            for target in self._first_targets
-            if target in self._workers and not self._workers[target].tried
-        ]
+        statuses = self._statuses()
+        waiting = [t for t in self._first_targets if t in statuses and statuses[t].up is None]
         if not waiting:
             return ""
         return f"{len(waiting)} of {len(self._first_targets)} targets are still to be tried."
@@ -258,21 +258,29 @@ class Scheduler:
         self._demand_problem = problem
 
     async def _start(self, targets: Iterable[Target], group: asyncio.TaskGroup) -> None:
-        """Have workers for *targets*, a few at a time: others want their turn, too."""
-        missing = (target for target in targets if target not in self._workers)
-        while some := [*islice(missing, _AT_ONCE)]:
-            for target in some:
-                known = target in self._inherited
-                worker = self._employ(target)
-                listing = tidily(self._inventory.follow, target, worker.learn)
-                self._tasks[target] = (
-                    group.create_task(tidily(self._work, worker), name=f"poll {target}"),
-                    group.create_task(listing, name=f"inventory {target}"),
-                    group.create_task(tidily(worker.look_back, self._pace), name=f"past {target}"),
-                )
-                if self._first_targets is not None and not known:
-                    log.info("target added", **target._asdict())
-            await asyncio.sleep(0)
+        """Have workers for *targets*."""
+        missing = [target for target in targets if target not in self._workers]
+        async for target in self._by_turns(missing):
+            known = target in self._inherited
+            worker = self._employ(target)
+            listing = tidily(self._inventory.follow, target, worker.learn)
+            self._tasks[target] = (
+                group.create_task(tidily(self._work, worker), name=f"poll {target}"),
+                group.create_task(listing, name=f"inventory {target}"),
+                group.create_task(tidily(worker.look_back, self._pace), name=f"past {target}"),
+            )
+            if self._first_targets is not None and not known:
+                log.info("target added", **target._asdict())
+
+    async def _by_turns(self, targets: Iterable[Target]) -> AsyncIterator[Target]:
+        """Yield *targets*, and now and then give others their turn: those begun have one, too."""
+        begun = 0
+        for target in targets:
+            yield target
+            begun += 1 + len(self._inventory.active(target))
+            if begun >= _AT_ONCE:
+                begun = 0
+                await asyncio.sleep(0)
 
     def _employ(self, target: Target) -> Worker:
         services = self._services

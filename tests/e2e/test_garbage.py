@@ -31,7 +31,16 @@ from exporter.model.reload import ReloadOutcome
 from exporter.sim.incidents import Trouble
 from tests.e2e.flyte import Simulator
 
-_WORKING = (types.FrameType, types.CoroutineType, types.TracebackType, BaseException, asyncio.Task)
+_WORKING = (
+    types.FrameType,
+    types.CoroutineType,
+    types.GeneratorType,
+    types.AsyncGeneratorType,
+    types.TracebackType,
+    BaseException,
+    asyncio.Future,
+    asyncio.Timeout,
+)
 _INTERVAL = timedelta(milliseconds=250)
 _POLLS = 50
 
@@ -51,7 +60,8 @@ def collector() -> Iterator[None]:
 
 
 def _ours(thing: object) -> bool:
-    return type(thing).__module__.startswith("exporter.") or isinstance(thing, _WORKING)
+    kind = thing if isinstance(thing, types.FunctionType) else type(thing)
+    return kind.__module__.startswith(("exporter.", "tenacity.")) or isinstance(thing, _WORKING)
 
 
 def _settings(address: str, directory: Path, secret: Path, timeout: timedelta) -> Settings:

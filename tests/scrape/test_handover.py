@@ -12,6 +12,7 @@ from exporter.ledger.records import Commit
 from exporter.metrics import catalog
 from exporter.metrics.projects import ProjectGauges
 from exporter.model.targets import Target
+from exporter.scrape import scheduler as scheduling
 from exporter.scrape.inventory import Inventory
 from exporter.scrape.scheduler import Handover, Scheduler
 from tests import page
@@ -63,6 +64,11 @@ async def worked(one: Scheduler, *, until: Callable[[], object] = lambda: True) 
 def shows(rig: Rig, text: str) -> bool:
     """Whether /metrics has a line that begins with *text*."""
     return any(line.startswith(text) for line in page.lines(rig.exposition))
+
+
+def told(rig: Rig) -> list[str]:
+    """Return what /metrics says of Flyte and of the targets."""
+    return [line for line in page.lines(rig.exposition) if line.startswith("flyte_")]
 
 
 @pytest.fixture
@@ -172,3 +178,60 @@ async def test_a_discovery_that_is_committed_at_the_end_is_for_the_next(busy: Ri
     assert handover.discovery is not None
     assert set(handover.discovery.rows) >= {A, B}
     assert busy.book.budget.used_by(catalog.TARGET_UP) == 0
+
+
+async def test_what_was_not_taken_up_yet_is_not_lost(
+    busy: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Targets are begun by and by; until then, and for whoever follows, all is as it was."""
+    monkeypatch.setattr(scheduling, "_AT_ONCE", 1)
+    first = scheduler(busy, Handover(discovery=None))
+    await worked(first)
+    before = {status.target: status.up for status in first.statuses()}
+    second = scheduler(busy, first.hand_over(_BOTH))
+    running = asyncio.create_task(second.run())
+    while not second._workers:  # noqa: ASYNC110  # nobody tells of half of the work
+        await asyncio.sleep(0)
+    (begun,) = second._workers
+    (other,) = {A, B} - {begun}
+
+    assert {status.target: status.up for status in second.statuses()} == before
+    assert second.unready() == ""
+    assert second.in_use(begun, "")
+    assert second.in_use(other, "")
+    running.cancel()
+    await asyncio.wait([running])
+
+    third = scheduler(busy, second.hand_over(_BOTH))
+    assert {status.target: status.up for status in third.statuses()} == before
+    only = DiscoverySettings(include=(f"{begun.project}/development",))
+    fourth = scheduler(busy, third.hand_over(only), only)
+    assert not shows(busy, f'flyte_exporter_target_up{{project="{other.project}"')
+    assert busy.book.budget.used_by(catalog.TARGET_UP) == 1
+    await worked(fourth, until=lambda: fourth.in_use(begun, ""))
+    assert [status.target for status in fourth.statuses()] == [begun]
+
+
+async def test_all_are_taken_up(busy: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few at a time: those that the last discovery knew, and those that the next finds."""
+    monkeypatch.setattr(scheduling, "_AT_ONCE", 1)
+    first = scheduler(busy, Handover(discovery=None))
+    await worked(first)
+    assert {status.target: status.up for status in first.statuses()} == {A: True, B: True}
+    busy.launch(B, "new")
+    second = scheduler(busy, first.hand_over(_BOTH))
+    await worked(second)
+    assert shows(busy, 'flyte_executions_launched_total{project="b",domain="development",laun')
+    assert busy.book.budget.used_by(catalog.TARGET_UP) == 2
+
+
+async def test_who_was_followed_forgets_and_takes_nothing_down(busy: Rig) -> None:
+    """What it knew of the targets goes, and what is shown of them is its follower's."""
+    first = scheduler(busy, Handover(discovery=None))
+    await worked(first)
+    second = scheduler(busy, first.hand_over(_BOTH))
+    before = told(busy)
+    await first.dissolve()
+    assert first.statuses() == []
+    assert told(busy) == before
+    assert {status.target for status in second.statuses()} == {A, B}
