@@ -1,5 +1,6 @@
 """Whose newest success must not be too old: as configured, for whoever runs the launch plan."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -199,6 +200,27 @@ async def test_a_success_from_before_the_lookback_is_asked_for(rig: Rig) -> None
     asked = [request.filters for _, request in rig.calls if ".name," in str(request)]
     assert [filters.partition("+")[2] for filters in asked] == [
         "value_in(phase,SUCCEEDED)+ne(mode,4)+value_in(state,0;1)"
+    ]
+
+
+async def test_a_success_is_asked_for_where_the_answer_has_failures_alone(rig: Rig) -> None:
+    """The lookback has an abort, its newest ten that ended are failures: two questions, no more."""
+    run(rig, "aborted", Phase.ABORTED, ago=3600)
+    for days in range(1, 15):
+        run(rig, f"failed-{days}", Phase.FAILED, ago=(days + 0.5) * DAY)
+    run(rig, "succeeded", ago=16 * DAY)
+    join(rig)
+    succeeded_at = rig.clock.now() / SECOND - 16 * DAY
+    async with scheduled(rig) as stage:
+        for _ in range(3):
+            await listed(stage)
+        assert rig.metric(SUCCEEDED) == succeeded_at
+        assert rig.metric(LIMIT) == 26 * 3600
+        assert rig.metric(FAILURES) == 10
+    asked = [request.filters for _, request in rig.calls if ".name," in str(request)]
+    assert [re.findall(r"phase,([^)]+)", filters) for filters in asked] == [
+        ["SUCCEEDED;FAILED;TIMED_OUT"],
+        ["SUCCEEDED"],
     ]
 
 
