@@ -81,18 +81,31 @@ async def listed(stage: Stage) -> None:
 
 
 async def test_whoever_runs_it_a_launch_plan_has_the_limit_that_is_configured(rig: Rig) -> None:
-    """One that was never active, too: shown like the rest of it until 14 days after it ran."""
+    """One that was never active, too, however long ago it ran: what is overdue stays overdue."""
     run(rig, "before", ago=3600)
+    succeeded_at = rig.clock.now() / SECOND - 3600
+    async with scheduled(rig) as stage:
+        for days in (0, 12, 12, 12, 12):
+            rig.clock.advance(days * DAY)
+            await listed(stage)
+            assert rig.metric(LIMIT) == 26 * 3600
+            assert rig.metric(SUCCEEDED) == succeeded_at
+    rig.restart()
     async with scheduled(rig) as stage:
         await listed(stage)
         assert rig.metric(LIMIT) == 26 * 3600
-        for limit in (26 * 3600, None):
-            rig.clock.advance(12 * DAY)
+        assert rig.metric(SUCCEEDED) == succeeded_at
+
+
+async def test_without_a_success_it_goes_like_all_others(rig: Rig) -> None:
+    """No limit was shown that could seem to be kept again."""
+    run(rig, "failed", Phase.FAILED, ago=3600)
+    async with scheduled(rig) as stage:
+        for failures in (1, None):
             await listed(stage)
-            assert rig.metric(LIMIT) == limit
-        run(rig, "again")
-        await listed(stage)
-        assert rig.metric(LIMIT) == 26 * 3600
+            assert rig.metric(FAILURES) == failures
+            assert rig.metric(LIMIT) is None
+            rig.clock.advance(15 * DAY)
 
 
 async def test_what_is_switched_off_need_not_be_fresh_until_it_is_active_again(rig: Rig) -> None:
