@@ -222,8 +222,8 @@ class MetricsSettings(Section):
     How many error codes of each target `flyte_execution_error_codes_total` tells apart.
 
     Codes are what user code raises, so there is no end of them. The first that come are kept, over
-    restarts too; the rest count as `other`. Flyte's own, such as `OOMKilled`, always have a place
-    and take none from the others: there are some hundred of them, most of which never come.
+    restarts too; the rest count as `other`. Flyte's own, such as `OOMKilled`, take no place from
+    these, and have theirs while `series_limit` has room. See [Cardinality](cardinality.md).
     """
     relabel: Annotated[
         tuple[RelabelRule, ...],

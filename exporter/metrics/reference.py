@@ -107,9 +107,9 @@ data of the pipeline), `SYSTEM` (the platform), `UNKNOWN`. Flyte calls whatever 
 retries were exhausted the user's; here the kind is that of the last attempt. `error_code` is the
 cause behind `RetriesExhausted|<code>`, without control characters and cut to 64. Codes are what
 user code raises: the first `metrics.error_codes_limit` of a target are told apart, over restarts
-too, and the rest is `{OTHER}`. Beside them Flyte's own, such as `OOMKilled` and `Timeout`, are
-always told apart, whatever came before. A failure for which Admin has no error is `UNKNOWN`, its
-code `{NO_CODE}`.
+too, and the rest is `{OTHER}`. Beside them Flyte's own, such as `OOMKilled` and `Timeout`, are told
+apart while `metrics.series_limit` has room, whatever came before. A failure for which Admin has no
+error is `UNKNOWN`, its code `{NO_CODE}`.
 
 **Clusters.** `{CLUSTER_EXECUTIONS_FINISHED.name}` has executions whose cluster Admin names, as
 a Flyte of several clusters does. It belongs to no target and is never forgotten.""",
