@@ -14,7 +14,10 @@ from exporter.model.executions import Mode, Phase
 from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
+from exporter.pipeline import Batch, Digest, digest
+from exporter.scrape.memory import Memory
 from exporter.scrape.norms import NormsOf
+from exporter.scrape.past import Past
 from tests.plans import activate, deactivate
 from tests.rig import Rig, failure, register
 from tests.stage import Stage, scheduled
@@ -262,6 +265,32 @@ async def test_what_ends_before_the_answer_is_told_once(
     (state,) = rig.ledger.target(A).plans.values()
     assert len(state.successes) == 1
     assert len(state.failures) == (phase is Phase.FAILED) * (1 + (known is Phase.FAILED))
+
+
+async def test_the_second_answer_is_not_lost_while_the_first_is_kept(rig: Rig) -> None:
+    """A poll told of a failure after the first was asked, so that the second came as well."""
+    for days in range(1, 15):
+        run(rig, f"failed-{days}", Phase.FAILED, ago=(days + 0.5) * DAY)
+    run(rig, "succeeded", ago=16 * DAY)
+    join(rig)
+    await rig.poll(A)
+    services, memory = rig.services, Memory(rig.ledger.target(A))
+    past = Past(A, admin=services.admin, process=services.process, settings=services.settings)
+    kept: list[str] = []
+
+    async def keep(batch: Batch) -> Digest:
+        kept.extend(row.id.name for row in batch.rows)
+        digested = digest(memory, batch, rig.clock.now(), plans=memory.plans)
+        memory.remember_plans(digested.plans, ())
+        past.want_success("etl")
+        await past.ask()
+        return digested
+
+    past.want_success("etl")
+    await past.settle(memory, keep)
+    await past.ask()
+    await past.settle(memory, keep)
+    assert kept == [*(f"failed-{days}" for days in range(1, 11)), "succeeded"]
 
 
 async def test_one_that_is_active_needs_no_success(rig: Rig) -> None:
