@@ -12,15 +12,19 @@ from exporter.config.load import decode
 from exporter.config.settings import MetricsSettings
 from exporter.metrics import catalog
 from exporter.metrics.book import Book
+from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import FAMILIES, Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.labelling import labelled
 from exporter.metrics.measure import measure
 from exporter.metrics.opening import bounds_of, varieties_of
+from exporter.metrics.owners import OTHER, Variety, spills
 from exporter.metrics.places import RETENTION
 from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.events import Events
 from exporter.model.executions import Mode, Phase
+from exporter.model.failures import NO_CODE, ErrorKind
+from exporter.model.platform_codes import PLATFORM_CODES
 from exporter.model.targets import Target
 from tests.metrics.conftest import Diverted, Silence
 from tests.rows import NOON, execution
@@ -109,6 +113,26 @@ def test_a_large_world_stays_inside_the_default_limit() -> None:
         world.launch(targets[n % len(targets)], f"plan-{n}", Mode.SCHEDULED, Mode.MANUAL)
     assert not world.observer.increments_of
     assert 150_000 < world.used.total() < MetricsSettings().series_limit * 0.9
+
+
+def test_how_many_series_of_codes_a_target_can_have() -> None:
+    """The page says the most that hostile programs can bring about, and what it is made of."""
+    settings = MetricsSettings()
+    family = catalog.EXECUTION_ERROR_CODES
+    variety, found = Variety(varieties_of(settings)), set()
+    made_up = [f"MadeUp{number}" for number in range(2 * settings.error_codes_limit)]
+    for code in (*made_up, *PLATFORM_CODES, NO_CODE, OTHER, OVERFLOW):
+        for kind in ErrorKind:
+            wanted = ("a", "production", kind.name, code)
+            labels = variety.admitted(family, wanted)
+            variety.take(family, labels)
+            # Once there is no room, the nearest place that still has some.
+            found |= {labels, spills(family, labels)[0]}
+    kinds, most = len(ErrorKind), len(found)
+    beside = most // kinds - settings.error_codes_limit
+    assert re.search(rf"{kinds} . \(`metrics.error_codes_limit` \+ {beside}\)", _PAGE)
+    assert f"by default {most}:" in _PAGE
+    assert f"the {len(PLATFORM_CODES)} that are Flyte's own" in _PAGE
 
 
 def test_how_long_series_live_is_told() -> None:

@@ -171,7 +171,8 @@ class ScrapeSettings(Section):
 
     A day shows all that runs at least daily. Of active launch plans with neither a success nor a
     failure in it, the newest executions are asked for one by one, beside the polls and with 5% of
-    `admin.rate_limit`; so is the newest success that a limit of `freshness` is compared with.
+    `admin.rate_limit`; so is the newest success of one that is not active, but has a limit of
+    `freshness`.
     """
     poll_timeout: PositiveDuration = timedelta(minutes=1)
     """
@@ -221,8 +222,8 @@ class MetricsSettings(Section):
     How many error codes of each target `flyte_execution_error_codes_total` tells apart.
 
     Codes are what user code raises, so there is no end of them. The first that come are kept, over
-    restarts too; the rest count as `other`. Flyte's own, such as `OOMKilled`, always have a place
-    and take none from the others: there are some hundred of them, most of which never come.
+    restarts too; the rest count as `other`. Flyte's own, such as `OOMKilled`, take no place from
+    these, and have theirs while `series_limit` has room. See [Cardinality](cardinality.md).
     """
     relabel: Annotated[
         tuple[RelabelRule, ...],
@@ -342,9 +343,12 @@ class Settings(Section):
     How old the newest success of a launch plan may be; of entries that match, the first holds.
 
     An entry holds whoever runs the launch plan: also for one that was never active, as those that
-    flytekit makes by default, once a success of it is known. It does not for one that was
-    deactivated, until that is active again. Where no entry matches, an active launch plan with a
-    schedule may miss one run: twice the longest time between two slots, and its expected duration.
+    flytekit makes by default, once a success of it is known, and however long ago it last ran. It
+    does not for one that this exporter has seen deactivated, until that is active again. One that
+    was switched off before the exporter first ran cannot be told from one that was never active:
+    leave it out by a narrower pattern, or by an earlier entry that matches it and has a long limit.
+    Where no entry matches, an active launch plan with a schedule may miss one run: twice the
+    longest time between two slots, and its expected duration.
     """
     expected_duration: PlanDurations = ()
     """

@@ -129,8 +129,8 @@ CREATE TABLE active_plan (
     PRIMARY KEY (project, domain, launch_plan)
 ) WITHOUT ROWID;
 
--- Launch plans that were seen active and are not any more, until they are again: for as long as a
--- state of theirs is kept, or would be.
+-- Launch plans that were seen active and are not any more, until they are again. Whoever has no state
+-- and was deactivated longer ago than one would be kept, goes with the target's next deactivation.
 CREATE TABLE deactivated_plan (
     project        TEXT    NOT NULL,
     domain         TEXT    NOT NULL,

@@ -181,7 +181,7 @@ EXECUTION_ERROR_CODES = Family(
     "flyte_execution_error_codes_total",
     Kind.COUNTER,
     Source.LEDGER,
-    "The same executions by error code; past metrics.error_codes_limit a user's counts as other.",
+    "The same executions by error code; past the limit, codes that users made up count as other.",
     (*TARGET, "error_kind", "error_code"),
     question="Which errors were the most frequent in the last day?",
     example=_promql("""

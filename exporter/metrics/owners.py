@@ -5,9 +5,10 @@ The owner decides when a series is over: what nobody has heard of for long goes 
 
 A family may have one open label: launch plans, tasks, error codes and clusters are named by others.
 Two limits keep their number in check. The budget is of all series together; what does not fit it
-goes to `__overflow__`. Some families have a limit of their own, so that hostile values cannot eat
-the budget; what is past that goes to `other`. Values of a closed set, such as Flyte's own error
-codes, are no part of that number: they always have a place of their own, which the budget counts.
+goes to `__overflow__`. Of some families each owner may have so many values, so that hostile ones
+cannot eat the budget; what is past that goes to `other`. Values of a closed set, such as Flyte's
+own error codes, are no part of that number: they have places while the budget has room. Whoever
+makes up values can name all of that set, too, so it adds to what one owner can take.
 """
 
 from collections.abc import Mapping

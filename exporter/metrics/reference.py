@@ -107,9 +107,9 @@ data of the pipeline), `SYSTEM` (the platform), `UNKNOWN`. Flyte calls whatever 
 retries were exhausted the user's; here the kind is that of the last attempt. `error_code` is the
 cause behind `RetriesExhausted|<code>`, without control characters and cut to 64. Codes are what
 user code raises: the first `metrics.error_codes_limit` of a target are told apart, over restarts
-too, and the rest is `{OTHER}`. Beside them Flyte's own, such as `OOMKilled` and `Timeout`, are
-always told apart, whatever came before. A failure for which Admin has no error is `UNKNOWN`, its
-code `{NO_CODE}`.
+too, and the rest is `{OTHER}`. Beside them Flyte's own, such as `OOMKilled` and `Timeout`, are told
+apart while `metrics.series_limit` has room, whatever came before. A failure for which Admin has no
+error is `UNKNOWN`, its code `{NO_CODE}`.
 
 **Clusters.** `{CLUSTER_EXECUTIONS_FINISHED.name}` has executions whose cluster Admin names, as
 a Flyte of several clusters does. It belongs to no target and is never forgotten.""",
@@ -128,13 +128,15 @@ State of the executions that are not over, as of their target's last successful 
         introduction=f"""\
 How the last root executions of each launch plan went, kept in the ledger; `TIMED_OUT` is a failure
 here. A cold start learns it from `scrape.lookback`. Shown until {SHOWN_FOR.days} days after the
-last run; beyond that while one of its executions is not over, and, where it has a schedule or an
-entry of `freshness`, while it is active.
+last run; beyond that while one of its executions is not over, while it is active where it has a
+schedule, and while an entry of `freshness` holds for it: what is overdue stays overdue.
 
 **Freshness.** A limit is shown with what it is compared with: the newest success, or since when the
-launch plan is active. An entry of `freshness` holds for a launch plan that was never active, too,
-since others may run it. It does not for one that was deactivated, over restarts too, until that is
-active again.""",
+launch plan is active. An entry of `freshness` holds for a launch plan that is not active, too, once
+a success of it is known, since others may run it. It does not for one that this exporter has seen
+deactivated, over restarts too, until that is active again. Whatever was switched off before the
+exporter first ran, Admin does not tell from what was never active: a narrower pattern leaves it
+out, or an earlier entry that matches it and has a long limit.""",
         families=_of(Source.PLAN),
     ),
     _Section(

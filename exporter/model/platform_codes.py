@@ -2,17 +2,21 @@
 Which error codes are Flyte's own: a closed set, in which an outage of the platform speaks.
 
 Codes that user code raises have no end, and those of flytekit for exceptions of the user
-(`USER:ValueError`) are among them.
+(`USER:ValueError`) are among them. `OutOf<resource>`, with which kubelet turns a pod away, is
+open-ended, too, as a resource may have any name: others than those listed count among the user's.
 """
 
 _KUBERNETES = """
-    CreateContainerConfigError CreateContainerError DeadlineExceeded Evicted ImagePullBackOff
-    Interrupted InvalidImageName NodeLost NodeShutdown OOMKilled OutOfcpu OutOfmemory
-    PodPendingTimeout Preempting PrimaryContainerNotFound Shutdown Terminated
-    UnexpectedAdmissionError UnexpectedObjectDeletion ResourceDeletedExternally
+    ContainerCannotRun ContainerStatusUnknown CrashLoopBackOff CreateContainerConfigError
+    CreateContainerError CreatePodSandboxError DeadlineExceeded ErrImageNeverPull Error Evicted
+    ImagePullBackOff Interrupted InvalidImageName NodeAffinity NodeLost NodeShutdown OOMKilled
+    OutOfamd.com/gpu OutOfcpu OutOfephemeral-storage OutOfmemory OutOfnvidia.com/gpu OutOfpods
+    PodPendingTimeout Preempting PrimaryContainerMissing PrimaryContainerNotFound
+    ResourceDeletedExternally RunContainerError Shutdown StartError Terminated TopologyAffinityError
+    UnexpectedAdmissionError UnexpectedObjectDeletion
 """
 """
-What became of a pod.
+What became of a pod, or of a container of it.
 
 Source: flyteplugins `flytek8s/pod_helper.go`, and the reasons of kubelet, which it passes on.
 """
@@ -52,7 +56,9 @@ and whatever else stands as the code of an error in `controller/`.
 """
 
 _ADMIN = """
-    Internal InvalidArgument NotFound ResourceExhausted Unavailable
+    Aborted AlreadyExists Canceled DataLoss DeadlineExceeded FailedPrecondition Internal
+    InvalidArgument NotFound OutOfRange PermissionDenied ResourceExhausted Unauthenticated
+    Unavailable Unimplemented Unknown
 """
 """
 What the launch of an execution failed with.

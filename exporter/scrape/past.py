@@ -1,8 +1,9 @@
 """
 How launch plans fared before anybody looked: asked once for each of which that is unknown.
 
-Unknown it is where neither a success nor a failure is known; an abort says nothing of it. Where a
-limit is to be compared with the newest success, it is for as long as none is known.
+Unknown it is where neither a success nor a failure is known; an abort says nothing of it. Of one
+that is not active, but was given a freshness limit, it is for as long as no success is known: only
+that says how fresh it is. Then there are two questions, each asked once.
 
 The questions are many after a cold start, and each has Admin's database search without an index.
 So they are asked beside the polls, in a task of each target, and no poll waits for them or fails
@@ -40,7 +41,7 @@ _NEWEST = 10
 """Executions of one launch plan: enough to see a row of failures, and to expect a duration."""
 
 _TRIES = 3
-"""Times that the past of one launch plan is asked for before it stays unknown."""
+"""Times that a question about one launch plan is asked before it stays unanswered."""
 
 _KEPT_AT_ONCE = 200
 """Answers that are digested in one go: some 5 ms."""
@@ -77,13 +78,16 @@ class Past:
         self._memory: Memory | None = None
         self._unknown: dict[str, int] = {}
         self._measured: set[str] = set()
-        self._asked: set[str] = set()
+        self._asked: set[tuple[str, _Missing]] = set()
         self._answers: dict[str, Sequence[Execution]] = {}
         self._ready = asyncio.Event()
 
     def want(self, launch_plan: str) -> None:
         """Have it asked after a poll how *launch_plan* fared, if that is unknown then."""
-        if launch_plan not in self._asked and query.has_past(launch_plan):
+        memory = self._memory
+        if memory is not None and self._question(memory, launch_plan) is None:
+            return
+        if query.has_past(launch_plan):
             self._unknown.setdefault(launch_plan, 0)
 
     def want_success(self, launch_plan: str) -> None:
@@ -113,15 +117,15 @@ class Past:
         except AdminError as problem:
             # Whoever does not answer is left in peace until a poll has come to its end.
             self._ready.clear()
-            self._failed(launch_plan, str(problem))
+            self._failed(launch_plan, missing, str(problem))
         except Exception as bug:
             # The edge of one target, as for a poll.
             log.exception("asking for the past failed on a bug of ours", **self._target._asdict())
-            self._failed(launch_plan, f"{type(bug).__name__}: {bug}")
+            self._failed(launch_plan, missing, f"{type(bug).__name__}: {bug}")
         else:
             self._process.rows_read(step="past", rows=len(page))
             del self._unknown[launch_plan]
-            self._asked.add(launch_plan)
+            self._asked.add((launch_plan, missing))
             self._answers[launch_plan] = page.executions
 
     async def settle(self, memory: Memory, keep: Callable[[Batch], Awaitable[Digest]]) -> None:
@@ -143,8 +147,10 @@ class Past:
                 await keep(
                     Batch(target=self._target, rows=rows, step=Step.PAST, settled_before=settled)
                 )
-            for launch_plan, _ in answers:
-                del self._answers[launch_plan]
+            for launch_plan, told in answers:
+                # Meanwhile the other question may have been answered.
+                if self._answers[launch_plan] is told:
+                    del self._answers[launch_plan]
         if self._unknown:
             self._ready.set()
 
@@ -153,12 +159,16 @@ class Past:
         if self._memory is None:
             return None
         for launch_plan in [*self._unknown]:
-            missing = self._missing(self._memory, launch_plan)
+            missing = self._question(self._memory, launch_plan)
             if missing is not None:
                 return launch_plan, missing
-            self._asked.add(launch_plan)
             del self._unknown[launch_plan]
         return None
+
+    def _question(self, memory: Memory, launch_plan: str) -> "_Missing | None":
+        """Return what is still to be asked of *launch_plan*; None where that is nothing."""
+        missing = self._missing(memory, launch_plan)
+        return None if missing is None or (launch_plan, missing) in self._asked else missing
 
     def _missing(self, memory: Memory, launch_plan: str) -> "_Missing | None":
         """Return what is unknown of how *launch_plan* fared; None where that is nothing."""
@@ -180,13 +190,13 @@ class Past:
             case None:
                 return False
 
-    def _failed(self, launch_plan: str, problem: str) -> None:
+    def _failed(self, launch_plan: str, missing: "_Missing", problem: str) -> None:
         """Ask again after all the others, a few times."""
         tries = self._unknown.pop(launch_plan) + 1
         if tries < _TRIES:
             self._unknown[launch_plan] = tries
             return
-        self._asked.add(launch_plan)
+        self._asked.add((launch_plan, missing))
         log.info(
             "past of a launch plan stays unknown",
             **self._target._asdict(),

@@ -71,11 +71,11 @@ class Standings:
             unneeded += spare(states)
             together = merged(states.values())
             if together and not (
-                is_shown(together, now, in_use=False) or self._in_use(memory, label)
+                is_shown(together, now, stays=False) or self._stays(memory, label)
             ):
                 # Time alone brings this about: nothing else would have it looked at.
                 self._changed.add(label)
-                if not is_kept(together, now, in_use=False):
+                if not is_kept(together, now, stays=False):
                     unneeded += states
             if crowded and not self._in_use(memory, label):
                 idle |= states
@@ -87,25 +87,40 @@ class Standings:
         """
         Whether a launch plan of *label* is scheduled, or has executions that are not over.
 
-        Or is active and was given a freshness limit: to whoever was told that it is past that, it
-        must not seem well again once it has been so for two weeks.
+        Or is active and was given a freshness limit. There are no more of these than are
+        registered, or run.
         """
         facts = self._norms.facts
         return (
             facts.is_scheduled(self._target, label)
             or memory.has_live(label)
-            or (
-                facts.is_active(self._target, label)
-                and self._norms(self._target, label).freshness is not None
-            )
+            or (facts.is_active(self._target, label) and self._is_to_be_fresh(label))
         )
+
+    def _stays(self, memory: Memory, label: str) -> bool:
+        """
+        Whether a launch plan of *label* is shown however long ago it ran.
+
+        It is in use, or was given a freshness limit that holds although it is not active: to
+        whoever was told that it is past that, it must not seem well again once it has been so for
+        two weeks.
+        """
+        return self._in_use(memory, label) or (
+            not memory.was_switched_off(label)
+            and any(state.succeeded_at is not None for state in memory.plans_of(label).values())
+            and self._is_to_be_fresh(label)
+        )
+
+    def _is_to_be_fresh(self, label: str) -> bool:
+        """Whether a launch plan of *label* was given a freshness limit."""
+        return self._norms(self._target, label).freshness is not None
 
     def _show(self, memory: Memory, label: str) -> None:
         state = merged(memory.plans_of(label).values())
         if state is None:
             shown = self._norms.facts.is_active(self._target, label)
         else:
-            shown = is_shown(state, self._clock.now(), in_use=self._in_use(memory, label))
+            shown = is_shown(state, self._clock.now(), stays=self._stays(memory, label))
         rows = rows_of(standing(state, self._norms_for(memory, label, state))) if shown else {}
         for family in STANDING:
             self._gauges.show(self._target, label, family, rows.get(family, ()))

@@ -214,21 +214,21 @@ def standing(state: PlanState | None, norms: Norms) -> Standing:
     )
 
 
-def is_shown(state: PlanState, now: Micros, *, in_use: bool) -> bool:
+def is_shown(state: PlanState, now: Micros, *, stays: bool) -> bool:
     """
     Whether a launch plan with *state* is shown.
 
     Args:
         state: Its state.
         now: Our clock.
-        in_use: Whether it is scheduled, or has executions that are not over.
+        stays: Whether it is, however long ago it ran.
     """
-    return in_use or now - state.ended_at <= micros(SHOWN_FOR)
+    return stays or now - state.ended_at <= micros(SHOWN_FOR)
 
 
-def is_kept(state: PlanState, now: Micros, *, in_use: bool) -> bool:
+def is_kept(state: PlanState, now: Micros, *, stays: bool) -> bool:
     """Whether *state* is kept; see `is_shown`."""
-    return in_use or now - state.ended_at <= micros(KEPT_FOR)
+    return stays or now - state.ended_at <= micros(KEPT_FOR)
 
 
 def _newest_runs(ends: Sequence[_Ended], most: int) -> list[Run]:

@@ -1,5 +1,6 @@
 """Whose newest success must not be too old: as configured, for whoever runs the launch plan."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,10 @@ from exporter.model.executions import Mode, Phase
 from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
+from exporter.pipeline import Batch, Digest, digest
+from exporter.scrape.memory import Memory
 from exporter.scrape.norms import NormsOf
+from exporter.scrape.past import Past
 from tests.plans import activate, deactivate
 from tests.rig import Rig, failure, register
 from tests.stage import Stage, scheduled
@@ -80,18 +84,31 @@ async def listed(stage: Stage) -> None:
 
 
 async def test_whoever_runs_it_a_launch_plan_has_the_limit_that_is_configured(rig: Rig) -> None:
-    """One that was never active, too: shown like the rest of it until 14 days after it ran."""
+    """One that was never active, too, however long ago it ran: what is overdue stays overdue."""
     run(rig, "before", ago=3600)
+    succeeded_at = rig.clock.now() / SECOND - 3600
+    async with scheduled(rig) as stage:
+        for days in (0, 12, 12, 12, 12):
+            rig.clock.advance(days * DAY)
+            await listed(stage)
+            assert rig.metric(LIMIT) == 26 * 3600
+            assert rig.metric(SUCCEEDED) == succeeded_at
+    rig.restart()
     async with scheduled(rig) as stage:
         await listed(stage)
         assert rig.metric(LIMIT) == 26 * 3600
-        for limit in (26 * 3600, None):
-            rig.clock.advance(12 * DAY)
+        assert rig.metric(SUCCEEDED) == succeeded_at
+
+
+async def test_without_a_success_it_goes_like_all_others(rig: Rig) -> None:
+    """No limit was shown that could seem to be kept again."""
+    run(rig, "failed", Phase.FAILED, ago=3600)
+    async with scheduled(rig) as stage:
+        for failures in (1, None):
             await listed(stage)
-            assert rig.metric(LIMIT) == limit
-        run(rig, "again")
-        await listed(stage)
-        assert rig.metric(LIMIT) == 26 * 3600
+            assert rig.metric(FAILURES) == failures
+            assert rig.metric(LIMIT) is None
+            rig.clock.advance(15 * DAY)
 
 
 async def test_what_is_switched_off_need_not_be_fresh_until_it_is_active_again(rig: Rig) -> None:
@@ -202,6 +219,27 @@ async def test_a_success_from_before_the_lookback_is_asked_for(rig: Rig) -> None
     ]
 
 
+async def test_a_success_is_asked_for_where_the_answer_has_failures_alone(rig: Rig) -> None:
+    """The lookback has an abort, its newest ten that ended are failures: two questions, no more."""
+    run(rig, "aborted", Phase.ABORTED, ago=3600)
+    for days in range(1, 15):
+        run(rig, f"failed-{days}", Phase.FAILED, ago=(days + 0.5) * DAY)
+    run(rig, "succeeded", ago=16 * DAY)
+    join(rig)
+    succeeded_at = rig.clock.now() / SECOND - 16 * DAY
+    async with scheduled(rig) as stage:
+        for _ in range(3):
+            await listed(stage)
+        assert rig.metric(SUCCEEDED) == succeeded_at
+        assert rig.metric(LIMIT) == 26 * 3600
+        assert rig.metric(FAILURES) == 10
+    asked = [request.filters for _, request in rig.calls if ".name," in str(request)]
+    assert [re.findall(r"phase,([^)]+)", filters) for filters in asked] == [
+        ["SUCCEEDED;FAILED;TIMED_OUT"],
+        ["SUCCEEDED"],
+    ]
+
+
 @pytest.mark.parametrize("phase", [Phase.SUCCEEDED, Phase.FAILED])
 @pytest.mark.parametrize("known", [Phase.ABORTED, Phase.FAILED])
 async def test_what_ends_before_the_answer_is_told_once(
@@ -227,6 +265,32 @@ async def test_what_ends_before_the_answer_is_told_once(
     (state,) = rig.ledger.target(A).plans.values()
     assert len(state.successes) == 1
     assert len(state.failures) == (phase is Phase.FAILED) * (1 + (known is Phase.FAILED))
+
+
+async def test_the_second_answer_is_not_lost_while_the_first_is_kept(rig: Rig) -> None:
+    """A poll told of a failure after the first was asked, so that the second came as well."""
+    for days in range(1, 15):
+        run(rig, f"failed-{days}", Phase.FAILED, ago=(days + 0.5) * DAY)
+    run(rig, "succeeded", ago=16 * DAY)
+    join(rig)
+    await rig.poll(A)
+    services, memory = rig.services, Memory(rig.ledger.target(A))
+    past = Past(A, admin=services.admin, process=services.process, settings=services.settings)
+    kept: list[str] = []
+
+    async def keep(batch: Batch) -> Digest:
+        kept.extend(row.id.name for row in batch.rows)
+        digested = digest(memory, batch, rig.clock.now(), plans=memory.plans)
+        memory.remember_plans(digested.plans, ())
+        past.want_success("etl")
+        await past.ask()
+        return digested
+
+    past.want_success("etl")
+    await past.settle(memory, keep)
+    await past.ask()
+    await past.settle(memory, keep)
+    assert kept == [*(f"failed-{days}" for days in range(1, 11)), "succeeded"]
 
 
 async def test_one_that_is_active_needs_no_success(rig: Rig) -> None:

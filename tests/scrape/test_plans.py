@@ -504,10 +504,13 @@ async def test_an_idle_launch_plan_goes_after_two_weeks(rig: Rig) -> None:
     assert lines(rig)[f"consecutive_failures{{{NIGHTLY}}}"] == "1"
 
 
+@pytest.mark.parametrize("limit", [None, timedelta(hours=26)])
 async def test_names_without_a_rule_do_not_fill_the_memory(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: timedelta | None
 ) -> None:
     """Of too many that are not in use, those stay that ran last; what is scheduled stays."""
+    limits = [PlanDuration(match="etl/*/*", limit=limit)] if limit else []
+    rig = Rig(tmp_path, norms=NormsOf(freshness=limits))
     for module in ("exporter.track.plans", "exporter.scrape.standings"):
         monkeypatch.setattr(f"{module}.MOST_IDLE", 10)
     rig.services.norms.facts = Facts(nightly=timedelta(days=1))
@@ -525,6 +528,7 @@ async def test_names_without_a_rule_do_not_fill_the_memory(
     await rig.poll(T)
     shown = [line for line in lines(rig) if line.startswith("consecutive_failures")]
     assert len(shown) == len(known)
+    rig.die()
 
 
 async def test_a_launch_plan_that_is_to_be_fresh_stays_while_it_is_active(tmp_path: Path) -> None:
@@ -541,6 +545,7 @@ async def test_a_launch_plan_that_is_to_be_fresh_stays_while_it_is_active(tmp_pa
         await rig.poll(T)
         assert lines(rig) == expected
     facts.periods.clear()
+    rig.poller(T).remember_activations((), ["nightly"])
     rig.clock.advance(HOUR)
     await rig.poll(T)
     assert lines(rig) == {}

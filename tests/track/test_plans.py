@@ -235,7 +235,7 @@ def test_a_launch_plan_goes_a_while_after_its_last_run(
 ) -> None:
     """Unless it is in use, which it may be for years."""
     state, now = told(end(0)), after(days * DAY)
-    assert plans.is_shown(state, now, in_use=False) is shown
-    assert plans.is_kept(state, now, in_use=False) is kept
-    assert plans.is_shown(state, now, in_use=True)
-    assert plans.is_kept(state, now, in_use=True)
+    assert plans.is_shown(state, now, stays=False) is shown
+    assert plans.is_kept(state, now, stays=False) is kept
+    assert plans.is_shown(state, now, stays=True)
+    assert plans.is_kept(state, now, stays=True)
