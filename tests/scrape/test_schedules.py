@@ -500,7 +500,8 @@ async def run_in_berlin(rig: Rig, *days: int) -> None:
     ("timezone", "last_due", "next_due", "missed"),
     [
         ("Europe/Berlin", "10-29 05:00", "10-30 05:00", 0),
-        ("UTC", "10-28 06:00", "10-29 06:00", 9),
+        # The newest still waits for its verdict.
+        ("UTC", "10-28 06:00", "10-29 06:00", 8),
     ],
 )
 async def test_a_scheduler_whose_clock_is_in_berlin(
@@ -523,6 +524,7 @@ async def test_a_zone_that_is_set_right_counts_from_then_on(tmp_path: Path, rest
     await rig.poll(T)
     await rig.poll(T)
     await run_in_berlin(rig, 20, 21, 22)
+    await poll_at(rig, at("10-22 05:01"))
     assert kept(rig)[0] == seconds("10-21 06:00")
     assert kept(rig)[3] == 2
     rig.schedules = SchedulesSettings(timezone="Europe/Berlin")
