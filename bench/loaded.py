@@ -38,9 +38,8 @@ async def run(address: str) -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
     )
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+    with garbage.taken_over(), tempfile.TemporaryDirectory(prefix="bench-") as directory:
         settings = _settings(address, Path(directory))
-        garbage.take_over()
         async with app.start(settings, reread=_with_another_interval) as running:
             stopwatch = Stopwatch()
             # As `app.run` does, which leaves its parts to nobody.

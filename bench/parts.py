@@ -71,7 +71,7 @@ class Parts(NamedTuple):
 @asynccontextmanager
 async def parts(address: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Parts]:
     """Build the application over the Admin at *address* and a new ledger on disk."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+    with garbage.taken_over(), tempfile.TemporaryDirectory(prefix="bench-") as directory:
         settings = Settings(
             admin=AdminSettings(
                 endpoint=address,
@@ -85,7 +85,6 @@ async def parts(address: str, *, page_size: int = PAGE_SIZE) -> AsyncIterator[Pa
             ledger=LedgerSettings(path=Path(directory) / "ledger.db"),
             web=WebSettings(listen=ListenAddress("127.0.0.1", 0)),
         )
-        garbage.take_over()
         async with app.start(settings) as running, grpc.aio.insecure_channel(address) as channel:
             # As `app.run` does. The scheduler has the parts, and is not asked to run: here a
             # measurement takes the turns.

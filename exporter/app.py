@@ -120,20 +120,20 @@ async def run(
         loop.add_signal_handler(number, stop.set)
     if reread is not None:
         loop.add_signal_handler(signal.SIGHUP, hangup.set)
-    garbage.take_over()
-    async with (
-        start(settings, adopt_ledger=adopt_ledger, reread=reread, hangup=hangup) as running,
-        asyncio.TaskGroup() as group,
-    ):
-        tasks = [
-            group.create_task(running.shifts.run(), name="shifts"),
-            group.create_task(garbage.collect(), name="garbage"),
-        ]
-        started(running.port)
-        await stop.wait()
-        log.info("stopping")
-        for task in tasks:
-            task.cancel()
+    with garbage.taken_over():
+        async with (
+            start(settings, adopt_ledger=adopt_ledger, reread=reread, hangup=hangup) as running,
+            asyncio.TaskGroup() as group,
+        ):
+            tasks = [
+                group.create_task(running.shifts.run(), name="shifts"),
+                group.create_task(garbage.collect(), name="garbage"),
+            ]
+            started(running.port)
+            await stop.wait()
+            log.info("stopping")
+            for task in tasks:
+                task.cancel()
 
 
 @asynccontextmanager

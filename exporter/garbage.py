@@ -12,7 +12,8 @@ open during a pass; Python's own transports are cycles.
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import ParamSpec
 
@@ -26,11 +27,27 @@ _TURNS_UNTIL_SETTLED = 1200
 _GROWTH = 1.5
 
 
-def take_over() -> None:
-    """Have the collector begin no pass by itself any more; `collect` begins them."""
+@contextmanager
+def taken_over() -> Iterator[None]:
+    """
+    Have the collector begin no pass by itself while the block runs; `collect` begins them.
+
+    Afterwards Python goes over all once more when it ends, as it does by default: a connection to
+    SQLite is a cycle, and closes the files of its log when that is found.
+    """
+    _go_over_all()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.enable()
+
+
+def _go_over_all() -> None:
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
-    gc.disable()
 
 
 async def collect() -> None:
@@ -56,8 +73,7 @@ async def collect() -> None:
             continue
         gc.collect(1)
         if sys.getallocatedblocks() > most:
-            gc.unfreeze()
-            take_over()
+            _go_over_all()
             most = _GROWTH * sys.getallocatedblocks()
         elif turn >= _TURNS_UNTIL_SETTLED and most == float("inf"):
             most = _GROWTH * sys.getallocatedblocks()

@@ -15,7 +15,6 @@ def collector() -> Iterator[None]:
     """Leave the collector as it was."""
     yield
     gc.enable()
-    gc.unfreeze()
 
 
 @pytest.fixture
@@ -29,13 +28,15 @@ async def passes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Queue
         if phase == "stop":
             passes.put_nowait(about["generation"])
 
-    garbage.take_over()
-    collecting = asyncio.create_task(garbage.collect())
-    gc.callbacks.append(watch)
-    yield passes
-    gc.callbacks.remove(watch)
-    collecting.cancel()
-    await asyncio.wait([collecting])
+    with garbage.taken_over():
+        collecting = asyncio.create_task(garbage.collect())
+        gc.callbacks.append(watch)
+        yield passes
+        gc.callbacks.remove(watch)
+        collecting.cancel()
+        await asyncio.wait([collecting])
+    assert gc.isenabled()
+    assert not gc.get_freeze_count()
 
 
 def young() -> int:
