@@ -8,19 +8,11 @@ from exporter.config.section import Section
 from exporter.config.settings import Settings
 from exporter.config.tree import SETTINGS
 
-_SETTLED = "which series there are is settled when the ledger is opened. Restart"
-
 FIXED: Mapping[KeyPath, str] = {
     ("admin", "endpoint"): (
         "the counts in the ledger are of the Admin that it names. Restart: with another "
         "ledger.path for another Admin, with --adopt-ledger for the same one under a new address"
     ),
-    ("metrics", "relabel"): _SETTLED,
-    **{
-        path: _SETTLED
-        for path in SETTINGS
-        if path[:2] == ("metrics", "families") and path[-1] != "series_limit"
-    },
     ("ledger", "path"): "the counts that go on are in the ledger that is open. Restart",
     ("web", "listen"): "Prometheus and the health checks ask where the port is now. Restart",
 }

@@ -6,7 +6,7 @@ true here and on /metrics. A posting whose commit fails is dropped, and nothing 
 
 The parts each know one thing, and whoever needs one of them asks it: the `roster` who has a series,
 the `places` to whom something happened and when, `showing` what is held back, the `levels` the live
-set. `metrics.loading` fills a book at a start, `metrics.rebound` gives it other buckets.
+set. `metrics.loading` fills a book at a start, `metrics.rebound` lays out one that is in use anew.
 """
 
 import time
@@ -20,8 +20,9 @@ from typing import Protocol
 from exporter.ledger.records import Activity, Value
 from exporter.metrics.buckets import Buckets
 from exporter.metrics.budget import NO_LIMITS, OVERFLOW, Budget, BudgetObserver
-from exporter.metrics.catalog import Family
+from exporter.metrics.catalog import FAMILIES, Family, Source
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.heirs import Stock
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.levels import LevelGauges
 from exporter.metrics.measure import Increments, SeriesKey
@@ -33,6 +34,9 @@ from exporter.metrics.series import Series
 from exporter.metrics.showing import Showing
 from exporter.model.targets import Target
 from exporter.model.time import Micros
+
+_OWN = tuple(family for family in FAMILIES if family.source in {Source.LEDGER, Source.LIVE})
+"""The families that a book shows."""
 
 
 class BookObserver(BudgetObserver, Protocol):
@@ -61,7 +65,7 @@ class Book:
         budget: How many series there are and may be; gauges of others count against it, too.
         buckets: Of the histograms.
         exposition: Where everything is shown.
-        labelling: As it was given.
+        labelling: Which series there are now.
         levels: The live set.
         places: Who is known.
         roster: Who has a series.
@@ -83,13 +87,23 @@ class Book:
         self.budget = Budget(limit, family_limits)
         self.buckets = Buckets(bounds)
         self.exposition = exposition
-        self.labelling = labelling
-        self.levels = LevelGauges(
-            budget=self.budget, exposition=exposition, observer=observer, labelling=labelling
-        )
-        self.places = Places()
         self.showing = Showing(exposition, buckets=self.buckets, hold=hold)
-        self._variety = Variety(varieties)
+        self._varieties = varieties
+        self._observer = observer
+        self._removed: dict[int, None] = {}
+        self._inactive: dict[Owner, None] = {}
+        self._lay_out(labelling)
+
+    def _lay_out(self, labelling: Labelling) -> None:
+        self.labelling = labelling
+        self.places = Places()
+        self.levels = LevelGauges(
+            budget=self.budget,
+            exposition=self.exposition,
+            observer=self._observer,
+            labelling=labelling,
+        )
+        self._variety = Variety(self._varieties)
         self.roster = Roster(
             budget=self.budget,
             buckets=self.buckets,
@@ -99,14 +113,33 @@ class Book:
             showing=self.showing,
             labelling=labelling,
         )
-        self._observer = observer
-        self._removed: dict[int, None] = {}
-        self._inactive: dict[Owner, None] = {}
+
+    def lay_out(self, bounds: Mapping[Family, Sequence[float]], labelling: Labelling) -> None:
+        """
+        Have no series and know nobody, as if new; what is shown stays.
+
+        Args:
+            bounds: Of the histograms from now on.
+            labelling: Which series there are to be.
+        """
+        self.buckets.set(bounds)
+        self.budget.clear(_OWN)
+        self._lay_out(labelling)
+
+    def stock(self) -> Stock:
+        """Return what there is and was committed, as the ledger has it."""
+        layouts = self.buckets.layouts
+        return Stock(
+            rows=[series.row(layouts.get(series.family, "")) for series in self.roster.committed()],
+            activity=self.places.activity(),
+            labelled=self.labelling.stated,
+            newest_id=self.roster.newest_id,
+        )
 
     def set_limits(self, *, limit: int, varieties: Mapping[Family, int], hold: timedelta) -> None:
         """Heed other limits and another *hold* from now on; whoever has a series keeps it."""
         self.budget.limit = limit
-        self._variety.limits = varieties
+        self._varieties = self._variety.limits = varieties
         self.showing.set_hold(hold)
 
     # Counting

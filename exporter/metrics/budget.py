@@ -8,7 +8,7 @@ fit. A family may have a limit of its own, which works the same way within that 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
@@ -39,6 +39,11 @@ class Budget:
         self.families = families
         self._used: Counter[Family] = Counter()
         self._total = 0
+
+    def clear(self, families: Collection[Family]) -> None:
+        """Have *families* use nothing."""
+        for family in families:
+            self._total -= self._used.pop(family, 0)
 
     def used_by(self, family: Family) -> int:
         """Return how many series *family* uses."""

@@ -41,7 +41,29 @@ class Exposition:
 
     def __init__(self, process: ProcessMetrics, *, hidden: Collection[Family] = ()) -> None:
         self._process = process
-        self._sections = {family: _Section() for family in _PIECEWISE if family not in hidden}
+        self._sections: dict[Family, _Section] = {}
+        self._still: dict[Family, Sequence[_Sheet]] | None = None
+        self.set_hidden(hidden)
+
+    def set_hidden(self, hidden: Collection[Family]) -> None:
+        """Have all families but *hidden*; nothing is shown yet of one that there was not."""
+        self._sections = {
+            family: self._sections.get(family) or _Section()
+            for family in _PIECEWISE
+            if family not in hidden
+        }
+
+    def stand_still(self) -> None:
+        """
+        Have scrapes be told of nothing that is put, dropped or hidden, until `move_on`.
+
+        What stands still is not touched meanwhile: a thread may do all that while others scrape.
+        """
+        self._still = {family: [*section.give()] for family, section in self._sections.items()}
+
+    def move_on(self) -> None:
+        """Have scrapes be told how it is now."""
+        self._still = None
 
     def shows(self, family: Family) -> bool:
         """Whether there is *family* at all."""
@@ -62,15 +84,20 @@ class Exposition:
         self._sections[family].put(key, piece, with_exemplars)
 
     def drop(self, family: Family, key: Hashable) -> None:
-        """Show nothing under *key* any more."""
-        self._sections[family].drop(key)
+        """Show nothing under *key* any more; of a family that there is not, nothing is."""
+        section = self._sections.get(family)
+        if section is not None:
+            section.drop(key)
 
     def snapshot(self, media: Format) -> "Document":
-        """Return the whole document as of now."""
+        """Return the whole document as of now, or as of when it was told to stand still."""
+        sheets = self._still
+        if sheets is None:
+            sheets = {family: section.give() for family, section in self._sections.items()}
         parts: list[bytes | _Sheet] = []
-        for family, section in self._sections.items():
+        for family, own in sheets.items():
             parts.append(_HEADERS[media][family])
-            parts.extend(section.give())
+            parts.extend(own)
         parts.append(self._process.render(media))
         if media is Format.OPENMETRICS:
             parts.append(text.END_OF_OPENMETRICS)

@@ -12,6 +12,7 @@ from exporter.metrics import catalog, text
 from exporter.metrics.budget import Budget, BudgetObserver
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.labelling import Labelling
 from exporter.model.executions import Phase
 from exporter.model.launch_plans import Activation, Standing
 from exporter.model.schedules import Judgement
@@ -86,6 +87,15 @@ class PlanGauges:
                 self._exposition.drop(each, (*target, launch_plan))
         if not costs:
             plans.pop(launch_plan, None)
+
+    def follow(self, labelling: Labelling) -> None:
+        """Show nothing any more of families and under names that *labelling* has not."""
+        for target in [*self._costs]:
+            for launch_plan in self.launch_plans(target):
+                if labelling.moved_plan(launch_plan) != launch_plan:
+                    self.drop(target, launch_plan)
+                for family in labelling.disabled:
+                    self.drop(target, launch_plan, family)
 
     def drop_target(self, target: Target) -> None:
         """Show nothing of any launch plan of *target* any more."""

@@ -1,72 +1,168 @@
 """
-Whom the series of the ledger belong to, when rules, families or bounds have changed since.
+Whom the series that there are belong to, when rules, families or bounds have changed since.
 
 A series goes to where it would be counted now. Those that meet there become one, which stands at
 their sum: so no total over them steps back, and no count is there twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from exporter.ledger.records import SeriesRow, Value
+from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Value
 from exporter.metrics import catalog
-from exporter.metrics.catalog import Family
+from exporter.metrics.buckets import Buckets
 from exporter.metrics.labelling import Labelling
 from exporter.metrics.measure import SeriesKey
+from exporter.metrics.owners import Owner, owner_of
+from exporter.model.time import Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Heirs:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
     """
-    What becomes of the ledger's series.
+    What there is, as the ledger has it.
 
     Attributes:
-        rows: The series that there are from now on, each with those whose counts it takes over:
-            one that stays where it is, several, or none when it begins anew.
-        removed: Series that are over, and leave nothing.
-        newest_id: The highest that was ever given.
+        rows: The series.
+        activity: When something last happened to whom.
+        labelled: By which rules they are named.
+        newest_id: The highest id that a series ever had.
     """
 
-    rows: Mapping[SeriesKey, Sequence[SeriesRow]]
-    removed: list[int] = field(default_factory=list)
-    newest_id: int = 0
+    rows: Sequence[SeriesRow]
+    activity: Iterable[Activity]
+    labelled: str
+    newest_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heirs:
+    """
+    What becomes of it.
+
+    Attributes:
+        staying: Series that stay as they are.
+        new: Series that take over the counts of others, and those that begin anew.
+        removed: Those that are over.
+        heard: When something last happened to whom, by the names that they have from now on.
+        renamed: Who is nobody any more, for they have another name now.
+        labelling: The rules that they are named by from now on; None where those are the same.
+        newest_id: The highest id that a series ever had.
+    """
+
+    staying: Mapping[SeriesKey, SeriesRow]
+    new: Mapping[SeriesKey, SeriesRow]
+    removed: Sequence[int]
+    heard: Mapping[Owner, Micros]
+    renamed: Sequence[Owner]
+    labelling: str | None
+    newest_id: int
+
+    @property
+    def commit(self) -> Commit:
+        """What the ledger is to be told before any of it is true."""
+        deltas = [_delta(row) for row in self.new.values()]
+        if self.labelling is None:
+            return Commit(removed=self.removed, deltas=deltas)
+        return Commit(
+            removed=self.removed,
+            deltas=deltas,
+            activity=[Activity(*owner, at) for owner, at in self.heard.items()],
+            inactive=self.renamed,
+            labelling=self.labelling,
+        )
 
 
 def heirs_of(
-    rows: Iterable[SeriesRow],
-    *,
-    layouts: Mapping[Family, str],
-    labelling: Labelling,
-    moving: bool,
+    stock: Stock, *, labelling: Labelling, buckets: Buckets, holds_back: bool, now: Micros
 ) -> Heirs:
     """
-    Work out what becomes of *rows*.
+    Work out what becomes of *stock*.
 
     Args:
-        rows: The series, as the ledger has them.
-        layouts: Bounds of histograms; one that was counted in others begins anew.
-        labelling: Which series there are now.
-        moving: Whether *rows* are named by other rules.
+        stock: What there is.
+        labelling: Which series there are from now on.
+        buckets: Of histograms; one that was counted in others begins anew, it alone.
+        holds_back: Whether /metrics holds back what begins anew.
+        now: Our clock.
     """
+    moving = stock.labelled != labelling.stated
     found: dict[SeriesKey, list[SeriesRow]] = {}
     removed: list[int] = []
-    newest_id = 0
-    for row in rows:
-        newest_id = max(newest_id, row.id)
+    for row in stock.rows:
         family = catalog.BY_NAME.get(row.family)
         if family is None or family in labelling.disabled:
             removed.append(row.id)
             continue
         labels = labelling.moved(family, row.labels) if moving else row.labels
         own = found.setdefault((family, labels), [])
-        if row.layout == layouts.get(family, ""):
+        if row.layout == buckets.layouts.get(family, ""):
             own.append(row)
         else:
             removed.append(row.id)
-    return Heirs(found, removed, newest_id)
+    staying: dict[SeriesKey, SeriesRow] = {}
+    new: dict[SeriesKey, SeriesRow] = {}
+    newest_id = stock.newest_id
+    for key, own in found.items():
+        if len(own) == 1 and own[0].labels == key[1]:
+            staying[key] = own[0]
+            continue
+        newest_id += 1
+        removed += [row.id for row in own]
+        if own:
+            new[key] = _together(newest_id, key, own)
+        else:
+            zero = buckets.zero(key[0])
+            shown = zero if holds_back else None
+            layout = buckets.layouts.get(key[0], "")
+            new[key] = SeriesRow(newest_id, key[0].name, key[1], layout, zero, now, shown)
+    heard, renamed = _heard(stock.activity, labelling, moving=moving)
+    for key in found:
+        owner = owner_of(*key)
+        if owner is not None:
+            heard.setdefault(owner, now)
+    return Heirs(
+        staying=staying,
+        new=new,
+        removed=removed,
+        heard=heard,
+        renamed=[owner for owner in renamed if owner not in heard],
+        labelling=labelling.stated if moving else None,
+        newest_id=newest_id,
+    )
 
 
-def together(values: Sequence[Value]) -> Value:
-    """Return what one series stands at that takes over several."""
+def _heard(
+    activity: Iterable[Activity], labelling: Labelling, *, moving: bool
+) -> tuple[dict[Owner, Micros], list[Owner]]:
+    """Return when something last happened to whom, and who has another name now."""
+    heard: dict[Owner, Micros] = {}
+    renamed: list[Owner] = []
+    for target, name, last_at in activity:
+        label = labelling.moved_plan(name) if moving else name
+        if label != name:
+            renamed.append((target, name))
+        owner = target, label
+        heard[owner] = max(last_at, heard.get(owner, last_at))
+    return heard, renamed
+
+
+def _together(series_id: int, key: SeriesKey, rows: Sequence[SeriesRow]) -> SeriesRow:
+    """Return one series in the place of *rows*, held at what was shown of them."""
+    value = _sum([row.value for row in rows])
+    shown = _sum([row.shown or row.value for row in rows])
+    born_at = min(row.born_at for row in rows)
+    return SeriesRow(series_id, key[0].name, key[1], rows[0].layout, value, born_at, shown)
+
+
+def _sum(values: Sequence[Value]) -> Value:
     buckets = tuple(map(sum, zip(*(value.buckets for value in values), strict=True)))
     return Value(sum(value.total for value in values), buckets)
+
+
+def _delta(row: SeriesRow) -> SeriesDelta:
+    buckets = {place: count for place, count in enumerate(row.value.buckets) if count}
+    total = row.value.total
+    return SeriesDelta(
+        row.id, row.family, row.labels, row.layout, row.born_at, row.shown, total, buckets
+    )

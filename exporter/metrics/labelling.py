@@ -3,13 +3,13 @@ What a series says of launch plans: a name, what the rules make of it, or nothin
 
 Launch plans whose names become one are one on /metrics. What is known of executions keeps the true
 names: `measure` counts by them, and `labelled` says where that goes. So rules may change; what was
-counted by other ones then moves to its new place, once (`Book.load`).
+counted by other ones then moves to its new place, once (`metrics.heirs`).
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import FAMILIES, LAUNCH_PLAN, Family
@@ -25,6 +25,16 @@ PLAN_PLACE = LAUNCH_PLAN.index("launch_plan")
 """Of the launch plan among the label values of every family that has it."""
 
 _WITH_PLAN = frozenset(family for family in FAMILIES if "launch_plan" in family.labels)
+
+
+def _renamed(rules: Sequence[Renaming], launch_plan: str) -> str:
+    if launch_plan:
+        for rule in rules:
+            renamed = rule.renamed(launch_plan)
+            if renamed is not None:
+                # A name that a rule eats up whole is told rather as it is.
+                return renamed or launch_plan
+    return launch_plan
 
 
 class Labelling:
@@ -47,7 +57,9 @@ class Labelling:
         self.disabled = frozenset(disabled)
         self._rules = tuple(rules)
         self._unnamed = frozenset(unnamed)
-        self.label: Callable[[str], str] = lru_cache(_REMEMBERED)(self._renamed) if rules else str
+        # Of the rules alone: with a method, it would be a cycle, left to Python's collector.
+        renamed = lru_cache(_REMEMBERED)(partial(_renamed, self._rules))
+        self.label: Callable[[str], str] = renamed if rules else str
         """Returns the name under which a launch plan is counted; never empty but for no name."""
 
     @property
@@ -62,6 +74,10 @@ class Labelling:
             return ""
         rules = [(rule.match, rule.replacement) for rule in self._rules]
         return json.dumps([rules, sorted(family.name for family in self._unnamed)])
+
+    def agrees(self, other: "Labelling") -> bool:
+        """Whether *other* has the same series."""
+        return self.stated == other.stated and self.disabled == other.disabled
 
     def names_plans(self, family: Family) -> bool:
         """Whether *family* tells launch plans apart."""
@@ -87,15 +103,6 @@ class Labelling:
     def moved_plan(self, name: str) -> str:
         """Return the name of a launch plan that was *name* by other rules."""
         return self.label(name) if is_launch_plan(name) else name
-
-    def _renamed(self, launch_plan: str) -> str:
-        if launch_plan:
-            for rule in self._rules:
-                renamed = rule.renamed(launch_plan)
-                if renamed is not None:
-                    # A name that a rule eats up whole is told rather as it is.
-                    return renamed or launch_plan
-        return launch_plan
 
 
 AS_THEY_ARE = Labelling()

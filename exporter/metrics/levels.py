@@ -6,7 +6,7 @@ for the phases that everybody has, or not at all; a phase that comes up later ta
 fits, and keeps it, at 0 when nobody is in it. What does not fit is left out, and that is counted.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from exporter.metrics import catalog, text
 from exporter.metrics.budget import OVERFLOW, Budget, BudgetObserver
@@ -81,6 +81,24 @@ class LevelGauges:
             self._budget.give_back(family, len(phases))
         if not plans:
             self._places.pop(target, None)
+
+    def follow(self, former: "LevelGauges") -> None:
+        """Go on with what *former* showed of those who have a place here, and of nobody else."""
+        for (target, name), family, phases in former.places():
+            place = self._places.get(target, {}).get(name, {})
+            if family in place:
+                self._budget.take(family, len(phases - place[family]))
+                together = phases | place[family]
+                place[family] = self._phase_sets.setdefault(together, together)
+            else:
+                self._exposition.drop(family, (target, name))
+
+    def places(self) -> Iterator[tuple[Owner, Family, frozenset[Phase]]]:
+        """Yield who has places, in which family, and for which phases."""
+        for target, plans in self._places.items():
+            for name, place in plans.items():
+                for family, phases in place.items():
+                    yield (target, name), family, phases
 
     def show(self, target: Target, launch_plan: str, levels: Levels) -> None:
         """Show how many executions of a launch plan are in which phase, and since when."""

@@ -8,6 +8,7 @@ from exporter.metrics import catalog
 from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.heirs import Stock
 from exporter.metrics.loading import load
 from exporter.metrics.process import Process
 from exporter.metrics.selection import family_limits_of, labelling_of
@@ -42,7 +43,8 @@ def open_book(settings: MetricsSettings, ledger: Ledger, *, process: Process, cl
     Return a book that shows what *ledger* has, and has *process* told what it cannot show.
 
     Raises:
-        LedgerError: What has moved, or is no more in the configuration, could not be written to it.
+        LedgerError: It could not be read; or what has moved, or is no more in the configuration,
+            could not be written to it.
     """
     labelling = labelling_of(settings)
     book = Book(
@@ -55,6 +57,21 @@ def open_book(settings: MetricsSettings, ledger: Ledger, *, process: Process, cl
         observer=process,
         labelling=labelling,
     )
-    rows = ledger.series(), ledger.activity()
-    ledger.commit([load(book, *rows, clock.now(), labelled=ledger.labelling())])
+    ledger.commit([load(book, stock_of(ledger), clock.now())])
     return book
+
+
+def stock_of(ledger: Ledger) -> Stock:
+    """
+    Read which series there are, and whose.
+
+    Raises:
+        LedgerError: They could not be read.
+    """
+    rows = ledger.series()
+    return Stock(
+        rows=rows,
+        activity=ledger.activity(),
+        labelled=ledger.labelling(),
+        newest_id=max((row.id for row in rows), default=0),
+    )

@@ -4,7 +4,7 @@ Who is known, which series they have, and when something last happened to them.
 Whoever is not heard of for long goes with all they have, unless somebody says that they are in use.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -91,8 +91,3 @@ class Places:
         target, name = owner
         self._names.get(target, {}).pop(name, None)
         return self._places.pop(owner).series
-
-    def replace(self, successors: Mapping[Series, Series]) -> None:
-        """Have the owners of series have their *successors*."""
-        for place in self._places.values():
-            place.series = [successors.get(series, series) for series in place.series]

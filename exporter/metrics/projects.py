@@ -33,16 +33,18 @@ class ProjectGauges:
         self._observer = observer
         self._found: dict[str, Project] = {}
         self._shown: dict[str, Project] = {}
-        if exposition.shows(catalog.PROJECTS):
-            budget.take(catalog.PROJECTS, len(_STATES))
+        self._has_states = False
+        self._reserve()
         self._label(labels)
 
     def set_labels(self, labels: Sequence[str]) -> None:
-        """Show other *labels* from now on, and no others."""
-        if tuple(labels) == self._labels:
-            return
-        self._drop([*self._shown])
-        self._label(labels)
+        """Show *labels* from now on, and no others, as far as there are these families."""
+        if tuple(labels) != self._labels or not self._exposition.shows(catalog.PROJECT_INFO):
+            self._drop([*self._shown])
+            self._label(labels)
+        self._reserve()
+        if self._found:
+            self._show_states()
         self._show_labels()
 
     def show(self, projects: Iterable[Project]) -> None:
@@ -51,6 +53,15 @@ class ProjectGauges:
         self._show_states()
         self._drop(self._shown.keys() - self._found.keys())
         self._show_labels()
+
+    def _reserve(self) -> None:
+        """Keep a place for each state, or give it back where there is no such family any more."""
+        wanted = self._exposition.shows(catalog.PROJECTS)
+        if wanted and not self._has_states:
+            self._budget.take(catalog.PROJECTS, len(_STATES))
+        elif self._has_states and not wanted:
+            self._budget.give_back(catalog.PROJECTS, len(_STATES))
+        self._has_states = wanted
 
     def _label(self, labels: Sequence[str]) -> None:
         self._labels = tuple(labels)

@@ -1,57 +1,81 @@
 """
-Other bounds for the histograms of a book that lives on.
+Other rules, families and bounds for a book that lives on.
 
-A histogram whose bounds differ begins anew, it alone: counts cannot be moved between buckets.
+What a restart would make of its series is made of them here: they move to where they are counted
+from now on, or go, or begin anew. Whatever none of this is about goes on as it was.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from exporter.ledger.records import Commit
 from exporter.metrics.book import Book
 from exporter.metrics.buckets import Buckets
 from exporter.metrics.catalog import Family
-from exporter.metrics.posting import Addition, delta_of
-from exporter.metrics.series import Series
+from exporter.metrics.heirs import Heirs, heirs_of
+from exporter.metrics.labelling import Labelling
+from exporter.metrics.loading import fill
 from exporter.model.time import Micros
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rebound:
     """
-    Histograms that begin anew with other bounds; true once it is committed.
+    What other rules, families and bounds come to; true once it is committed.
 
     Attributes:
-        bounds: The bounds of every histogram family that is configured, from then on.
-        successors: By each series that is over, the one that follows it.
+        bounds: Of every histogram family that is configured, from then on.
+        labelling: Which series there are from then on.
+        heirs: What becomes of those that there were.
         commit: For the ledger.
     """
 
     bounds: Mapping[Family, Sequence[float]]
-    successors: Mapping[Series, Series]
+    labelling: Labelling
+    heirs: Heirs
     commit: Commit
 
 
-def rebound_of(book: Book, bounds: Mapping[Family, Sequence[float]], now: Micros) -> Rebound:
+def rebound_of(
+    book: Book,
+    *,
+    bounds: Mapping[Family, Sequence[float]],
+    labelling: Labelling,
+    hold: timedelta,
+    now: Micros,
+) -> Rebound | None:
     """
-    Work out what other *bounds* come to.
+    Work out what other *bounds* and another *labelling* come to; None where they are the same.
 
     Nothing may be posted until that is committed and `begin_anew` was called, or it failed.
+
+    Args:
+        book: Whose series there are.
+        bounds: Of every histogram family that is configured.
+        labelling: Which series there are to be.
+        hold: `metrics.first_sample_hold`, for what begins anew.
+        now: Our clock.
     """
-    after = Buckets(bounds)
-    successors = dict(book.roster.successors(after, now))
-    commit = Commit(
-        removed=[old.id for old in successors],
-        deltas=[delta_of(Addition(new), after.layouts) for new in successors.values()],
+    buckets = Buckets(bounds)
+    if buckets.layouts == book.buckets.layouts and labelling.agrees(book.labelling):
+        return None
+    heirs = heirs_of(
+        book.stock(), labelling=labelling, buckets=buckets, holds_back=hold > timedelta(), now=now
     )
-    return Rebound(bounds, successors, commit)
+    return Rebound(bounds=bounds, labelling=labelling, heirs=heirs, commit=heirs.commit)
 
 
-def begin_anew(book: Book, rebound: Rebound) -> None:
+def begin_anew(book: Book, rebound: Rebound, now: Micros) -> None:
     """
-    Put the histograms of *rebound*, which was committed, in place of those that are over.
+    Make true in *book* what was committed, and show it.
 
-    They are still to be exposed: there may be very many.
+    It takes some seconds where there are very many series, and may be done in a thread while
+    nobody posts: `Exposition.stand_still` has scrapes see nothing of it until it is over.
     """
-    book.showing.drop(rebound.successors.keys())
-    book.roster.replace(rebound.successors, rebound.bounds)
+    known, levels = book.roster.series, book.levels
+    book.exposition.set_hidden(rebound.labelling.disabled)
+    book.lay_out(rebound.bounds, rebound.labelling)
+    book.showing.drop([known[key] for key in known.keys() - rebound.heirs.staying.keys()])
+    fill(book, rebound.heirs, known, now)
+    book.levels.follow(levels)

@@ -6,7 +6,7 @@ one with others (`metrics.owners`). A launch plan or a task comes in with all th
 not at all: one that is half there would be told wrong.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from exporter.metrics import catalog
 from exporter.metrics.buckets import Buckets
@@ -50,6 +50,9 @@ class Roster:
         levels: Come in with their launch plan.
         showing: Says whether what is new is held back.
         labelling: Which families there are, and which of them tell launch plans apart.
+
+    Attributes:
+        newest_id: The highest that any series has had.
     """
 
     def __init__(
@@ -71,8 +74,19 @@ class Roster:
         self._showing = showing
         self._labelling = labelling
         self._series: dict[SeriesKey, Series] = {}
-        self._newest_id = 0
-        self._set_costs()
+        self.newest_id = 0
+        plan = [family for family in _NEEDED_BY_PLAN if labelling.names_plans(family)]
+        self._cost_of_plan = self._cost_of(plan) + levels.cost_of_plan
+        self._cost_of_task = self._cost_of(_NEEDED_BY_TASK)
+
+    @property
+    def series(self) -> Mapping[SeriesKey, Series]:
+        """All series."""
+        return self._series
+
+    def committed(self) -> Iterable[Series]:
+        """Return those that are in the ledger, as far as nothing is on its way there."""
+        return (series for series in self._series.values() if series.exposed)
 
     def find(self, key: SeriesKey, now: Micros) -> Series:
         """Return the series for *key*: its own, a new one, or the one that its counts go to."""
@@ -96,7 +110,9 @@ class Roster:
 
     def create(self, key: SeriesKey, now: Micros) -> Series:
         """Return a new series, whether it fits or not."""
-        series = self._new(key, self._buckets, now)
+        self.newest_id += 1
+        zero, held = self._buckets.zero(key[0]), self._showing.holds_back
+        series = Series(self.newest_id, *key, now, zero, zero if held else None, held)
         self.enter(series, now)
         return series
 
@@ -130,47 +146,7 @@ class Roster:
         self._levels.close(owner)
         return series
 
-    # Ids
-
-    def next_id(self) -> int:
-        """Return an id that no series ever had."""
-        self._newest_id += 1
-        return self._newest_id
-
-    def skip_ids(self, newest: int) -> None:
-        """Give no id up to *newest*, which is the last that was given before the start."""
-        self._newest_id = newest
-
-    # Other buckets
-
-    def successors(self, buckets: Buckets, now: Micros) -> list[tuple[Series, Series]]:
-        """Return each histogram that has not these *buckets*, and the one to follow it."""
-        known = self._buckets.layouts
-        changed = {family for family, layout in buckets.layouts.items() if layout != known[family]}
-        return [
-            (old, self._new((old.family, old.labels), buckets, now))
-            for old in (self._series.values() if changed else ())
-            if old.family in changed
-        ]
-
-    def replace(
-        self, successors: Mapping[Series, Series], bounds: Mapping[Family, Sequence[float]]
-    ) -> None:
-        """Have *bounds* from now on, and the *successors* of the histograms that had others."""
-        for old in successors:
-            self._budget.give_back(old.family, self._buckets.cost(old.family))
-        self._buckets.set(bounds)
-        self._set_costs()
-        for new in successors.values():
-            self._budget.take(new.family, self._buckets.cost(new.family))
-            self._series[new.family, new.labels] = new
-        self._places.replace(successors)
-
     # Inside
-
-    def _new(self, key: SeriesKey, buckets: Buckets, now: Micros) -> Series:
-        zero, held = buckets.zero(key[0]), self._showing.holds_back
-        return Series(self.next_id(), *key, now, zero, zero if held else None, held)
 
     def _open(self, owner: Owner, now: Micros) -> Place:
         """Return the place of *owner*, whose levels have theirs from now on, too."""
@@ -184,13 +160,6 @@ class Roster:
             return self._budget.has_room(family, cost)
         needed = self._cost_of_task if is_task(owner[1]) else self._cost_of_plan
         return self._budget.has_room(family, cost) and self._budget.fits(needed)
-
-    def _set_costs(self) -> None:
-        """Work out what a launch plan and a task need at once."""
-        labelling = self._labelling
-        plan = [family for family in _NEEDED_BY_PLAN if labelling.names_plans(family)]
-        self._cost_of_plan = self._cost_of(plan) + self._levels.cost_of_plan
-        self._cost_of_task = self._cost_of(_NEEDED_BY_TASK)
 
     def _cost_of(self, families: Iterable[Family]) -> int:
         disabled = self._labelling.disabled

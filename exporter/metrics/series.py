@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.ledger.records import Value
+from exporter.ledger.records import SeriesRow, Value
 from exporter.metrics import text
 from exporter.metrics.catalog import Family, Kind
 from exporter.metrics.exemplars import Exemplar
@@ -36,6 +36,12 @@ class Series:
     exposed: bool = False
     exemplars: dict[int, Written] | None = None
     """By the line that they belong to: of a histogram, by bucket. Most series have none."""
+
+    def row(self, layout: str) -> SeriesRow:
+        """Return it as the ledger has it; *layout* is of its buckets."""
+        return SeriesRow(
+            self.id, self.family.name, self.labels, layout, self.value, self.born_at, self.shown
+        )
 
     def remember(self, exemplars: Iterable[tuple[int, Exemplar]], trace_id: str | None) -> None:
         """Keep of each line the exemplar that ended last: Prometheus takes no older one later."""

@@ -21,8 +21,8 @@ from exporter.config.settings import Settings
 from exporter.garbage import tidily
 from exporter.ledger.errors import LedgerError
 from exporter.metrics.opening import bounds_of, varieties_of
-from exporter.metrics.rebound import begin_anew, rebound_of
-from exporter.metrics.selection import family_limits_of
+from exporter.metrics.rebound import Rebound, begin_anew, rebound_of
+from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.reload import Reload, ReloadOutcome
 from exporter.reload.services import Lasting, open_services
 from exporter.scrape.inventory import Inventory
@@ -41,9 +41,6 @@ Reads the configuration again, for a process that runs with the one that it is g
 
 Raises `ConfigError`; may take a while, and is called in a thread.
 """
-
-_EXPOSED_AT_ONCE = 500
-"""Histograms that are rendered in one go: some 5 ms."""
 
 _STOPPING = Reload(ReloadOutcome.STOPPING, "The exporter is stopping.")
 
@@ -203,28 +200,38 @@ class Shifts:
 
     async def _rebind(self, settings: Settings) -> None:
         """Have the book and the log heed *settings*; raises `LedgerError`, and nothing changed."""
-        book, clock = self._lasting.book, self._lasting.clock
-        rebound = rebound_of(book, bounds_of(settings.metrics), clock.now())
-        if rebound.successors:
-            await self._lasting.journal.commit(
-                rebound.commit, then=lambda: begin_anew(book, rebound)
-            )
-        else:
-            begin_anew(book, rebound)
-        followers = [*rebound.successors.values()]
-        for start in range(0, len(followers), _EXPOSED_AT_ONCE):
-            for series in followers[start : start + _EXPOSED_AT_ONCE]:
-                book.showing.expose(series, clock.now())
-            await asyncio.sleep(0)
-        book.set_limits(
-            limit=settings.metrics.series_limit,
-            varieties=varieties_of(settings.metrics),
-            hold=settings.metrics.first_sample_hold,
+        lasting, metrics = self._lasting, settings.metrics
+        rebound = await asyncio.to_thread(
+            rebound_of,
+            lasting.book,
+            bounds=bounds_of(metrics),
+            labelling=labelling_of(metrics),
+            hold=metrics.first_sample_hold,
+            now=lasting.clock.now(),
         )
-        book.budget.families = family_limits_of(settings.metrics)
-        self._lasting.projects.set_labels(settings.discovery.project_labels)
-        self._lasting.backlog.set_rules(settings.tasks)
+        if rebound is not None:
+            await lasting.journal.commit(rebound.commit, then=lambda: None)
+        lasting.book.set_limits(
+            limit=metrics.series_limit,
+            varieties=varieties_of(metrics),
+            hold=metrics.first_sample_hold,
+        )
+        lasting.book.budget.families = family_limits_of(metrics)
+        if rebound is not None:
+            # Whoever scrapes meanwhile sees what there was. It does not fail but on a bug of ours,
+            # and then we end: the ledger has it all.
+            lasting.exposition.stand_still()
+            await asyncio.to_thread(self._begin_anew, rebound)
+            lasting.exposition.move_on()
+        lasting.projects.set_labels(settings.discovery.project_labels)
+        lasting.backlog.set_rules(settings.tasks, lasting.book.labelling.label)
         logging.configure(level=settings.log.level, media=settings.log.format)
+
+    def _begin_anew(self, rebound: Rebound) -> None:
+        """Make *rebound* true, in a thread: between two shifts nobody else has the book."""
+        lasting = self._lasting
+        begin_anew(lasting.book, rebound, lasting.clock.now())
+        lasting.gauges.follow(rebound.labelling)
 
     def _begin(self, handover: Handover) -> None:
         """Prepare the work of a shift, which `run` then has done."""

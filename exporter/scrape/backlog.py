@@ -48,16 +48,16 @@ class Backlog:
 
     def __init__(self, observer: BacklogObserver, *, label: Callable[[str], str] = str) -> None:
         self._observer = observer
-        self._label = label
         self._waiting: deque[Due] = deque()
         self._over: dict[Due, None] = {}
         self._aside: set[Target] = set()
         self._arrived = asyncio.Event()
         self._drops = False
-        self.set_rules(TasksSettings())
+        self.set_rules(TasksSettings(), label)
 
-    def set_rules(self, settings: TasksSettings) -> None:
-        """Heed *settings* from now on, also for those that wait already."""
+    def set_rules(self, settings: TasksSettings, label: Callable[[str], str]) -> None:
+        """Heed *settings* and *label* from now on, also for those that wait already."""
+        self._label = label
         self._match = settings.match
         self._limit = settings.backlog
         self._wants = lru_cache(_REMEMBERED)(self._matches)
@@ -179,7 +179,7 @@ def open_backlog(
         LedgerError: They could not.
     """
     backlog = Backlog(observer, label=label)
-    backlog.set_rules(settings)
+    backlog.set_rules(settings, label)
     backlog.load(ledger.tasks_due())
     if backlog.over:
         ledger.commit([Commit(tasks_done=backlog.over)])

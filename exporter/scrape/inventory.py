@@ -226,8 +226,9 @@ class Inventory:
         return found
 
     async def _show(self, target: Target) -> None:
-        """Show what is known: also what there was no room for the last time."""
-        for number, label in enumerate([*self._by_label(target)], start=1):
+        """Show what is known: also what there was no room for, or another name, the last time."""
+        shown = self._gauges.launch_plans(target)
+        for number, label in enumerate(dict.fromkeys([*self._by_label(target), *shown]), start=1):
             self._show_plan(target, label)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)

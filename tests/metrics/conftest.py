@@ -21,7 +21,9 @@ from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
 from exporter.metrics.loading import load
 from exporter.metrics.measure import SeriesKey, measure, measure_tasks
+from exporter.metrics.opening import stock_of
 from exporter.metrics.posting import Posting
+from exporter.metrics.rebound import begin_anew, rebound_of
 from exporter.metrics.series import Series, held_in_ledger
 from exporter.model.events import Events
 from exporter.model.executions import Execution, Mode, Phase
@@ -124,9 +126,20 @@ class Desk:
             labelling=self.labelling,
             family_limits=self.family_limits,
         )
-        rows = self.ledger.series(), self.ledger.activity()
-        stated = self.ledger.labelling()
-        self.ledger.commit([load(self.book, *rows, self.now, labelled=stated)])
+        self.ledger.commit([load(self.book, stock_of(self.ledger), self.now)])
+
+    def reload(self) -> None:
+        """Have the book that is in use go by what was set anew; nothing may be on its way."""
+        assert [*self.queued, *self.durable] == []
+        rebound = rebound_of(
+            self.book, bounds=self.bounds, labelling=self.labelling, hold=self.hold, now=self.now
+        )
+        if rebound is not None:
+            self.ledger.commit([rebound.commit])
+        self.book.set_limits(limit=self.limit, varieties=self.varieties, hold=self.hold)
+        self.book.budget.families = self.family_limits
+        if rebound is not None:
+            begin_anew(self.book, rebound, self.now)
 
     def advance(self, length: timedelta) -> None:
         """Let time pass."""

@@ -1,12 +1,15 @@
-"""Other bounds, another limit and another hold, while the book is in use."""
+"""Other bounds, rules, families, limits and another hold, while the book is in use."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 
 import pytest
 
 from exporter.metrics import catalog
-from exporter.metrics.rebound import begin_anew, rebound_of
+from exporter.metrics.catalog import Family
+from exporter.metrics.labelling import AS_THEY_ARE
+from exporter.metrics.rebound import Rebound, rebound_of
 from exporter.model.executions import Phase
 from tests.metrics.conftest import BOUNDS, HOLD, Desk, plan_labels, ran
 from tests.rows import TARGET
@@ -17,11 +20,12 @@ _WIDER = {**BOUNDS, catalog.EXECUTION_DURATION: (5.0, 20.0, 60.0, 600.0)}
 
 
 def _rebind(desk: Desk) -> None:
-    rebound = rebound_of(desk.book, _WIDER, desk.now)
-    desk.ledger.commit([rebound.commit])
-    begin_anew(desk.book, rebound)
-    for series in rebound.successors.values():
-        desk.book.showing.expose(series, desk.now)
+    desk.bounds = _WIDER
+    desk.reload()
+
+
+def _rebound_of(desk: Desk, bounds: Mapping[Family, Sequence[float]]) -> Rebound | None:
+    return rebound_of(desk.book, bounds=bounds, labelling=AS_THEY_ARE, hold=desk.hold, now=desk.now)
 
 
 def _bounds(desk: Desk) -> list[str]:
@@ -112,13 +116,13 @@ def test_the_new_series_is_held_back_like_any_other(desk: Desk) -> None:
 def test_nothing_changed_is_nothing_to_commit(open_desk: Desk) -> None:
     """The same bounds once more leave all series as they are."""
     open_desk.count(ran())
-    assert rebound_of(open_desk.book, BOUNDS, open_desk.now).successors == {}
+    assert _rebound_of(open_desk, BOUNDS) is None
 
 
 def test_what_is_not_committed_has_not_happened(open_desk: Desk) -> None:
     """Bounds that could not be made durable leave the old ones in use."""
     open_desk.count(ran())
-    rebound_of(open_desk.book, _WIDER, open_desk.now)
+    assert _rebound_of(open_desk, _WIDER) is not None
     open_desk.count(ran("b", lasted=30))
     assert _bounds(open_desk) == ["10.0", "60.0", "+Inf"]
     assert open_desk.value(_DURATION, "_count") == 2

@@ -728,7 +728,7 @@ async def test_a_backlog_of_another_configuration_is_sifted(counting: Counting) 
     assert (attempts(rig), attempts(rig, "other")) == (0, 1)
     simple(rig, "c", launch_plan="hourly")
     await rig.poll(T)
-    rig.backlog.set_rules(TasksSettings())
+    rig.backlog.set_rules(TasksSettings(), str)
     assert rig.metric("flyte_exporter_task_backlog") == 0
     rig.tasks = TasksSettings()
     rig.restart()
