@@ -1,7 +1,9 @@
-"""Rules may change between two processes: what was counted stays counted, once."""
+"""Rules may change, over a restart or a reload: what was counted stays counted, once."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -38,6 +40,9 @@ _LAUNCHED, _DURATION = catalog.EXECUTIONS_LAUNCHED, catalog.EXECUTION_DURATION
 _ACTIVE, _OLDEST = catalog.EXECUTIONS_ACTIVE, catalog.EXECUTIONS_OLDEST
 _NAMES = ("daily", "daily_2026_11_23", "daily_2026_11_24", "etl_2026_11_23", "x")
 
+Change = Callable[[Desk], None]
+"""How other rules come into effect."""
+
 _rows = st.lists(
     st.builds(
         execution,
@@ -52,11 +57,32 @@ _rows = st.lists(
     min_size=1,
     max_size=6,
 )
-_labellings = st.builds(
-    Labelling,
-    rules=st.lists(st.sampled_from([_DATES, Renaming("d(.*)", "$1"), Renaming(".*", "all")])),
-    unnamed=st.sets(st.sampled_from([*_WITH_PLAN, *_LEVELS])),
+_rules = st.lists(st.sampled_from([_DATES, Renaming("d(.*)", "$1"), Renaming(".*", "all")]))
+_unnamed = st.sets(st.sampled_from([*_WITH_PLAN, *_LEVELS]))
+_labellings = st.builds(Labelling, rules=_rules, unnamed=_unnamed)
+
+
+class _Layout(NamedTuple):
+    """Which series there are, and in which buckets."""
+
+    labelling: Labelling = AS_THEY_ARE
+    bounds: tuple[float, ...] = (10.0, 60.0)
+
+
+_disabled = st.sets(st.sampled_from([*_COUNTED, *_LEVELS]), max_size=2)
+_layouts = st.builds(
+    _Layout,
+    st.builds(Labelling, rules=_rules, unnamed=_unnamed, disabled=_disabled),
+    st.sampled_from([(10.0, 60.0), (20.0,)]),
 )
+_changes = st.sampled_from([Desk.restart, Desk.reload])
+
+
+@pytest.fixture(params=[Desk.restart, Desk.reload], ids=["restart", "reload"])
+def change(request: pytest.FixtureRequest) -> Change:
+    """Return how other rules come into effect."""
+    found: Change = request.param
+    return found
 
 
 def owed(rows: list[Execution]) -> Counter[Family]:
@@ -87,31 +113,38 @@ def lines(desk: Desk) -> Counter[str]:
     return found
 
 
-def relabelled(desk: Desk, labelling: Labelling) -> Desk:
-    """Start a new process with other rules."""
+def everything_of(desk: Desk) -> tuple[object, ...]:
+    """Return all that is known of the series but for what is held back, and of whom."""
+    rows = {(r.family, r.labels): (r.layout, r.value, r.born_at) for r in desk.ledger.series()}
+    used = {family.name: desk.book.budget.used_by(family) for family in FAMILIES}
+    return rows, sorted(desk.ledger.activity()), sorted(desk.book.places), used
+
+
+def relabelled(desk: Desk, labelling: Labelling, change: Change) -> Desk:
+    """Go on with other rules."""
     desk.labelling = labelling
-    desk.restart()
+    change(desk)
     return desk
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.tuples(_rows, _labellings, st.sampled_from([HOLD, timedelta(seconds=1)])),
+        st.tuples(_rows, _labellings, _changes, st.sampled_from([HOLD, timedelta(seconds=1)])),
         min_size=1,
         max_size=5,
     ),
     st.integers(20, 400),
 )
 def test_no_change_of_rules_loses_or_doubles_a_count(
-    lives: list[tuple[list[Execution], Labelling, timedelta]], limit: int
+    lives: list[tuple[list[Execution], Labelling, Change, timedelta]], limit: int
 ) -> None:
     """Over all series each family stands at what happened, and never showed less than before."""
     desk = Desk(limit=limit)
     happened: Counter[Family] = Counter()
     before: Counter[str] = Counter()
-    for rows, labelling, pause in lives:
-        relabelled(desk, labelling)
+    for rows, labelling, change, pause in lives:
+        relabelled(desk, labelling, change)
         assert all(sums(desk)[name] >= before[name] for name in before)
         desk.count(everything(rows))
         happened.update(owed(rows))
@@ -120,18 +153,42 @@ def test_no_change_of_rules_loses_or_doubles_a_count(
         assert {family: desk.total(family) for family in _COUNTED} == happened
         before = sums(desk)
         assert lines(desk) == {f.name: desk.book.budget.used_by(f) for f in _COUNTED}
-        desk.restart()
+        change(desk)
         assert sums(desk) == before
     desk.advance(HOLD)
     desk.release()
     assert {family: sums(desk)[family.name] for family in _COUNTED} == happened
 
 
-def test_series_that_meet_become_one(open_desk: Desk) -> None:
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(_rows, _layouts, st.integers(15, 400), st.booleans()), min_size=1, max_size=5
+    ),
+    _rows,
+)
+def test_a_reload_makes_of_the_series_what_a_restart_does(
+    lives: list[tuple[list[Execution], _Layout, int, bool]], rows: list[Execution]
+) -> None:
+    """The same in the ledger and the budget, and on /metrics once nothing is held back."""
+    restarted, reloaded = Desk(), Desk()
+    for counted, layout, limit, waits in [*lives, (rows, _Layout(), 400, True)]:
+        for desk, change in ((restarted, Desk.restart), (reloaded, Desk.reload)):
+            desk.count(everything(counted))
+            desk.limit, desk.bounds = limit, {**desk.bounds, _DURATION: layout.bounds}
+            relabelled(desk, layout.labelling, change)
+            desk.advance(HOLD if waits else timedelta(seconds=1))
+            desk.release()
+        assert everything_of(reloaded) == everything_of(restarted)
+        if waits:
+            assert reloaded.shown() == restarted.shown()
+
+
+def test_series_that_meet_become_one(open_desk: Desk, change: Change) -> None:
     """Counts, buckets and what was shown are added up, and the old series are gone."""
     for day, lasted in (("22", 5), ("23", 30), ("23", 300)):
         open_desk.count(ran(f"{day}-{lasted}", launch_plan=f"daily_2026_11_{day}", lasted=lasted))
-    relabelled(open_desk, _COLLAPSE)
+    relabelled(open_desk, _COLLAPSE, change)
     assert open_desk.value((_LAUNCHED, plan_labels("daily", "SCHEDULED"))) == 3
     assert open_desk.value((_DURATION, plan_labels("daily")), suffix="_sum") == 335
     counts = {
@@ -145,17 +202,17 @@ def test_series_that_meet_become_one(open_desk: Desk) -> None:
     assert all("2026" not in label for row in open_desk.ledger.series() for label in row.labels)
 
 
-def test_a_rule_that_would_match_again_is_applied_once(open_desk: Desk) -> None:
+def test_a_rule_that_would_match_again_is_applied_once(open_desk: Desk, change: Change) -> None:
     """A restart by the same rules moves nothing."""
     labelling = Labelling(rules=[Renaming("(.*)_x", "$1")])
     open_desk.count(ran(launch_plan="a_x_x"))
     for _ in range(3):
-        relabelled(open_desk, labelling)
+        relabelled(open_desk, labelling, change)
         assert open_desk.book.places.launch_plans(TARGET) == ["a_x"]
     assert open_desk.value((_LAUNCHED, plan_labels("a_x", "SCHEDULED"))) == 1
 
 
-def test_what_is_held_back_stays_so_when_it_moves(desk: Desk) -> None:
+def test_what_is_held_back_stays_so_when_it_moves(desk: Desk, change: Change) -> None:
     """Shown is the sum of what was shown, until the hold is over: also after a crash."""
     desk.count(ran("a", launch_plan="daily_2026_11_22"))
     desk.advance(HOLD)
@@ -163,7 +220,7 @@ def test_what_is_held_back_stays_so_when_it_moves(desk: Desk) -> None:
     desk.count(ran("b", launch_plan="daily_2026_11_23"))
     series = (_LAUNCHED, plan_labels("daily", "SCHEDULED"))
     for _ in range(2):
-        relabelled(desk, _COLLAPSE)
+        relabelled(desk, _COLLAPSE, change)
         assert desk.value(series) == 1
     desk.advance(HOLD)
     desk.release()
@@ -172,11 +229,13 @@ def test_what_is_held_back_stays_so_when_it_moves(desk: Desk) -> None:
     assert desk.value(series) == 2
 
 
-def test_a_family_without_launch_plans_has_one_series_for_all(open_desk: Desk) -> None:
+def test_a_family_without_launch_plans_has_one_series_for_all(
+    open_desk: Desk, change: Change
+) -> None:
     """What there was is added up; the other families go on telling them apart."""
     open_desk.count(ran("a", launch_plan="a"))
     open_desk.count(ran("b", launch_plan="b"))
-    relabelled(open_desk, Labelling(unnamed=[_LAUNCHED]))
+    relabelled(open_desk, Labelling(unnamed=[_LAUNCHED]), change)
     open_desk.count(ran("c", launch_plan="c"))
     open_desk.release()
     of_family = {s: v for s, v in open_desk.shown().items() if s[0] == _LAUNCHED.name}
@@ -185,12 +244,12 @@ def test_a_family_without_launch_plans_has_one_series_for_all(open_desk: Desk) -
     assert open_desk.value((_DURATION, plan_labels("c")), suffix="_count") == 1
 
 
-def test_launch_plans_that_are_told_apart_again_begin_anew(open_desk: Desk) -> None:
+def test_launch_plans_that_are_told_apart_again_begin_anew(open_desk: Desk, change: Change) -> None:
     """What was counted for all is nobody's for as long as a series lives, and then goes."""
     open_desk.labelling = Labelling(unnamed=[_LAUNCHED])
     open_desk.restart()
     open_desk.count(ran("a", launch_plan="a"))
-    relabelled(open_desk, AS_THEY_ARE)
+    relabelled(open_desk, AS_THEY_ARE, change)
     open_desk.count(ran("b", launch_plan="a"))
     nobodys = (_LAUNCHED, plan_labels(OVERFLOW, "SCHEDULED"))
     assert open_desk.value((_LAUNCHED, plan_labels("a", "SCHEDULED"))) == 1
@@ -205,35 +264,37 @@ def test_launch_plans_that_are_told_apart_again_begin_anew(open_desk: Desk) -> N
     assert open_desk.value((_LAUNCHED, plan_labels("a", "SCHEDULED"))) == 2
 
 
-def test_the_last_that_was_heard_of_any_keeps_all(open_desk: Desk) -> None:
+def test_the_last_that_was_heard_of_any_keeps_all(open_desk: Desk, change: Change) -> None:
     """Launch plans that become one live for as long as the last of them."""
     open_desk.count(ran("a", launch_plan="daily_2026_11_22"))
     open_desk.advance(timedelta(days=10))
     open_desk.count(ran("b", launch_plan="daily_2026_11_23"))
     heard = open_desk.now
-    relabelled(open_desk, _COLLAPSE)
+    relabelled(open_desk, _COLLAPSE, change)
     assert Activity(TARGET, "daily", heard) in open_desk.ledger.activity()
     open_desk.advance(RETENTION - timedelta(seconds=1))
     assert open_desk.book.expire(open_desk.now, lambda *_: False).removed == ()
 
 
-def test_rules_make_room_at_once(open_desk: Desk) -> None:
+def test_rules_make_room_at_once(open_desk: Desk, change: Change) -> None:
     """Who overflows and then adds a rule does not wait for old names to expire."""
     open_desk.limit = 53
     open_desk.restart()
     for day in (21, 22, 23, 24):
         open_desk.count(ran(f"{day}", launch_plan=f"daily_2026_11_{day}"))
     assert open_desk.observer.increments_of[_LAUNCHED] == 1
-    relabelled(open_desk, _COLLAPSE)
+    relabelled(open_desk, _COLLAPSE, change)
     open_desk.count(ran("new", launch_plan="new"))
     assert open_desk.value((_LAUNCHED, plan_labels("new", "SCHEDULED"))) == 1
     assert open_desk.observer.increments_of[_LAUNCHED] == 1
 
 
-def test_a_family_that_is_off_is_neither_counted_nor_kept_nor_shown(open_desk: Desk) -> None:
+def test_a_family_that_is_off_is_neither_counted_nor_kept_nor_shown(
+    open_desk: Desk, change: Change
+) -> None:
     """Its name is not even mentioned; switched on again, it begins at 0."""
     open_desk.count(ran("a"))
-    relabelled(open_desk, Labelling(disabled=[_LAUNCHED, _ACTIVE]))
+    relabelled(open_desk, Labelling(disabled=[_LAUNCHED, _ACTIVE]), change)
     open_desk.count(ran("b"))
     open_desk.book.levels.show(TARGET, "nightly", {Phase.RUNNING: (1, NOON)})
     document = b"".join(open_desk.exposition.snapshot(Format.TEXT))
@@ -243,7 +304,7 @@ def test_a_family_that_is_off_is_neither_counted_nor_kept_nor_shown(open_desk: D
     assert open_desk.total(_LAUNCHED) == 0
     assert open_desk.book.budget.used_by(_LAUNCHED) == 0
     assert open_desk.total(catalog.EXECUTIONS_FINISHED) == 2
-    relabelled(open_desk, AS_THEY_ARE)
+    relabelled(open_desk, AS_THEY_ARE, change)
     open_desk.count(ran("c"))
     assert open_desk.value((_LAUNCHED, plan_labels("nightly", "SCHEDULED"))) == 1
 
@@ -252,10 +313,10 @@ def test_a_family_that_is_off_is_neither_counted_nor_kept_nor_shown(open_desk: D
 
 
 @pytest.mark.parametrize("ledger", [True, False], ids=["with counters", "alone"])
-def test_levels_need_no_counters(open_desk: Desk, ledger: bool) -> None:
+def test_levels_need_no_counters(open_desk: Desk, ledger: bool, change: Change) -> None:
     """A launch plan of which nothing is counted shows what is live of it, after a restart too."""
     if not ledger:
-        relabelled(open_desk, Labelling(disabled=_COUNTED))
+        relabelled(open_desk, Labelling(disabled=_COUNTED), change)
     running = {Phase.RUNNING: (2, NOON)}
     series = (_ACTIVE, plan_labels("nightly", "RUNNING"))
     open_desk.count(launched(execution()))
@@ -267,9 +328,9 @@ def test_levels_need_no_counters(open_desk: Desk, ledger: bool) -> None:
     assert not open_desk.observer.increments_of
 
 
-def test_levels_of_all_launch_plans_together(open_desk: Desk) -> None:
+def test_levels_of_all_launch_plans_together(open_desk: Desk, change: Change) -> None:
     """A family without launch plans shows one level for each phase, the other goes on as ever."""
-    relabelled(open_desk, Labelling(unnamed=[_ACTIVE]))
+    relabelled(open_desk, Labelling(unnamed=[_ACTIVE]), change)
     open_desk.count(launched(execution()))
     book = open_desk.book
     assert book.levels.of_targets
@@ -294,9 +355,9 @@ def test_levels_of_all_launch_plans_together(open_desk: Desk) -> None:
     assert not any(name in {_ACTIVE.name, _OLDEST.name} for name, _ in open_desk.shown())
 
 
-def test_levels_of_a_target_go_with_it(open_desk: Desk) -> None:
+def test_levels_of_a_target_go_with_it(open_desk: Desk, change: Change) -> None:
     """And give back what they used."""
-    relabelled(open_desk, Labelling(unnamed=_LEVELS))
+    relabelled(open_desk, Labelling(unnamed=_LEVELS), change)
     open_desk.count(ran())
     open_desk.book.levels.show_target(TARGET, {Phase.RUNNING: (1, NOON), Phase.QUEUED: (1, NOON)})
     assert open_desk.book.budget.used_by(_ACTIVE) == 3
@@ -348,9 +409,9 @@ def test_a_family_of_levels_has_its_own_limit(open_desk: Desk) -> None:
     assert open_desk.value((_ACTIVE, plan_labels("b", "RUNNING"))) == 1
 
 
-def test_two_targets_do_not_mix(open_desk: Desk) -> None:
+def test_two_targets_do_not_mix(open_desk: Desk, change: Change) -> None:
     """Levels and counters of all launch plans together are still those of one target."""
-    relabelled(open_desk, Labelling(unnamed=[*_WITH_PLAN, *_LEVELS]))
+    relabelled(open_desk, Labelling(unnamed=[*_WITH_PLAN, *_LEVELS]), change)
     other = Target("other", "production")
     open_desk.count(ran("a"))
     open_desk.count(ran("b"), target=other)

@@ -8,12 +8,16 @@ import pytest
 
 from exporter.metrics import catalog
 from exporter.metrics.catalog import Family
-from exporter.metrics.labelling import AS_THEY_ARE
+from exporter.metrics.formats import Format
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.rebound import Rebound, rebound_of
 from exporter.model.executions import Phase
+from exporter.model.renaming import Renaming
 from tests.metrics.conftest import BOUNDS, HOLD, Desk, plan_labels, ran
-from tests.rows import TARGET
+from tests.rows import NOON, TARGET
 
+_ACTIVE = catalog.EXECUTIONS_ACTIVE
+_LEVELS = (_ACTIVE, catalog.EXECUTIONS_OLDEST)
 _DURATION = (catalog.EXECUTION_DURATION, plan_labels("nightly"))
 _QUEUE = (catalog.EXECUTION_QUEUE_DURATION, (*TARGET,))
 _WIDER = {**BOUNDS, catalog.EXECUTION_DURATION: (5.0, 20.0, 60.0, 600.0)}
@@ -26,6 +30,11 @@ def _rebind(desk: Desk) -> None:
 
 def _rebound_of(desk: Desk, bounds: Mapping[Family, Sequence[float]]) -> Rebound | None:
     return rebound_of(desk.book, bounds=bounds, labelling=AS_THEY_ARE, hold=desk.hold, now=desk.now)
+
+
+def _lines_of(desk: Desk, launch_plan: str) -> list[bytes]:
+    document = b"".join(desk.exposition.snapshot(Format.OPENMETRICS))
+    return [line for line in document.splitlines() if f'"{launch_plan}"'.encode() in line]
 
 
 def _bounds(desk: Desk) -> list[str]:
@@ -148,3 +157,74 @@ def test_a_shorter_hold_is_heeded_by_those_who_wait(desk: Desk) -> None:
     desk.advance(timedelta(seconds=10))
     desk.release()
     assert desk.value(_QUEUE, "_count") == 1
+
+
+# Other rules
+
+
+def test_what_the_rules_are_not_about_goes_on_as_it_was(desk: Desk) -> None:
+    """It keeps its exemplars, and no hold begins anew: the next count shows at once."""
+    for plan in ("nightly", "weekly"):
+        desk.count(ran(plan, launch_plan=plan))
+    desk.advance(HOLD)
+    desk.release()
+    of_nightly = _lines_of(desk, "nightly")
+    assert any(b"# {" in line for line in of_nightly)
+    desk.labelling = Labelling(rules=[Renaming("weekly", "all")])
+    desk.reload()
+    assert _lines_of(desk, "nightly") == of_nightly
+    assert _lines_of(desk, "weekly") == []
+    for plan in ("nightly", "weekly"):
+        desk.count(ran(f"{plan} again", launch_plan=plan))
+    assert desk.value(_DURATION, "_count") == 2
+    renamed = (catalog.EXECUTION_DURATION, plan_labels("all"))
+    assert desk.value(renamed, "_count") == 1
+    desk.advance(HOLD)
+    desk.release()
+    assert desk.value(renamed, "_count") == 2
+
+
+def test_a_hold_that_had_begun_goes_on(desk: Desk) -> None:
+    """It ends when it would have ended, whatever the rules for others are."""
+    desk.count(ran())
+    desk.advance(HOLD - timedelta(seconds=1))
+    desk.labelling = Labelling(rules=[Renaming("weekly", "all")])
+    desk.reload()
+    assert desk.value(_DURATION, "_count") == 0
+    desk.advance(timedelta(seconds=1))
+    desk.release()
+    assert desk.value(_DURATION, "_count") == 1
+
+
+def test_what_was_never_committed_is_not_taken_along(open_desk: Desk) -> None:
+    """A series that came to be for a posting that failed is nobody's, and costs nothing."""
+    open_desk.post(ran())
+    open_desk.fail()
+    open_desk.labelling = Labelling(rules=[Renaming("nightly", "all")])
+    open_desk.reload()
+    assert open_desk.shown() == {}
+    assert open_desk.ledger.series() == []
+    used = [open_desk.book.budget.used_by(family) for family in catalog.FAMILIES]
+    assert sum(used) == 2 * len(_LEVELS)  # of those who have a place
+
+
+def test_levels_of_those_who_keep_their_name_stay(open_desk: Desk) -> None:
+    """With every phase that they had; of who has another name, and of what is off, nothing is."""
+    levels = {Phase.RUNNING: (2, NOON), Phase.QUEUED: (1, NOON)}
+    for plan in ("nightly", "weekly"):
+        open_desk.count(ran(plan, launch_plan=plan))
+        open_desk.book.levels.show(TARGET, plan, levels)
+    before = open_desk.shown()
+    active = {sample for sample in before if sample[0] == _ACTIVE.name}
+    open_desk.labelling = Labelling(
+        rules=[Renaming("weekly", "all")], disabled=[catalog.EXECUTIONS_OLDEST]
+    )
+    open_desk.reload()
+    after = open_desk.shown()
+    kept = {sample for sample in active if ("launch_plan", "nightly") in sample[1]}
+    assert len(kept) == 3
+    assert {sample for sample in after if sample[0] == _ACTIVE.name} == kept
+    assert all(after[sample] == before[sample] for sample in kept)
+    budget = open_desk.book.budget
+    assert budget.used_by(catalog.EXECUTIONS_OLDEST) == 0
+    assert budget.used_by(_ACTIVE) == 3 + 2  # those of `all` have their places
