@@ -76,6 +76,9 @@ def own_sample(admin_address: str) -> Iterator[Sample | None]:
             project.archive(project.whole_life(end=end))
             project.whole_life(HOURLY, end=end)
             project.launch(NIGHTLY)
+            task = project.launch_task()
+            project.report(task, Phase.RUNNING, after=0.5)
+            project.report(task, end, after=3)
         created = [Micros(run.created_ns // 1000) for run in project.runs.values()]
         yield Sample(project.target, created[0], Micros(created[-1] + 1))
 

@@ -64,22 +64,23 @@ async def test_a_window_is_listed_oldest_first(client: AdminClient, samples: lis
         assert page.token == str(len(expected))
 
 
+@pytest.mark.parametrize("succeeded", [False, True], ids=["outcomes", "successes"])
 async def test_the_past_of_a_launch_plan_is_listed_newest_first(
-    client: AdminClient, samples: list[Sample]
+    client: AdminClient, samples: list[Sample], *, succeeded: bool
 ) -> None:
-    """Its newest root executions that succeeded or failed, and nobody else's."""
+    """Its newest root executions that succeeded or failed, or only the former; nobody else's."""
+    failures = set() if succeeded else {Phase.FAILED, Phase.TIMED_OUT}
+    outcomes = {Phase.SUCCEEDED} | failures
     for sample in samples:
         rows = await reference(client, sample)
         for launch_plan in {row.launch_plan for row in rows}:
-            page = await client.list_executions(
-                sample.target, query.ended_of(launch_plan), limit=10_000, timeout=SECONDS
-            )
+            asked = query.ended_of(launch_plan, succeeded=succeeded)
+            page = await client.list_executions(sample.target, asked, limit=10_000, timeout=SECONDS)
             found = page.executions
             created = [row.id.created_at for row in found]
             assert created == sorted(created, reverse=True)
             assert all(row.launch_plan == launch_plan for row in found)
             assert all(row.mode is not Mode.CHILD_WORKFLOW for row in found)
-            outcomes = {Phase.SUCCEEDED, Phase.FAILED, Phase.TIMED_OUT}
             assert {row.phase for row in found} <= outcomes
             ended = {
                 row.id
