@@ -96,6 +96,8 @@ class Observed(NamedTuple):
     lag: Mapping[str, float]
     reload: Mapping[str, float]
     """The same of a reload, and of the polls that begin anew after it."""
+    rename: Mapping[str, float]
+    """The same of one that gives every launch plan another name, and how long it took."""
     resident: float
     plain: "_Cost"
     packed: "_Cost"
@@ -135,14 +137,26 @@ def observed(crowds: Sequence[Crowd]) -> Observed:
         lag = _watch(loaded, _WATCH_SECONDS)
         reload = _watch(loaded, _RELOAD_SECONDS, begin="reload")
         resident = loaded.usage.resident_bytes()
+        peak = loaded.order("report")["peak_bytes"]
+        rename = _watch(loaded, _RELOAD_SECONDS, begin="rename")
         loaded.order("pause")
         exemplars = loaded.scrape().body.count(b" # {")
         plain, packed = (_cost(loaded, encoding) for encoding in ("identity", "gzip"))
-        peak = loaded.order("report")["peak_bytes"]
     active = total(body, catalog.EXECUTIONS_ACTIVE)
     latest = _generate_latest(body)
     return Observed(
-        body, _samples(body), exemplars, active, lag, reload, resident, plain, packed, peak, latest
+        body=body,
+        samples=_samples(body),
+        exemplars=exemplars,
+        active=active,
+        lag=lag,
+        reload=reload,
+        rename=rename,
+        resident=resident,
+        plain=plain,
+        packed=packed,
+        peak=peak,
+        latest=latest,
     )
 
 
@@ -185,14 +199,16 @@ def measure() -> Sequence[Figure]:
 def _watch(loaded: _Loaded, seconds: float, *, begin: str = "") -> dict[str, float]:
     """Scrape all the time, more often than anybody would, and see what the loop says to that."""
     loaded.order("begin")
+    began = time.monotonic()
     if begin:
         loaded.order(begin)
+    taken = time.monotonic() - began
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for encoding in ("gzip", "identity"):
             loaded.scrape(encoding)
             time.sleep(0.5)
-    return loaded.order("report")
+    return {**loaded.order("report"), "taken_seconds": taken}
 
 
 class _Cost(NamedTuple):

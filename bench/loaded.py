@@ -3,7 +3,8 @@ The whole application under load, with a stopwatch inside (`python -m bench.load
 
 It says on which port it listens. On its stdin it takes orders, one a line, and answers each with a
 line, which tells what the stopwatch saw: `begin` has it forget that, `reload` applies a
-configuration with another interval, `pause` stops polling.
+configuration with another interval, `rename` one that gives every launch plan another name, `pause`
+stops polling.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from bench.stopwatch import Lag, Stopwatch
 from exporter import app, garbage
+from exporter.config.relabelling import RelabelRule
 from exporter.config.settings import (
     AdminSettings,
     LedgerSettings,
@@ -34,13 +36,18 @@ LISTENING = "web port"
 
 async def run(address: str) -> None:
     """Run until stdin ends."""
+    order = ""
     orders = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
     )
     with garbage.taken_over(), tempfile.TemporaryDirectory(prefix="bench-") as directory:
+
+        def reread(before: Settings) -> Settings:
+            return _CHANGES[order](before)
+
         settings = _settings(address, Path(directory))
-        async with app.start(settings, reread=_with_another_interval) as running:
+        async with app.start(settings, reread=reread) as running:
             stopwatch = Stopwatch()
             # As `app.run` does, which leaves its parts to nobody.
             shifts = asyncio.create_task(running.shifts.run(), name="shifts")
@@ -55,7 +62,7 @@ async def run(address: str) -> None:
                     shifts.cancel()
                     with suppress(asyncio.CancelledError):
                         await shifts
-                elif order == "reload":
+                elif order in _CHANGES:
                     await running.shifts.reload()
                 elif order == "begin":
                     stopwatch.lag = Lag()
@@ -90,6 +97,15 @@ def _with_another_interval(settings: Settings) -> Settings:
     interval = settings.scrape.interval + timedelta(milliseconds=1)
     scrape = settings.scrape.model_copy(update={"interval": interval})
     return settings.model_copy(update={"scrape": scrape})
+
+
+def _with_other_names(settings: Settings) -> Settings:
+    rule = RelabelRule(match="(.*)", replacement="renamed.$1")
+    metrics = settings.metrics.model_copy(update={"relabel": (rule,)})
+    return settings.model_copy(update={"metrics": metrics})
+
+
+_CHANGES = {"reload": _with_another_interval, "rename": _with_other_names}
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ from exporter.model.targets import Target
 from exporter.model.tasks import Due
 from exporter.model.time import Micros
 
+_SERIES_AT_ONCE = 2_000
+"""Where all of a company's are written anew, one document of them would take 30 MiB."""
+
 _UPSERT_SERIES = """
 INSERT INTO series (id, family, labels, layout, total, born_at, shown)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
@@ -282,8 +285,8 @@ class Ledger:
         self._remove(commit)
         if commit.target is not None:
             self._write_target(commit.target, commit)
-        if commit.deltas:
-            self._write_series(commit.deltas)
+        for start in range(0, len(commit.deltas), _SERIES_AT_ONCE):
+            self._write_series(commit.deltas[start : start + _SERIES_AT_ONCE])
         if commit.activity:
             rows = [(*row.target, row.launch_plan, row.last_at) for row in commit.activity]
             self._connection.execute(_UPSERT_ACTIVITY, (document(rows),))

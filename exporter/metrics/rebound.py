@@ -28,13 +28,11 @@ class Rebound:
         bounds: Of every histogram family that is configured, from then on.
         labelling: Which series there are from then on.
         heirs: What becomes of those that there were.
-        commit: For the ledger.
     """
 
     bounds: Mapping[Family, Sequence[float]]
     labelling: Labelling
     heirs: Heirs
-    commit: Commit
 
 
 def rebound_of(
@@ -44,9 +42,11 @@ def rebound_of(
     labelling: Labelling,
     hold: timedelta,
     now: Micros,
-) -> Rebound | None:
+) -> tuple[Rebound, Commit] | None:
     """
     Work out what other *bounds* and another *labelling* come to; None where they are the same.
+
+    The commit is for the ledger; it may be large, so whoever has made it lets it go.
 
     Nothing may be posted until that is committed and `begin_anew` was called, or it failed.
 
@@ -63,7 +63,7 @@ def rebound_of(
     heirs = heirs_of(
         book.stock(), labelling=labelling, buckets=buckets, holds_back=hold > timedelta(), now=now
     )
-    return Rebound(bounds=bounds, labelling=labelling, heirs=heirs, commit=heirs.commit)
+    return Rebound(bounds=bounds, labelling=labelling, heirs=heirs), heirs.commit
 
 
 def begin_anew(book: Book, rebound: Rebound, now: Micros) -> None:

@@ -20,17 +20,14 @@ from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
 from exporter.garbage import tidily
 from exporter.ledger.errors import LedgerError
-from exporter.metrics.opening import bounds_of, varieties_of
-from exporter.metrics.rebound import Rebound, begin_anew, rebound_of
-from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.reload import Reload, ReloadOutcome
+from exporter.reload.rebinding import rebind
 from exporter.reload.services import Lasting, open_services
 from exporter.scrape.inventory import Inventory
 from exporter.scrape.scheduler import Handover, Scheduler
 from exporter.scrape.services import Services
 from exporter.scrape.tasks import TaskCounter
 from exporter.scrape.upkeep import Upkeep
-from exporter.telemetry import log as logging
 from exporter.telemetry.log import get_logger
 
 log = get_logger(__name__)
@@ -177,7 +174,7 @@ class Shifts:
         await self._lasting.journal.settle()
         before, others = self._means, successor
         try:
-            await self._rebind(successor.settings)
+            await rebind(self._lasting, successor.settings)
         except LedgerError as error:
             log.warning("reload failed", problem=str(error))
             result = self._failed(str(error))
@@ -197,41 +194,6 @@ class Shifts:
         others, self._others = self._others, None
         if others is not None:
             await others.stack.aclose()
-
-    async def _rebind(self, settings: Settings) -> None:
-        """Have the book and the log heed *settings*; raises `LedgerError`, and nothing changed."""
-        lasting, metrics = self._lasting, settings.metrics
-        rebound = await asyncio.to_thread(
-            rebound_of,
-            lasting.book,
-            bounds=bounds_of(metrics),
-            labelling=labelling_of(metrics),
-            hold=metrics.first_sample_hold,
-            now=lasting.clock.now(),
-        )
-        if rebound is not None:
-            await lasting.journal.commit(rebound.commit, then=lambda: None)
-        lasting.book.set_limits(
-            limit=metrics.series_limit,
-            varieties=varieties_of(metrics),
-            hold=metrics.first_sample_hold,
-        )
-        lasting.book.budget.families = family_limits_of(metrics)
-        if rebound is not None:
-            # Whoever scrapes meanwhile sees what there was. It does not fail but on a bug of ours,
-            # and then we end: the ledger has it all.
-            lasting.exposition.stand_still()
-            await asyncio.to_thread(self._begin_anew, rebound)
-            lasting.exposition.move_on()
-        lasting.projects.set_labels(settings.discovery.project_labels)
-        lasting.backlog.set_rules(settings.tasks, lasting.book.labelling.label)
-        logging.configure(level=settings.log.level, media=settings.log.format)
-
-    def _begin_anew(self, rebound: Rebound) -> None:
-        """Make *rebound* true, in a thread: between two shifts nobody else has the book."""
-        lasting = self._lasting
-        begin_anew(lasting.book, rebound, lasting.clock.now())
-        lasting.gauges.follow(rebound.labelling)
 
     def _begin(self, handover: Handover) -> None:
         """Prepare the work of a shift, which `run` then has done."""

@@ -131,15 +131,15 @@ class Desk:
     def reload(self) -> None:
         """Have the book that is in use go by what was set anew; nothing may be on its way."""
         assert [*self.queued, *self.durable] == []
-        rebound = rebound_of(
+        found = rebound_of(
             self.book, bounds=self.bounds, labelling=self.labelling, hold=self.hold, now=self.now
         )
-        if rebound is not None:
-            self.ledger.commit([rebound.commit])
+        if found is not None:
+            self.ledger.commit([found[1]])
         self.book.set_limits(limit=self.limit, varieties=self.varieties, hold=self.hold)
         self.book.budget.families = self.family_limits
-        if rebound is not None:
-            begin_anew(self.book, rebound, self.now)
+        if found is not None:
+            begin_anew(self.book, found[0], self.now)
 
     def advance(self, length: timedelta) -> None:
         """Let time pass."""

@@ -1,16 +1,14 @@
 """Other bounds, rules, families, limits and another hold, while the book is in use."""
 
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 
 import pytest
 
 from exporter.metrics import catalog
-from exporter.metrics.catalog import Family
 from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
-from exporter.metrics.rebound import Rebound, rebound_of
+from exporter.metrics.rebound import rebound_of
 from exporter.model.executions import Phase
 from exporter.model.renaming import Renaming
 from tests.metrics.conftest import BOUNDS, HOLD, Desk, plan_labels, ran
@@ -26,10 +24,6 @@ _WIDER = {**BOUNDS, catalog.EXECUTION_DURATION: (5.0, 20.0, 60.0, 600.0)}
 def _rebind(desk: Desk) -> None:
     desk.bounds = _WIDER
     desk.reload()
-
-
-def _rebound_of(desk: Desk, bounds: Mapping[Family, Sequence[float]]) -> Rebound | None:
-    return rebound_of(desk.book, bounds=bounds, labelling=AS_THEY_ARE, hold=desk.hold, now=desk.now)
 
 
 def _lines_of(desk: Desk, launch_plan: str) -> list[bytes]:
@@ -125,13 +119,16 @@ def test_the_new_series_is_held_back_like_any_other(desk: Desk) -> None:
 def test_nothing_changed_is_nothing_to_commit(open_desk: Desk) -> None:
     """The same bounds once more leave all series as they are."""
     open_desk.count(ran())
-    assert _rebound_of(open_desk, BOUNDS) is None
+    book, now = open_desk.book, open_desk.now
+    same = rebound_of(book, bounds=BOUNDS, labelling=Labelling(), hold=HOLD, now=now)
+    assert same is None
 
 
 def test_what_is_not_committed_has_not_happened(open_desk: Desk) -> None:
     """Bounds that could not be made durable leave the old ones in use."""
     open_desk.count(ran())
-    assert _rebound_of(open_desk, _WIDER) is not None
+    book, now = open_desk.book, open_desk.now
+    assert rebound_of(book, bounds=_WIDER, labelling=AS_THEY_ARE, hold=HOLD, now=now)
     open_desk.count(ran("b", lasted=30))
     assert _bounds(open_desk) == ["10.0", "60.0", "+Inf"]
     assert open_desk.value(_DURATION, "_count") == 2

@@ -1,0 +1,62 @@
+"""
+What lives through a reload is bound to the next settings.
+
+It is done between two shifts: nobody counts, and what was begun is settled. So the work may be left
+to a thread, and whoever scrapes meanwhile sees what there was.
+"""
+
+import asyncio
+
+from exporter.config.settings import MetricsSettings, Settings
+from exporter.metrics.opening import bounds_of, varieties_of
+from exporter.metrics.rebound import Rebound, begin_anew, rebound_of
+from exporter.metrics.selection import family_limits_of, labelling_of
+from exporter.reload.services import Lasting
+from exporter.telemetry import log
+
+
+async def rebind(lasting: Lasting, settings: Settings) -> None:
+    """
+    Have *lasting*, and the log, heed *settings*.
+
+    Raises:
+        LedgerError: What becomes of the series could not be made durable; nothing has changed.
+    """
+    metrics = settings.metrics
+    rebound = await _committed(lasting, metrics)
+    book = lasting.book
+    book.set_limits(
+        limit=metrics.series_limit,
+        varieties=varieties_of(metrics),
+        hold=metrics.first_sample_hold,
+    )
+    book.budget.families = family_limits_of(metrics)
+    if rebound is not None:
+        lasting.exposition.stand_still()
+        await asyncio.to_thread(_begin_anew, lasting, rebound)
+        lasting.exposition.move_on()
+    lasting.projects.set_labels(settings.discovery.project_labels)
+    lasting.backlog.set_rules(settings.tasks, book.labelling.label)
+    log.configure(level=settings.log.level, media=settings.log.format)
+
+
+async def _committed(lasting: Lasting, metrics: MetricsSettings) -> Rebound | None:
+    """Tell the ledger what becomes of the series, and return it; None where nothing does."""
+    found = await asyncio.to_thread(
+        rebound_of,
+        lasting.book,
+        bounds=bounds_of(metrics),
+        labelling=labelling_of(metrics),
+        hold=metrics.first_sample_hold,
+        now=lasting.clock.now(),
+    )
+    if found is None:
+        return None
+    rebound, commit = found
+    await lasting.journal.commit(commit, then=lambda: None)
+    return rebound
+
+
+def _begin_anew(lasting: Lasting, rebound: Rebound) -> None:
+    begin_anew(lasting.book, rebound, lasting.clock.now())
+    lasting.gauges.follow(rebound.labelling)
