@@ -89,8 +89,8 @@ class Flyte:
             ),
         )
 
-    def add_launch_plan(self, project: str, name: str) -> None:
-        """Register a workflow and its launch plan, both called *name*."""
+    def add_launch_plan(self, project: str, name: str, *, schedule: str = "") -> None:
+        """Register a workflow and its launch plan, both called *name*; active with a *schedule*."""
         workflow = _identifier(identifier_pb2.WORKFLOW, project, name)
         template = core_workflow_pb2.WorkflowTemplate(id=workflow)
         self._call(
@@ -99,13 +99,19 @@ class Flyte:
                 id=workflow, spec=workflow_pb2.WorkflowSpec(template=template)
             ),
         )
+        plan = _identifier(identifier_pb2.LAUNCH_PLAN, project, name)
+        spec = launch_plan_pb2.LaunchPlanSpec(workflow_id=workflow)
+        if schedule:
+            spec.entity_metadata.schedule.cron_schedule.schedule = schedule
         self._call(
             self._stub.CreateLaunchPlan,
-            launch_plan_pb2.LaunchPlanCreateRequest(
-                id=_identifier(identifier_pb2.LAUNCH_PLAN, project, name),
-                spec=launch_plan_pb2.LaunchPlanSpec(workflow_id=workflow),
-            ),
+            launch_plan_pb2.LaunchPlanCreateRequest(id=plan, spec=spec),
         )
+        if schedule:
+            self._call(
+                self._stub.UpdateLaunchPlan,
+                launch_plan_pb2.LaunchPlanUpdateRequest(id=plan, state=launch_plan_pb2.ACTIVE),
+            )
 
     def launch(self, project: str, launch_plan: str, mode: Mode = Mode.MANUAL) -> Run:
         """Launch an execution; it stays where it is until propeller reports otherwise."""

@@ -10,24 +10,61 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from exporter.model.executions import Phase
 from tests.e2e.exporter import Counts, Exporter, write_config
 from tests.e2e.flyte import DOMAIN, Flyte, Simulator
 from tests.e2e.programs import get, settled, until
-from tests.e2e.traffic import FINISHED, Traffic, together
+from tests.e2e.traffic import FINISHED, TOTALS, Traffic, together
 
 _SUCCESSFUL = "flyte_exporter_config_last_reload_successful"
 _SUCCESS_AT = "flyte_exporter_config_last_reload_success_timestamp_seconds"
 _INTERVAL = "flyte_exporter_target_interval_seconds"
 _ACTIVE = "flyte_executions_active"
+_DURATION = "flyte_execution_duration_seconds_count"
+_METRICS = {total.metric for total in TOTALS}
+_LEVELS = {_ACTIVE, "flyte_executions_oldest_in_phase_timestamp_seconds"}
+_OF_PLANS = _LEVELS | {
+    "flyte_launch_plan_info",
+    "flyte_launch_plan_active_since_timestamp_seconds",
+    "flyte_launch_plan_schedule_next_due_timestamp_seconds",
+    "flyte_launch_plan_last_finished_timestamp_seconds",
+    "flyte_launch_plan_consecutive_failures",
+}
+"""Gauges that a launch plan has, of every kind."""
+
+
+def _rule(match: str, replacement: str) -> dict[str, str]:
+    return {"match": match, "replacement": replacement}
+
+
+_OTHER_RULES: Sequence[Mapping[str, Any]] = (
+    {"relabel": [_rule("once-.*", "once")]},
+    {
+        "relabel": [_rule("(in)gest", "$1")],
+        "families": {"flyte_executions_finished_total": {"launch_plan": False}},
+    },
+    {
+        "families": {
+            f"flyte_{name}": {"launch_plan": False}
+            for name in ("execution_duration_seconds", "executions_launched_total")
+        }
+    },
+    {"relabel": [_rule("(in|once).*", "all")]},
+    {},
+)
+"""Each differs from the one before; who is called `report` has a level by that name in all."""
 
 
 class Scene:
@@ -165,16 +202,12 @@ def test_an_invalid_file_is_refused(scene: Scene) -> None:
 
 
 def test_what_needs_a_restart_is_refused(scene: Scene, tmp_path: Path) -> None:
-    """Ledger, Admin, names and port are those of the process; the answer says what to do."""
+    """Ledger, Admin and port are those of the process; the answer says what to do."""
     with Exporter(scene.config) as exporter:
         exporter.wait_until_ready()
         scene.write(
             admin={"endpoint": "other:81"},
             ledger={"path": str(tmp_path / "other.db")},
-            metrics={
-                "relabel": [{"match": "in(.*)", "replacement": "$1"}],
-                "families": {_ACTIVE: {"enabled": False}},
-            },
             web={"listen": "127.0.0.1:1"},
             scrape={"interval": "100ms"},
         )
@@ -184,8 +217,6 @@ def test_what_needs_a_restart_is_refused(scene: Scene, tmp_path: Path) -> None:
         assert [fault.split(": ")[1] for fault in faults] == [
             "admin.endpoint",
             "ledger.path",
-            f"metrics.families.{_ACTIVE}.enabled",
-            "metrics.relabel",
             "web.listen",
         ]
         for fault in faults:
@@ -240,7 +271,7 @@ def test_many_reloads_under_load_lose_and_double_nothing(
 
 
 def test_no_count_is_lost_when_we_are_killed_in_the_middle_of_a_reload(tmp_path: Path) -> None:
-    """Whatever the moment, also while histograms begin anew, the counters are the deeds."""
+    """Also while histograms begin anew and series move: the counters are the deeds."""
     chance = random.Random(7)
     with (
         Simulator(tmp_path) as simulator,
@@ -253,20 +284,24 @@ def test_no_count_is_lost_when_we_are_killed_in_the_middle_of_a_reload(tmp_path:
                 exporter.wait_until_ready()
                 if number == 0:
                     traffic.begin()
-                _under_load(simulator, tmp_path, number, buckets=["10s", f"{20 + number}s"])
+                metrics = {
+                    "duration_buckets": ["10s", f"{20 + number}s"],
+                    **_OTHER_RULES[number % len(_OTHER_RULES)],
+                }
+                _under_load(simulator, tmp_path, number, metrics=metrics)
                 exporter.program.send(signal.SIGHUP)
                 time.sleep(chance.uniform(0, 0.06))
                 assert exporter.program.is_running
         with Exporter(config) as exporter:
             exporter.wait_until_ready()
             traffic.end()
-            _await_totals(flyte, exporter, but="flyte_execution_duration_seconds_count")
+            _await_projects(flyte, exporter, but=_DURATION)
 
 
 def test_changed_buckets_begin_that_histogram_anew(scene: Scene) -> None:
     """It alone, without a stop; what it counts from then on is right, also after a restart."""
     orders, _ = scene.projects
-    duration = ("flyte_execution_duration_seconds_count", "project")
+    duration = (_DURATION, "project")
     queue = ("flyte_execution_queue_duration_seconds_count", "project")
     with Exporter(scene.write(metrics={"duration_buckets": ["20s"]})) as exporter:
         exporter.wait_until_ready()
@@ -337,7 +372,7 @@ def test_rules_and_families_hold_over_a_reload(scene: Scene) -> None:
     orders, _ = scene.projects
     launched = ("flyte_executions_launched_total", "project", "launch_plan")
     active = (_ACTIVE, "project")
-    duration = ("flyte_execution_duration_seconds_count", "project")
+    duration = (_DURATION, "project")
     metrics = {
         "relabel": [{"match": "in(.*)", "replacement": "$1"}],
         "families": {
@@ -369,6 +404,119 @@ def test_rules_and_families_hold_over_a_reload(scene: Scene) -> None:
         for sample in exporter.samples():
             if sample.name in {active[0], duration[0]}:
                 assert "launch_plan" not in sample.labels
+
+
+def test_rules_change_while_it_runs(scene: Scene) -> None:
+    """What was counted moves to the new name, and nothing is shown under the old one any more."""
+    orders, billing = scene.projects
+    for project in scene.projects:
+        scene.flyte.add_launch_plan(project, "nightly", schedule="@yearly")
+    scene.flyte.launch(orders, "nightly")
+    with Exporter(scene.config) as exporter:
+        exporter.wait_until_ready()
+        for project in (orders, billing, orders):
+            scene.flyte.whole_life(project, "nightly")
+        scene.assert_counted(exporter)
+        until(lambda: _named(exporter, orders, "nightly") >= _OF_PLANS, within=10, what="gauges")
+        duration = (_DURATION, "project", "launch_plan")
+        before = exporter.counts(*duration)
+        assert before == {(orders, "nightly"): 2, (billing, "nightly"): 1}
+
+        scene.write(metrics={"relabel": [_rule("night(.*)", "$1")]})
+        assert exporter.reload() == (200, "reloaded: metrics.relabel\n")
+
+        assert 'launch_plan="nightly"' not in exporter.ask("/metrics").body
+        renamed = Counts({(project, "ly"): count for (project, _), count in before.items()})
+        assert exporter.counts(*duration) == renamed
+        until(lambda: _named(exporter, orders, "ly") >= _OF_PLANS, within=10, what="gauges")
+        scene.flyte.whole_life(orders, "nightly")
+        renamed[orders, "ly"] += 1
+        assert settled(lambda: exporter.counts(*duration), renamed, within=10) == renamed
+
+        # The rule goes: its name stays for what it counted, as a restart would have it.
+        scene.write()
+        assert exporter.reload() == (200, "reloaded: metrics.relabel\n")
+        scene.flyte.whole_life(orders, "nightly")
+        both = renamed + Counts({(orders, "nightly"): 1})
+        assert settled(lambda: exporter.counts(*duration), both, within=10) == both
+        until(lambda: _named(exporter, orders, "nightly") >= _OF_PLANS, within=10, what="gauges")
+        assert not {name for name in _named(exporter, orders, "ly") if name in _OF_PLANS - _LEVELS}
+        assert exporter.program.terminate() == 0
+    with Exporter(scene.config) as exporter:
+        exporter.wait_until_ready()
+        assert exporter.counts(*duration) == both
+
+
+def test_families_change_while_it_runs(scene: Scene) -> None:
+    """One is switched off and on again, one goes without launch plans; all others go on."""
+    orders, _ = scene.projects
+    launched = ("flyte_executions_launched_total", "project")
+    scene.flyte.add_launch_plan(orders, "nightly", schedule="@yearly")
+    scene.flyte.launch(orders, "nightly")
+
+    def families(**changed: Any) -> None:
+        changed = {f"flyte_{name}": settings for name, settings in changed.items()}
+        scene.write(metrics={"families": changed})
+        assert exporter.reload().status == 200
+
+    with Exporter(scene.config) as exporter:
+        exporter.wait_until_ready()
+        scene.flyte.whole_life(orders, "nightly")
+        scene.assert_counted(exporter)
+        until(lambda: exporter.value(_ACTIVE, project=orders), within=10, what="a live execution")
+        used = exporter.value("flyte_exporter_series", family=_ACTIVE)
+
+        families(
+            executions_active={"enabled": False},
+            executions_launched_total={"enabled": False},
+            execution_duration_seconds={"launch_plan": False},
+            launch_plan_info={"enabled": False},
+            projects={"enabled": False},
+        )
+        page = exporter.ask("/metrics").body
+        for gone in (_ACTIVE, launched[0], "flyte_launch_plan_info", "flyte_projects"):
+            assert f"# TYPE {gone.removesuffix('_total')} " not in page
+            assert exporter.value("flyte_exporter_series", family=gone) == 0
+        (sample,) = [each for each in exporter.samples() if each.name == _DURATION]
+        assert (sample.labels.get("launch_plan"), sample.value) == (None, 1)
+        scene.flyte.whole_life(orders, "nightly")
+        scene.assert_counted(exporter)
+
+        families(execution_duration_seconds={"launch_plan": False})
+        until(lambda: exporter.value(_ACTIVE, project=orders) == 1, within=10, what="a level")
+        assert exporter.value("flyte_exporter_series", family=_ACTIVE) == used
+        info = "flyte_launch_plan_info"
+        until(lambda: exporter.value(info, project=orders) == 1, within=10, what="what is active")
+        assert exporter.value("flyte_projects", state="ACTIVE") is not None
+        assert not exporter.counts(*launched)  # begins anew
+        scene.flyte.whole_life(orders, "nightly")
+        one = Counts({(orders,): 1})
+        assert settled(lambda: exporter.counts(*launched), one, within=10) == one
+        three = Counts({(orders,): 3})
+        assert settled(lambda: exporter.counts(_DURATION, "project"), three, within=10) == three
+
+
+def test_rules_that_change_under_load_lose_and_double_nothing(
+    simulator: Simulator, flyte: Flyte, tmp_path: Path
+) -> None:
+    """No scrape ever shows less than one before; who keeps name and family is in every one."""
+    with Traffic(flyte, seed=11) as traffic:
+        with Exporter(_under_load(simulator, tmp_path)) as exporter:
+            exporter.wait_until_ready()
+            traffic.begin()
+            report = {"project": "orders", "launch_plan": "report"}
+            until(lambda: exporter.value(_ACTIVE, **report), within=10, what="a level")
+            with _watched(exporter, _NeverLess(_ACTIVE, **report)) as faults:
+                for metrics in (*_OTHER_RULES, *_OTHER_RULES):
+                    _under_load(simulator, tmp_path, metrics=metrics)
+                    assert exporter.reload().body.startswith("reloaded: metrics.")
+                traffic.end()
+                _await_projects(flyte, exporter)
+            assert faults == []
+            assert exporter.program.terminate() == 0
+        with Exporter(_under_load(simulator, tmp_path)) as exporter:
+            exporter.wait_until_ready()
+            _await_projects(flyte, exporter)
 
 
 def test_a_ledger_that_cannot_be_written_refuses_other_buckets(
@@ -436,7 +584,11 @@ def test_the_configuration_is_shown_without_secrets(scene: Scene, tmp_path: Path
 
 
 def _under_load(
-    simulator: Simulator, directory: Path, number: int = -1, *, buckets: list[str] | None = None
+    simulator: Simulator,
+    directory: Path,
+    number: int = -1,
+    *,
+    metrics: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
     """Write a configuration for `Traffic`; each *number* gives another one."""
     return write_config(
@@ -447,24 +599,49 @@ def _under_load(
             "exclude": [f"nobody-{number}/*"],
         },
         scrape={"interval": f"{200 + number}ms", "page_size": 5 + number},
-        metrics={
-            "series_limit": 10_000 + number,
-            **({"duration_buckets": buckets} if buckets else {}),
-        },
+        metrics={"series_limit": 10_000 + number, **metrics},
     )
 
 
-def _await_totals(flyte: Flyte, exporter: Exporter, *, but: str = "") -> None:
+def _await_totals(flyte: Flyte, exporter: Exporter) -> None:
     """Wait until the totals are the deeds, and stay so while the targets check their own work."""
+    expected = together(lambda total: total.truth(flyte.deeds))
+    _await(
+        exporter,
+        lambda: together(lambda total: exporter.counts(total.metric, *total.labels)),
+        expected,
+    )
+
+
+def _await_projects(flyte: Flyte, exporter: Exporter, *, but: str = "") -> None:
+    """Wait for the same of each project, under whatever names its launch plans were counted."""
+    expected: Counts = Counter()
+    for key, count in together(lambda total: total.truth(flyte.deeds)).items():
+        expected[key[:2]] += count
 
     def apart(counts: Counts) -> Counts:
-        return Counts({key: count for key, count in counts.items() if key[0] != but})
+        return Counter({key: count for key, count in counts.items() if key[0] != but})
 
-    expected = apart(together(lambda total: total.truth(flyte.deeds)))
+    _await(exporter, lambda: apart(_of_projects(exporter.samples())), apart(expected))
 
-    def shown() -> Counts:
-        return apart(together(lambda total: exporter.counts(total.metric, *total.labels)))
 
+def _of_projects(samples: Iterable[Sample]) -> Counts:
+    """Return what *samples* say of every total, by metric and project."""
+    found: Counts = Counter()
+    for sample in samples:
+        if sample.name in _METRICS:
+            found[sample.name, sample.labels["project"]] += int(sample.value)
+    return +found
+
+
+def _named(exporter: Exporter, project: str, launch_plan: str) -> set[str]:
+    """Return what is shown of a launch plan."""
+    wanted = {"project": project, "launch_plan": launch_plan}.items()
+    return {sample.name for sample in exporter.samples() if wanted <= sample.labels.items()}
+
+
+def _await(exporter: Exporter, shown: Callable[[], Counts], expected: Counts) -> None:
+    """Wait until what is *shown* is as *expected*, and stays so over two reconciles."""
     assert settled(shown, expected, within=20) == expected
     polls = exporter.value("flyte_exporter_polls_total", outcome="success") or 0
     targets = exporter.counts("flyte_exporter_target_up", "project").total()
@@ -477,8 +654,36 @@ def _await_totals(flyte: Flyte, exporter: Exporter, *, but: str = "") -> None:
     assert shown() == expected
 
 
+class _NeverLess:
+    """Says what is wrong with a page: a total that steps back, or a lack of *sample*."""
+
+    def __init__(self, sample: str, **labels: str) -> None:
+        self._sample = sample
+        self._labels = labels.items()
+        self._before: Counts = Counter()
+
+    def __call__(self, body: str) -> str:
+        """Return what is wrong; empty where nothing is."""
+        families = text_string_to_metric_families(body)
+        samples = [sample for family in families for sample in family.samples]
+        found = _of_projects(samples)
+        less = {key: (self._before[key], found[key]) for key in self._before - found}
+        self._before = found
+        if less:
+            return f"these stepped back: {less}"
+        kept = (s for s in samples if s.name == self._sample and self._labels <= s.labels.items())
+        return "" if any(True for _ in kept) else f"{self._sample} is missing"
+
+
+def _lacks_its_target(body: str) -> str:
+    """Say so where *body* has nothing of a target that is scraped all the time."""
+    return "" if 'target_up{project="orders"' in body else "a gauge of a target is missing"
+
+
 @contextmanager
-def _watched(exporter: Exporter) -> Iterator[list[str]]:
+def _watched(
+    exporter: Exporter, problem_of: Callable[[str], str] = _lacks_its_target
+) -> Iterator[list[str]]:
     """Yield what was wrong with any answer meanwhile, of three pages that are asked for."""
     faults: list[str] = []
     over = threading.Event()
@@ -488,8 +693,8 @@ def _watched(exporter: Exporter) -> Iterator[list[str]]:
             answer = get(exporter.port, path)
             if answer is None or answer.status != 200:
                 faults.append(f"{path}: {answer}")
-            elif path == "/metrics" and 'target_up{project="orders"' not in answer.body:
-                faults.append("/metrics lacks a gauge of a target that is scraped all the time")
+            elif path == "/metrics" and (problem := problem_of(answer.body)):
+                faults.append(problem)
 
     exporter.port  # noqa: B018  # read from the log once, before threads ask for it
     with ThreadPoolExecutor(3) as threads:
