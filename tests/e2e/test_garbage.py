@@ -12,6 +12,7 @@ import pytest
 
 from exporter import app
 from exporter.app import Running
+from exporter.config.relabelling import RelabelRule
 from exporter.config.settings import (
     AdminSettings,
     AuthSettings,
@@ -28,6 +29,7 @@ from exporter.ledger.errors import LedgerError
 from exporter.ledger.store import Ledger
 from exporter.metrics.formats import Format
 from exporter.model.reload import ReloadOutcome
+from exporter.reload.shifts import Reread
 from exporter.sim.incidents import Trouble
 from tests.e2e.flyte import Simulator
 
@@ -90,9 +92,19 @@ def _with_another_interval(settings: Settings) -> Settings:
     return settings.model_copy(update={"scrape": scrape})
 
 
+def _with_other_names(settings: Settings) -> Settings:
+    before = [rule.replacement for rule in settings.metrics.relabel]
+    rule = RelabelRule(match="(.*)", replacement="$1" if before == ["x$1"] else "x$1")
+    metrics = settings.metrics.model_copy(update={"relabel": (rule,)})
+    return settings.model_copy(update={"metrics": metrics})
+
+
 @asynccontextmanager
 async def _at_work(
-    directory: Path, *troubles: Trouble, timeout: timedelta = _INTERVAL
+    directory: Path,
+    *troubles: Trouble,
+    timeout: timedelta = _INTERVAL,
+    reread: Reread = _with_another_interval,
 ) -> AsyncIterator[Running]:
     """Run the application over an Admin that has *troubles* after a second."""
     secret = directory / "secret"
@@ -101,7 +113,7 @@ async def _at_work(
     auth = ("--auth", "--client-id=exporter", f"--client-secret-file={secret}")
     with Simulator(directory, "--speed=600", *auth, *options) as admin:
         settings = _settings(admin.address, directory, secret, timeout)
-        async with app.start(settings, reread=_with_another_interval) as running:
+        async with app.start(settings, reread=reread) as running:
             work = asyncio.create_task(running.shifts.run())
             try:
                 yield running
@@ -179,9 +191,10 @@ async def test_a_ledger_that_fails_leaves_nothing_to_the_collector(
 
 
 @pytest.mark.usefixtures("collector")
-async def test_a_reload_leaves_nothing_to_the_collector(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reread", [_with_another_interval, _with_other_names])
+async def test_a_reload_leaves_nothing_to_the_collector(tmp_path: Path, reread: Reread) -> None:
     """What was known of the targets is known by their new pollers, and goes with the old ones."""
-    async with asyncio.timeout(60), _at_work(tmp_path) as running:
+    async with asyncio.timeout(60), _at_work(tmp_path, reread=reread) as running:
         for _ in range(3):
             await _polled(running, "success", more=_POLLS // 2)
             assert (await running.shifts.reload()).outcome is ReloadOutcome.DONE
