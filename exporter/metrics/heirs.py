@@ -2,7 +2,9 @@
 Whom the series that there are belong to, when rules, families or bounds have changed since.
 
 A series goes to where it would be counted now. Those that meet there become one, which stands at
-their sum: so no total over them steps back, and no count is there twice.
+their sum: so no total over them steps back, and no count is there twice. But where one is at home
+already, it goes on as it was: to Prometheus, whatever it grew by would have happened just then. The
+others become part of `__overflow__`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +13,8 @@ from dataclasses import dataclass
 from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Value
 from exporter.metrics import catalog
 from exporter.metrics.buckets import Buckets
-from exporter.metrics.labelling import Labelling
+from exporter.metrics.budget import OVERFLOW
+from exporter.metrics.labelling import PLAN_PLACE, Labelling, with_plan
 from exporter.metrics.measure import SeriesKey
 from exporter.metrics.owners import Owner, owner_of
 from exporter.model.time import Micros
@@ -100,6 +103,7 @@ def heirs_of(
             own.append(row)
         else:
             removed.append(row.id)
+    _make_way(found)
     staying: dict[SeriesKey, SeriesRow] = {}
     new: dict[SeriesKey, SeriesRow] = {}
     newest_id = stock.newest_id
@@ -130,6 +134,17 @@ def heirs_of(
         labelling=labelling.stated if moving else None,
         newest_id=newest_id,
     )
+
+
+def _make_way(found: dict[SeriesKey, list[SeriesRow]]) -> None:
+    """Where a series is at home, have those that came there go on to `__overflow__`."""
+    for (family, labels), own in [*found.items()]:
+        at_home = [row for row in own if row.labels == labels]
+        if not at_home or len(own) == 1 or labels[PLAN_PLACE] == OVERFLOW:
+            continue
+        overflow = found.setdefault((family, with_plan(labels, OVERFLOW)), [])
+        overflow += [row for row in own if row.labels != labels]
+        found[family, labels] = at_home
 
 
 def _heard(

@@ -89,16 +89,16 @@ class Labelling:
             return labels
         name = labels[PLAN_PLACE]
         shown = "" if family in self._unnamed else self.label(name)
-        return labels if shown == name else _with_plan(labels, shown)
+        return labels if shown == name else with_plan(labels, shown)
 
     def moved(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return where a series goes that stood at *labels* by other rules."""
         if family not in _WITH_PLAN:
             return labels
         if family in self._unnamed:
-            return _with_plan(labels, "")
+            return with_plan(labels, "")
         # What was counted for all together is nobody's now, and expires as such.
-        return _with_plan(labels, self.moved_plan(labels[PLAN_PLACE]) or OVERFLOW)
+        return with_plan(labels, self.moved_plan(labels[PLAN_PLACE]) or OVERFLOW)
 
     def moved_plan(self, name: str) -> str:
         """Return the name of a launch plan that was *name* by other rules."""
@@ -135,5 +135,6 @@ def labelled(increments: Increments, labelling: Labelling) -> Increments:
     return Increments(births, counts, observations, exemplars, launch_plans)
 
 
-def _with_plan(labels: tuple[str, ...], launch_plan: str) -> tuple[str, ...]:
+def with_plan(labels: tuple[str, ...], launch_plan: str) -> tuple[str, ...]:
+    """Return *labels* with another launch plan."""
     return (*labels[:PLAN_PLACE], launch_plan, *labels[PLAN_PLACE + 1 :])

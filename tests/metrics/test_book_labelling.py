@@ -202,6 +202,31 @@ def test_series_that_meet_become_one(open_desk: Desk, change: Change) -> None:
     assert all("2026" not in label for row in open_desk.ledger.series() for label in row.labels)
 
 
+def test_who_is_called_so_already_goes_on_as_it_was(desk: Desk, change: Change) -> None:
+    """`increase` would take for failures of now what is only called otherwise now."""
+    for number, plan in enumerate(("daily", "daily", "daily_2026_11_22", "daily_2026_11_23")):
+        desk.count(ran(str(number), launch_plan=plan))
+    desk.advance(HOLD)
+    desk.release()
+    daily, others = ((_LAUNCHED, plan_labels(name, "SCHEDULED")) for name in ("daily", OVERFLOW))
+    number_of = {row.labels: row.id for row in desk.ledger.series() if row.family == _LAUNCHED.name}
+    relabelled(desk, _COLLAPSE, change)
+    assert (desk.value(daily), desk.value(others)) == (2, 2)
+    desk.count(ran("new", launch_plan="daily_2026_11_24"))
+    desk.advance(HOLD)
+    desk.release()
+    assert (desk.value(daily), desk.value(others)) == (3, 2)
+    (row,) = [row for row in desk.ledger.series() if row.labels == daily[1]]
+    assert row.id == number_of[daily[1]]
+    assert desk.value((_DURATION, plan_labels(OVERFLOW)), suffix="_count") == 2
+    assert not desk.observer.increments_of
+    desk.advance(RETENTION)
+    desk.count(ran("late", launch_plan="daily"))
+    desk.advance(timedelta(seconds=1))
+    desk.book.expire(desk.now, lambda *_: False)
+    assert (desk.value(daily), desk.value(others)) == (4, None)
+
+
 def test_a_rule_that_would_match_again_is_applied_once(open_desk: Desk, change: Change) -> None:
     """A restart by the same rules moves nothing."""
     labelling = Labelling(rules=[Renaming("(.*)_x", "$1")])
