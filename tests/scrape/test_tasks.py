@@ -17,7 +17,9 @@ from exporter.admin.errors import HeldBack, refusal
 from exporter.config.settings import ScrapeSettings, TasksSettings
 from exporter.ledger.errors import LedgerError
 from exporter.ledger.journal import Journal
+from exporter.metrics.labelling import Labelling
 from exporter.model.executions import ExecutionId, Mode, Phase
+from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
 from exporter.model.tasks import Due
 from exporter.model.time import Micros
@@ -733,6 +735,20 @@ async def test_a_backlog_of_another_configuration_is_sifted(counting: Counting) 
     rig.tasks = TasksSettings()
     rig.restart()
     assert rig.ledger.tasks_due() == []
+
+
+async def test_a_backlog_heeds_the_names_of_a_reload(counting: Counting) -> None:
+    """Patterns match what a launch plan is called from then on, also for those that wait."""
+    rig = counting()
+    await begin(rig)
+    simple(rig, "a")
+    simple(rig, "b", launch_plan="hourly", task="other")
+    await rig.poll(T)
+    rules = Labelling(rules=[Renaming("hour(ly)", "$1")])
+    rig.backlog.set_rules(TasksSettings(match=("*/*/ly",)), rules.label)
+    assert rig.metric("flyte_exporter_task_backlog") == 1
+    await count_all(rig)
+    assert (attempts(rig), attempts(rig, "other")) == (0, 1)
 
 
 async def test_a_backlog_takes_nothing_from_the_polls(counting: Counting) -> None:
