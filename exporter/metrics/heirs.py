@@ -103,7 +103,8 @@ def heirs_of(
             own.append(row)
         else:
             removed.append(row.id)
-    _make_way(found)
+    if moving:
+        _make_way(found)
     staying: dict[SeriesKey, SeriesRow] = {}
     new: dict[SeriesKey, SeriesRow] = {}
     newest_id = stock.newest_id

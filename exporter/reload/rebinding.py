@@ -15,33 +15,13 @@ from exporter.reload.services import Lasting
 from exporter.telemetry import log
 
 
-async def rebind(lasting: Lasting, settings: Settings) -> None:
+async def committed(lasting: Lasting, metrics: MetricsSettings) -> Rebound | None:
     """
-    Have *lasting*, and the log, heed *settings*.
+    Tell the ledger what becomes of the series, and return it; None where nothing does.
 
     Raises:
-        LedgerError: What becomes of the series could not be made durable; nothing has changed.
+        LedgerError: It could not be made durable; nothing has changed.
     """
-    metrics = settings.metrics
-    rebound = await _committed(lasting, metrics)
-    book = lasting.book
-    book.set_limits(
-        limit=metrics.series_limit,
-        varieties=varieties_of(metrics),
-        hold=metrics.first_sample_hold,
-    )
-    book.budget.families = family_limits_of(metrics)
-    if rebound is not None:
-        lasting.exposition.stand_still()
-        await asyncio.to_thread(_begin_anew, lasting, rebound)
-        lasting.exposition.move_on()
-    lasting.projects.set_labels(settings.discovery.project_labels)
-    lasting.backlog.set_rules(settings.tasks, book.labelling.label)
-    log.configure(level=settings.log.level, media=settings.log.format)
-
-
-async def _committed(lasting: Lasting, metrics: MetricsSettings) -> Rebound | None:
-    """Tell the ledger what becomes of the series, and return it; None where nothing does."""
     found = await asyncio.to_thread(
         rebound_of,
         lasting.book,
@@ -55,6 +35,24 @@ async def _committed(lasting: Lasting, metrics: MetricsSettings) -> Rebound | No
     rebound, commit = found
     await lasting.journal.commit(commit, then=lambda: None)
     return rebound
+
+
+async def rebind(lasting: Lasting, settings: Settings, rebound: Rebound | None) -> None:
+    """Have *lasting*, and the log, heed *settings*; *rebound* of the series is `committed`."""
+    metrics, book = settings.metrics, lasting.book
+    book.set_limits(
+        limit=metrics.series_limit,
+        varieties=varieties_of(metrics),
+        hold=metrics.first_sample_hold,
+    )
+    book.budget.families = family_limits_of(metrics)
+    if rebound is not None:
+        lasting.exposition.stand_still()
+        await asyncio.to_thread(_begin_anew, lasting, rebound)
+        lasting.exposition.move_on()
+    lasting.projects.set_labels(settings.discovery.project_labels)
+    lasting.backlog.set_rules(settings.tasks, book.labelling.label)
+    log.configure(level=settings.log.level, media=settings.log.format)
 
 
 def _begin_anew(lasting: Lasting, rebound: Rebound) -> None:

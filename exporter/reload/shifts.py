@@ -21,7 +21,7 @@ from exporter.config.settings import Settings
 from exporter.garbage import tidily
 from exporter.ledger.errors import LedgerError
 from exporter.model.reload import Reload, ReloadOutcome
-from exporter.reload.rebinding import rebind
+from exporter.reload.rebinding import committed, rebind
 from exporter.reload.services import Lasting, open_services
 from exporter.scrape.inventory import Inventory
 from exporter.scrape.scheduler import Handover, Scheduler
@@ -38,6 +38,8 @@ Reads the configuration again, for a process that runs with the one that it is g
 
 Raises `ConfigError`; may take a while, and is called in a thread.
 """
+
+_ON_A_BUG = "reload failed on a bug of ours"
 
 _STOPPING = Reload(ReloadOutcome.STOPPING, "The exporter is stopping.")
 
@@ -164,8 +166,8 @@ class Shifts:
             return Reload(ReloadOutcome.REFUSED, error.told("nothing was changed"))
         except Exception as bug:
             # The edge of one reload: what works must not end with what does not.
-            log.exception("reload failed on a bug of ours")
-            return self._failed(f"{type(bug).__name__}: {bug}")
+            log.exception(_ON_A_BUG)
+            return self._failed(_told(bug))
 
     # Changing
 
@@ -174,11 +176,15 @@ class Shifts:
         await self._lasting.journal.settle()
         before, others = self._means, successor
         try:
-            await rebind(self._lasting, successor.settings)
+            rebound = await committed(self._lasting, successor.settings.metrics)
         except LedgerError as error:
             log.warning("reload failed", problem=str(error))
             result = self._failed(str(error))
+        except Exception as bug:
+            log.exception(_ON_A_BUG)
+            result = self._failed(_told(bug))
         else:
+            await rebind(self._lasting, successor.settings, rebound)
             self._means, self._others = successor, before
             others = before
             self._lasting.process.client_replaced()
@@ -243,6 +249,10 @@ class Shifts:
         served, self._served = self._served, []
         for done in served:
             done.set_result(result)
+
+
+def _told(bug: Exception) -> str:
+    return f"{type(bug).__name__}: {bug}"
 
 
 @asynccontextmanager

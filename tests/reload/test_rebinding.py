@@ -92,23 +92,25 @@ async def test_every_scrape_sees_what_was_counted_once(
         assert len(seen) > 5
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(LedgerError("planted"), "planted"), (RuntimeError("planted"), "RuntimeError: planted")],
+    ids=lambda value: type(value).__name__,
+)
 async def test_what_cannot_be_written_has_not_happened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
 ) -> None:
     """The old names go on, and the next reload has the new ones."""
     metrics = "metrics: {relabel: [{match: '(daily)_.*', replacement: '$1'}]}\n"
     async with asyncio.timeout(60), _at_work(tmp_path, metrics) as running:
 
-        def full(*_: object) -> None:
-            raise LedgerError("planted")
+        def fail(*_: object) -> None:
+            raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(Ledger, "commit", full)
+            patch.setattr(Ledger, "commit", fail)
             failed = await running.shifts.reload()
-        assert (failed.outcome, failed.text) == (
-            ReloadOutcome.FAILED,
-            "planted\nNothing was changed.",
-        )
+        assert failed == (ReloadOutcome.FAILED, f"{told}\nNothing was changed.")
         assert len(_shown(running)) == _PLANS
         assert (await running.shifts.reload()).outcome is ReloadOutcome.DONE
         assert _shown(running) == [_PLANS]
