@@ -152,7 +152,9 @@ they are many. A listing after the slot, which comes every `discovery.interval`,
 that the launch plan still had the schedule. Slots are judged from a minute after the launch plan
 was first seen with it; those that wait for their verdict when it is switched off, or gets another
 schedule, get none. Skipped are slots at which as many executions ran as the concurrency policy
-allows. A launch plan whose policy allows none owes no slot: its schedule stands in
+allows. An `@every` line begins its period anew whenever the scheduler starts: the launch plan seems
+to be behind from the slot that it would have had until its next run, and nothing was missed. A rate
+keeps its slots. A launch plan whose policy allows none owes no slot: its schedule stands in
 `flyte_launch_plan_info` alone, and gives it no freshness limit. What is due and what ran is shown
 at once, while the launch plan is active; what was missed, skipped and late are totals, kept in the
 ledger.""",
