@@ -38,7 +38,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.loading import load
-from exporter.metrics.opening import stock_of
+from exporter.metrics.opening import taken_from
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
@@ -259,7 +259,7 @@ class Rig:
             family_limits=self.family_limits,
         )
         self.process.watch(budget=self.book.budget, ledger_size=self.ledger.size_bytes)
-        self.ledger.commit([load(self.book, stock_of(self.ledger), self.clock.now())])
+        self.ledger.commit([load(self.book, *taken_from(self.ledger), self.clock.now())])
         self.gauges = PlanGauges(
             exposition=self.exposition, budget=self.book.budget, observer=self.process
         )

@@ -113,6 +113,14 @@ DELETE FROM deactivated_plan
 WHERE project = ? AND domain = ?
   AND launch_plan IN (SELECT value FROM json_each(?))
 """
+_SELECT_PLANS = """
+SELECT project, domain, launch_plan FROM plan
+UNION SELECT project, domain, launch_plan FROM schedule
+UNION SELECT project, domain, launch_plan FROM active_plan
+UNION SELECT project, domain, launch_plan FROM deactivated_plan
+UNION SELECT project, domain, launch_plan FROM execution
+ORDER BY project, domain, launch_plan
+"""
 _FORGET_ACTIVE = """
 DELETE FROM active_plan
 WHERE (project, domain) NOT IN (SELECT project, domain FROM discovered WHERE included)
@@ -216,6 +224,14 @@ class Ledger:
         """Read by which rules the series are named; empty when by none."""
         with explained(self.path):
             return self._meta("labelling") or ""
+
+    def launch_plans(self) -> dict[Target, list[str]]:
+        """Read the launch plans of which something is known, by target and true name."""
+        found: dict[Target, list[str]] = {}
+        with explained(self.path):
+            for project, domain, name in self._connection.execute(_SELECT_PLANS):
+                found.setdefault(Target(project, domain), []).append(name)
+        return found
 
     def newest_cursor(self) -> Micros | None:
         """Return how far the furthest target has come; None when there is none."""

@@ -118,10 +118,14 @@ class Book:
         """
         Have no series and know nobody, as if new; what is shown stays.
 
+        The ledger was told what became of the `stock`.
+
         Args:
             bounds: Of the histograms from now on.
             labelling: Which series there are to be.
         """
+        self._removed.clear()
+        self._inactive.clear()
         self.buckets.set(bounds)
         self.budget.clear(_OWN)
         self._lay_out(labelling)
@@ -132,8 +136,10 @@ class Book:
         return Stock(
             rows=[series.row(layouts.get(series.family, "")) for series in self.roster.committed()],
             activity=self.places.activity(),
-            labelled=self.labelling.stated,
+            labelling=self.labelling,
             newest_id=self.roster.newest_id,
+            removed=tuple(self._removed),
+            inactive=tuple(self._inactive),
         )
 
     def set_limits(self, *, limit: int, varieties: Mapping[Family, int], hold: timedelta) -> None:

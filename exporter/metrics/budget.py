@@ -38,6 +38,7 @@ class Budget:
         self.limit = limit
         self.families = families
         self._used: Counter[Family] = Counter()
+        self._still: Counter[Family] | None = None
         self._total = 0
 
     def clear(self, families: Collection[Family]) -> None:
@@ -45,9 +46,17 @@ class Budget:
         for family in families:
             self._total -= self._used.pop(family, 0)
 
+    def stand_still(self) -> None:
+        """Have `used_by` tell what is used now, until `move_on`."""
+        self._still = self._used.copy()
+
+    def move_on(self) -> None:
+        """Have `used_by` tell how it is."""
+        self._still = None
+
     def used_by(self, family: Family) -> int:
         """Return how many series *family* uses."""
-        return self._used[family]
+        return (self._used if self._still is None else self._still)[family]
 
     def fits(self, cost: int, *, overflow: bool = False) -> bool:
         """Whether *cost* more series fit; those of *overflow* may use what is kept for them."""

@@ -6,13 +6,13 @@ left out, and that is counted: a gauge of `__overflow__` would be nobody's. Laun
 names that they have on /metrics, which several of them may share (`metrics.labelling`).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from exporter.metrics import catalog, text
 from exporter.metrics.budget import Budget, BudgetObserver
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.labelling import Labelling
+from exporter.metrics.renames import Renames
 from exporter.model.executions import Phase
 from exporter.model.launch_plans import Activation, Standing
 from exporter.model.schedules import Judgement
@@ -88,13 +88,13 @@ class PlanGauges:
         if not costs:
             plans.pop(launch_plan, None)
 
-    def follow(self, labelling: Labelling) -> None:
-        """Show nothing any more of families and under names that *labelling* has not."""
+    def follow(self, renames: Renames, disabled: Iterable[Family]) -> None:
+        """Show nothing any more of families that are *disabled*, and under names that changed."""
         for target in [*self._costs]:
             for launch_plan in self.launch_plans(target):
-                if labelling.moved_plan(launch_plan) != launch_plan:
+                if not renames.keeps(target, launch_plan):
                     self.drop(target, launch_plan)
-                for family in labelling.disabled:
+                for family in disabled:
                     self.drop(target, launch_plan, family)
 
     def drop_target(self, target: Target) -> None:

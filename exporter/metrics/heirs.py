@@ -2,12 +2,12 @@
 Whom the series that there are belong to, when rules, families or bounds have changed since.
 
 A series goes to where it would be counted now. Those that meet there become one, which stands at
-their sum: so no total over them steps back, and no count is there twice. But where one is at home
-already, it goes on as it was: to Prometheus, whatever it grew by would have happened just then. The
-others become part of `__overflow__`.
+their sum: so no total over them steps back, and no count is there twice. But where there was a
+series already, that one goes on or goes away, and those that come become part of `__overflow__`: to
+Prometheus, whatever a series of the same labels grew by would have happened just then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.ledger.records import Activity, Commit, SeriesDelta, SeriesRow, Value
@@ -17,6 +17,7 @@ from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.labelling import PLAN_PLACE, Labelling, with_plan
 from exporter.metrics.measure import SeriesKey
 from exporter.metrics.owners import Owner, owner_of
+from exporter.metrics.renames import Renames, TrueNames
 from exporter.model.time import Micros
 
 
@@ -28,14 +29,18 @@ class Stock:
     Attributes:
         rows: The series.
         activity: When something last happened to whom.
-        labelled: By which rules they are named.
+        labelling: The rules that they are named by.
         newest_id: The highest id that a series ever had.
+        removed: Series that are over, and are still in the ledger.
+        inactive: Those whose they were.
     """
 
     rows: Sequence[SeriesRow]
     activity: Iterable[Activity]
-    labelled: str
+    labelling: Labelling
     newest_id: int
+    removed: Collection[int] = ()
+    inactive: Collection[Owner] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +53,9 @@ class Heirs:
         new: Series that take over the counts of others, and those that begin anew.
         removed: Those that are over.
         heard: When something last happened to whom, by the names that they have from now on.
-        renamed: Who is nobody any more, for they have another name now.
+        inactive: Who is nobody any more.
         labelling: The rules that they are named by from now on; None where those are the same.
+        renames: What became of the names.
         newest_id: The highest id that a series ever had.
     """
 
@@ -57,27 +63,33 @@ class Heirs:
     new: Mapping[SeriesKey, SeriesRow]
     removed: Sequence[int]
     heard: Mapping[Owner, Micros]
-    renamed: Sequence[Owner]
+    inactive: Sequence[Owner]
     labelling: str | None
+    renames: Renames
     newest_id: int
 
     @property
     def commit(self) -> Commit:
         """What the ledger is to be told before any of it is true."""
-        deltas = [_delta(row) for row in self.new.values()]
-        if self.labelling is None:
-            return Commit(removed=self.removed, deltas=deltas)
+        moved = self.labelling is not None
         return Commit(
             removed=self.removed,
-            deltas=deltas,
-            activity=[Activity(*owner, at) for owner, at in self.heard.items()],
-            inactive=self.renamed,
+            deltas=[_delta(row) for row in self.new.values()],
+            # What is over goes first: whoever has a name that another had is heard of.
+            inactive=self.inactive,
+            activity=[Activity(*owner, at) for owner, at in self.heard.items()] if moved else (),
             labelling=self.labelling,
         )
 
 
 def heirs_of(
-    stock: Stock, *, labelling: Labelling, buckets: Buckets, holds_back: bool, now: Micros
+    stock: Stock,
+    *,
+    labelling: Labelling,
+    known: TrueNames,
+    buckets: Buckets,
+    holds_back: bool,
+    now: Micros,
 ) -> Heirs:
     """
     Work out what becomes of *stock*.
@@ -85,30 +97,36 @@ def heirs_of(
     Args:
         stock: What there is.
         labelling: Which series there are from now on.
+        known: The launch plans that are known, in case the rules are others.
         buckets: Of histograms; one that was counted in others begins anew, it alone.
         holds_back: Whether /metrics holds back what begins anew.
         now: Our clock.
     """
-    moving = stock.labelled != labelling.stated
+    moving = stock.labelling.stated != labelling.stated
+    renames = Renames(stock.labelling, labelling, known)
     found: dict[SeriesKey, list[SeriesRow]] = {}
-    removed: list[int] = []
+    removed = [*stock.removed]
     for row in stock.rows:
         family = catalog.BY_NAME.get(row.family)
         if family is None or family in labelling.disabled:
             removed.append(row.id)
             continue
-        labels = labelling.moved(family, row.labels) if moving else row.labels
+        labels = renames.labels(family, row.labels) if moving else row.labels
         own = found.setdefault((family, labels), [])
         if row.layout == buckets.layouts.get(family, ""):
             own.append(row)
         else:
             removed.append(row.id)
+    heard, renamed = _heard(stock.activity, renames)
     if moving:
-        _make_way(found)
+        _make_way(found, {(row.family, row.labels) for row in stock.rows})
     staying: dict[SeriesKey, SeriesRow] = {}
     new: dict[SeriesKey, SeriesRow] = {}
     newest_id = stock.newest_id
     for key, own in found.items():
+        owner = owner_of(*key)
+        if owner is not None:
+            heard.setdefault(owner, now)
         if len(own) == 1 and own[0].labels == key[1]:
             staying[key] = own[0]
             continue
@@ -121,46 +139,50 @@ def heirs_of(
             shown = zero if holds_back else None
             layout = buckets.layouts.get(key[0], "")
             new[key] = SeriesRow(newest_id, key[0].name, key[1], layout, zero, now, shown)
-    heard, renamed = _heard(stock.activity, labelling, moving=moving)
-    for key in found:
-        owner = owner_of(*key)
-        if owner is not None:
-            heard.setdefault(owner, now)
+        if owner is not None and owner[1] == OVERFLOW:
+            # What is nobody's any more lives on for as long as if it had been counted now.
+            heard[owner] = now
     return Heirs(
         staying=staying,
         new=new,
         removed=removed,
         heard=heard,
-        renamed=[owner for owner in renamed if owner not in heard],
+        inactive=[*stock.inactive, *renamed],
         labelling=labelling.stated if moving else None,
+        renames=renames,
         newest_id=newest_id,
     )
 
 
-def _make_way(found: dict[SeriesKey, list[SeriesRow]]) -> None:
-    """Where a series is at home, have those that came there go on to `__overflow__`."""
-    for (family, labels), own in [*found.items()]:
-        at_home = [row for row in own if row.labels == labels]
-        if not at_home or len(own) == 1 or labels[PLAN_PLACE] == OVERFLOW:
-            continue
-        overflow = found.setdefault((family, with_plan(labels, OVERFLOW)), [])
-        overflow += [row for row in own if row.labels != labels]
-        found[family, labels] = at_home
-
-
 def _heard(
-    activity: Iterable[Activity], labelling: Labelling, *, moving: bool
+    activity: Iterable[Activity], renames: Renames
 ) -> tuple[dict[Owner, Micros], list[Owner]]:
     """Return when something last happened to whom, and who has another name now."""
     heard: dict[Owner, Micros] = {}
     renamed: list[Owner] = []
     for target, name, last_at in activity:
-        label = labelling.moved_plan(name) if moving else name
+        label = renames.name(target, name)
         if label != name:
             renamed.append((target, name))
         owner = target, label
         heard[owner] = max(last_at, heard.get(owner, last_at))
     return heard, renamed
+
+
+def _make_way(
+    found: dict[SeriesKey, list[SeriesRow]], before: Collection[tuple[str, tuple[str, ...]]]
+) -> None:
+    """Have those go on to `__overflow__` that came to where there was a series *before*."""
+    for (family, labels), own in [*found.items()]:
+        coming = [row for row in own if row.labels != labels]
+        if not coming or (family.name, labels) not in before or labels[PLAN_PLACE] == OVERFLOW:
+            continue
+        found.setdefault((family, with_plan(labels, OVERFLOW)), []).extend(coming)
+        at_home = [row for row in own if row.labels == labels]
+        if at_home:
+            found[family, labels] = at_home
+        else:
+            del found[family, labels]
 
 
 def _together(series_id: int, key: SeriesKey, rows: Sequence[SeriesRow]) -> SeriesRow:

@@ -3,7 +3,7 @@ What a series says of launch plans: a name, what the rules make of it, or nothin
 
 Launch plans whose names become one are one on /metrics. What is known of executions keeps the true
 names: `measure` counts by them, and `labelled` says where that goes. So rules may change; what was
-counted by other ones then moves to its new place, once (`metrics.heirs`).
+counted by other ones then moves to its new place, once (`metrics.renames`, `metrics.heirs`).
 """
 
 import json
@@ -11,12 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
 
-from exporter.metrics.budget import OVERFLOW
-from exporter.metrics.catalog import FAMILIES, LAUNCH_PLAN, Family
+from exporter.metrics.catalog import BY_NAME, FAMILIES, LAUNCH_PLAN, Family
 from exporter.metrics.exemplars import Exemplar
 from exporter.metrics.measure import Increments, SeriesKey
-from exporter.metrics.owners import is_launch_plan
-from exporter.model.renaming import Renaming
+from exporter.model.renaming import Renaming, RenamingError
 
 _REMEMBERED = 20_000
 """Names whose label is remembered, some 5 MiB; finding it again takes some microseconds."""
@@ -63,6 +61,11 @@ class Labelling:
         """Returns the name under which a launch plan is counted; never empty but for no name."""
 
     @property
+    def rules(self) -> list[tuple[str, str]]:
+        """What the rules match, and what they make of it."""
+        return [(rule.match, rule.replacement) for rule in self._rules]
+
+    @property
     def is_plain(self) -> bool:
         """Whether everything is shown, by its own name."""
         return not (self._rules or self._unnamed or self.disabled)
@@ -72,41 +75,45 @@ class Labelling:
         """Where a series goes by these rules, as text: equal texts have it go to the same place."""
         if not self._rules and not self._unnamed:
             return ""
-        rules = [(rule.match, rule.replacement) for rule in self._rules]
-        return json.dumps([rules, sorted(family.name for family in self._unnamed)])
+        return json.dumps([self.rules, sorted(family.name for family in self._unnamed)])
 
     def agrees(self, other: "Labelling") -> bool:
         """Whether *other* has the same series."""
         return self.stated == other.stated and self.disabled == other.disabled
 
+    def renames_like(self, other: "Labelling") -> bool:
+        """Whether *other* has the same name for every launch plan."""
+        return self.rules == other.rules
+
     def names_plans(self, family: Family) -> bool:
         """Whether *family* tells launch plans apart."""
-        return family in _WITH_PLAN and family not in self._unnamed
+        return has_plan(family) and family not in self._unnamed
 
     def labels(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Return *labels*, which have the true name, as *family* shows them."""
-        if family not in _WITH_PLAN:
+        if not has_plan(family):
             return labels
         name = labels[PLAN_PLACE]
         shown = "" if family in self._unnamed else self.label(name)
         return labels if shown == name else with_plan(labels, shown)
 
-    def moved(self, family: Family, labels: tuple[str, ...]) -> tuple[str, ...]:
-        """Return where a series goes that stood at *labels* by other rules."""
-        if family not in _WITH_PLAN:
-            return labels
-        if family in self._unnamed:
-            return with_plan(labels, "")
-        # What was counted for all together is nobody's now, and expires as such.
-        return with_plan(labels, self.moved_plan(labels[PLAN_PLACE]) or OVERFLOW)
-
-    def moved_plan(self, name: str) -> str:
-        """Return the name of a launch plan that was *name* by other rules."""
-        return self.label(name) if is_launch_plan(name) else name
-
 
 AS_THEY_ARE = Labelling()
 """No rules: every launch plan by its own name, in every family."""
+
+
+def labelling_stated(text: str) -> Labelling:
+    """Return the labelling that *text* states, as far as it says where series go."""
+    if not text:
+        return AS_THEY_ARE
+    rules, unnamed = json.loads(text)
+    try:
+        renamings = [Renaming(*rule) for rule in rules]
+    except RenamingError:
+        # Another release could read them. The names that they made are taken as they are.
+        renamings = []
+    families = [BY_NAME[name] for name in unnamed if name in BY_NAME]
+    return Labelling(rules=renamings, unnamed=families)
 
 
 def labelled(increments: Increments, labelling: Labelling) -> Increments:
@@ -133,6 +140,11 @@ def labelled(increments: Increments, labelling: Labelling) -> Increments:
             exemplars.setdefault((family, labels_of(family, labels)), []).extend(found)
     launch_plans = frozenset(map(labelling.label, increments.launch_plans))
     return Increments(births, counts, observations, exemplars, launch_plans)
+
+
+def has_plan(family: Family) -> bool:
+    """Whether series of *family* may be those of a launch plan."""
+    return family in _WITH_PLAN
 
 
 def with_plan(labels: tuple[str, ...], launch_plan: str) -> tuple[str, ...]:

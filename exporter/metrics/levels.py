@@ -6,7 +6,7 @@ for the phases that everybody has, or not at all; a phase that comes up later ta
 fits, and keeps it, at 0 when nobody is in it. What does not fit is left out, and that is counted.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from exporter.metrics import catalog, text
 from exporter.metrics.budget import OVERFLOW, Budget, BudgetObserver
@@ -82,16 +82,15 @@ class LevelGauges:
         if not plans:
             self._places.pop(target, None)
 
-    def follow(self, former: "LevelGauges") -> None:
-        """Go on with what *former* showed of those who have a place here, and of nobody else."""
-        for (target, name), family, phases in former.places():
-            place = self._places.get(target, {}).get(name, {})
-            if family in place:
-                self._budget.take(family, len(phases - place[family]))
-                together = phases | place[family]
-                place[family] = self._phase_sets.setdefault(together, together)
+    def follow(self, former: "LevelGauges", owners: Container[Owner]) -> None:
+        """Go on with what *former* showed of *owners*, and with nothing else."""
+        for owner, family, phases in former.places():
+            target, name = owner
+            if owner in owners and family in (self.of_plans if name else self.of_targets):
+                self._places.setdefault(target, {}).setdefault(name, {})[family] = phases
+                self._budget.take(family, len(phases))
             else:
-                self._exposition.drop(family, (target, name))
+                self._exposition.drop(family, owner)
 
     def places(self) -> Iterator[tuple[Owner, Family, frozenset[Phase]]]:
         """Yield who has places, in which family, and for which phases."""

@@ -12,11 +12,12 @@ from exporter.ledger.records import Commit, SeriesRow, Value
 from exporter.metrics.book import Book
 from exporter.metrics.heirs import Heirs, Stock, heirs_of
 from exporter.metrics.measure import SeriesKey
+from exporter.metrics.renames import TrueNames
 from exporter.metrics.series import Series
 from exporter.model.time import Micros
 
 
-def load(book: Book, stock: Stock, now: Micros) -> Commit:
+def load(book: Book, stock: Stock, known: TrueNames, now: Micros) -> Commit:
     """
     Have *book*, which is new, take over *stock*.
 
@@ -25,6 +26,7 @@ def load(book: Book, stock: Stock, now: Micros) -> Commit:
         stock: What the ledger has. Where its series are named by other rules than the book's, each
             goes to where it would be counted by these, and those that meet there become one: sums
             over them go on from where they were.
+        known: The launch plans that are known.
         now: Our clock.
 
     Returns:
@@ -35,6 +37,7 @@ def load(book: Book, stock: Stock, now: Micros) -> Commit:
     heirs = heirs_of(
         stock,
         labelling=book.labelling,
+        known=known,
         buckets=book.buckets,
         holds_back=book.showing.holds_back,
         now=now,

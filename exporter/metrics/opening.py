@@ -9,8 +9,10 @@ from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.heirs import Stock
+from exporter.metrics.labelling import labelling_stated
 from exporter.metrics.loading import load
 from exporter.metrics.process import Process
+from exporter.metrics.renames import TrueNames
 from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.clock import Clock
 
@@ -57,21 +59,22 @@ def open_book(settings: MetricsSettings, ledger: Ledger, *, process: Process, cl
         observer=process,
         labelling=labelling,
     )
-    ledger.commit([load(book, stock_of(ledger), clock.now())])
+    ledger.commit([load(book, *taken_from(ledger), clock.now())])
     return book
 
 
-def stock_of(ledger: Ledger) -> Stock:
+def taken_from(ledger: Ledger) -> tuple[Stock, TrueNames]:
     """
-    Read which series there are, and whose.
+    Read which series there are, and which launch plans are known.
 
     Raises:
         LedgerError: They could not be read.
     """
     rows = ledger.series()
-    return Stock(
+    stock = Stock(
         rows=rows,
         activity=ledger.activity(),
-        labelled=ledger.labelling(),
+        labelling=labelling_stated(ledger.labelling()),
         newest_id=max((row.id for row in rows), default=0),
     )
+    return stock, ledger.launch_plans()

@@ -55,8 +55,12 @@ class Places:
         return [name for name in self._names.get(target, ()) if is_launch_plan(name)]
 
     def activity(self) -> list[Activity]:
-        """Return when something last happened to whom."""
-        return [Activity(*owner, place.last_at) for owner, place in self._places.items()]
+        """Return when something last happened to whom, but for whom nothing was committed yet."""
+        return [
+            Activity(*owner, place.last_at)
+            for owner, place in self._places.items()
+            if not place.series or any(series.exposed for series in place.series)
+        ]
 
     def open(self, owner: Owner, at: Micros) -> Place:
         """Return the place of *owner*; one that is new was last heard of then."""

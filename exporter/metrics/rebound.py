@@ -16,6 +16,7 @@ from exporter.metrics.catalog import Family
 from exporter.metrics.heirs import Heirs, heirs_of
 from exporter.metrics.labelling import Labelling
 from exporter.metrics.loading import fill
+from exporter.metrics.renames import TrueNames
 from exporter.model.time import Micros
 
 
@@ -40,6 +41,7 @@ def rebound_of(
     *,
     bounds: Mapping[Family, Sequence[float]],
     labelling: Labelling,
+    known: TrueNames,
     hold: timedelta,
     now: Micros,
 ) -> tuple[Rebound, Commit] | None:
@@ -54,6 +56,7 @@ def rebound_of(
         book: Whose series there are.
         bounds: Of every histogram family that is configured.
         labelling: Which series there are to be.
+        known: The launch plans that are known.
         hold: `metrics.first_sample_hold`, for what begins anew.
         now: Our clock.
     """
@@ -61,7 +64,12 @@ def rebound_of(
     if buckets.layouts == book.buckets.layouts and labelling.agrees(book.labelling):
         return None
     heirs = heirs_of(
-        book.stock(), labelling=labelling, buckets=buckets, holds_back=hold > timedelta(), now=now
+        book.stock(),
+        labelling=labelling,
+        known=known,
+        buckets=buckets,
+        holds_back=hold > timedelta(),
+        now=now,
     )
     return Rebound(bounds=bounds, labelling=labelling, heirs=heirs), heirs.commit
 
@@ -77,5 +85,6 @@ def begin_anew(book: Book, rebound: Rebound, now: Micros) -> None:
     book.exposition.set_hidden(rebound.labelling.disabled)
     book.lay_out(rebound.bounds, rebound.labelling)
     book.showing.drop([known[key] for key in known.keys() - rebound.heirs.staying.keys()])
+    # Before others come: whoever was shown keeps their place, also where a limit is lower now.
+    book.levels.follow(levels, rebound.heirs.heard.keys())
     fill(book, rebound.heirs, known, now)
-    book.levels.follow(levels)

@@ -22,11 +22,15 @@ async def committed(lasting: Lasting, metrics: MetricsSettings) -> Rebound | Non
     Raises:
         LedgerError: It could not be made durable; nothing has changed.
     """
+    labelling, book = labelling_of(metrics), lasting.book
+    same = labelling.renames_like(book.labelling)
+    known = {} if same else await lasting.journal.read(lambda ledger: ledger.launch_plans())
     found = await asyncio.to_thread(
         rebound_of,
-        lasting.book,
+        book,
         bounds=bounds_of(metrics),
-        labelling=labelling_of(metrics),
+        labelling=labelling,
+        known=known,
         hold=metrics.first_sample_hold,
         now=lasting.clock.now(),
     )
@@ -47,8 +51,11 @@ async def rebind(lasting: Lasting, settings: Settings, rebound: Rebound | None) 
     )
     book.budget.families = family_limits_of(metrics)
     if rebound is not None:
+        # Where this is cut short, we end: it stays with what there was.
         lasting.exposition.stand_still()
+        book.budget.stand_still()
         await asyncio.to_thread(_begin_anew, lasting, rebound)
+        book.budget.move_on()
         lasting.exposition.move_on()
     lasting.projects.set_labels(settings.discovery.project_labels)
     lasting.backlog.set_rules(settings.tasks, book.labelling.label)
@@ -57,4 +64,4 @@ async def rebind(lasting: Lasting, settings: Settings, rebound: Rebound | None) 
 
 def _begin_anew(lasting: Lasting, rebound: Rebound) -> None:
     begin_anew(lasting.book, rebound, lasting.clock.now())
-    lasting.gauges.follow(rebound.labelling)
+    lasting.gauges.follow(rebound.heirs.renames, rebound.labelling.disabled)

@@ -43,20 +43,23 @@ class Backlog:
 
     Args:
         observer: Is told how many wait, and how many were dropped.
-        label: Returns the name that a launch plan has on /metrics, by which settings match it.
     """
 
-    def __init__(self, observer: BacklogObserver, *, label: Callable[[str], str] = str) -> None:
+    def __init__(self, observer: BacklogObserver) -> None:
         self._observer = observer
         self._waiting: deque[Due] = deque()
         self._over: dict[Due, None] = {}
         self._aside: set[Target] = set()
         self._arrived = asyncio.Event()
         self._drops = False
-        self.set_rules(TasksSettings(), label)
+        self.set_rules(TasksSettings(), str)
 
     def set_rules(self, settings: TasksSettings, label: Callable[[str], str]) -> None:
-        """Heed *settings* and *label* from now on, also for those that wait already."""
+        """
+        Heed *settings* from now on, also for those that wait already.
+
+        By *label* a launch plan has the name that it has on /metrics: that is what they match.
+        """
         self._label = label
         self._match = settings.match
         self._limit = settings.backlog
@@ -178,7 +181,7 @@ def open_backlog(
     Raises:
         LedgerError: They could not.
     """
-    backlog = Backlog(observer, label=label)
+    backlog = Backlog(observer)
     backlog.set_rules(settings, label)
     backlog.load(ledger.tasks_due())
     if backlog.over:

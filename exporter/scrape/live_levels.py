@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from exporter.metrics.book import Book
+from exporter.model.clock import Clock
 from exporter.model.targets import Target
 from exporter.scrape.memory import Memory
 from exporter.track.executions import levels as levels_of
@@ -16,9 +17,10 @@ _AT_ONCE = 1_000
 class LiveLevels:
     """Shows the levels of a live set, by the names that launch plans have on /metrics."""
 
-    def __init__(self, target: Target, book: Book) -> None:
+    def __init__(self, target: Target, book: Book, clock: Clock) -> None:
         self._target = target
         self._book = book
+        self._clock = clock
         self._touched: set[str] = set()
         self._begun = False
 
@@ -37,6 +39,8 @@ class LiveLevels:
         book = self._book
         changed = bool(self._touched) or not self._begun
         if not self._begun:
+            # Who runs may have another name than when something was last counted of them.
+            book.roster.open(self._target, memory.labels(), self._clock.now())
             self._touched.update(book.places.launch_plans(self._target))
             self._touched.update(memory.labels())
             self._begun = True

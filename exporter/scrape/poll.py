@@ -72,7 +72,7 @@ class Poller:
             settings=services.settings,
         )
         self._memory: Memory | None = None
-        self._levels = LiveLevels(target, services.book)
+        self._levels = LiveLevels(target, services.book, services.clock)
         self.past = Past(
             target,
             admin=services.admin,

@@ -24,7 +24,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.formats import Format
 from exporter.metrics.gauges import PlanGauges
 from exporter.metrics.loading import load
-from exporter.metrics.opening import bounds_of, stock_of
+from exporter.metrics.opening import bounds_of, taken_from
 from exporter.metrics.process import Process
 from exporter.model.targets import Target
 from exporter.pipeline import Correction
@@ -129,7 +129,7 @@ async def exporter_for(
         observer=process,
     )
     with open_ledger(directory / "ledger.db", endpoint=address) as ledger:
-        ledger.commit([load(book, stock_of(ledger), clock.now())])
+        ledger.commit([load(book, *taken_from(ledger), clock.now())])
         async with (
             Journal(ledger, clock=clock, observer=process) as journal,
             open_client(

@@ -21,7 +21,7 @@ from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
 from exporter.metrics.loading import load
 from exporter.metrics.measure import SeriesKey, measure, measure_tasks
-from exporter.metrics.opening import stock_of
+from exporter.metrics.opening import taken_from
 from exporter.metrics.posting import Posting
 from exporter.metrics.rebound import begin_anew, rebound_of
 from exporter.metrics.series import Series, held_in_ledger
@@ -126,13 +126,18 @@ class Desk:
             labelling=self.labelling,
             family_limits=self.family_limits,
         )
-        self.ledger.commit([load(self.book, stock_of(self.ledger), self.now)])
+        self.ledger.commit([load(self.book, *taken_from(self.ledger), self.now)])
 
     def reload(self) -> None:
         """Have the book that is in use go by what was set anew; nothing may be on its way."""
         assert [*self.queued, *self.durable] == []
         found = rebound_of(
-            self.book, bounds=self.bounds, labelling=self.labelling, hold=self.hold, now=self.now
+            self.book,
+            bounds=self.bounds,
+            labelling=self.labelling,
+            known=self.ledger.launch_plans(),
+            hold=self.hold,
+            now=self.now,
         )
         if found is not None:
             self.ledger.commit([found[1]])

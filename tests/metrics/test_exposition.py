@@ -167,3 +167,36 @@ def test_the_collector_does_not_look_into_sheets(exposition: Exposition) -> None
     young = gc.get_objects(generation=0)
     assert len(gc.get_referents(*young)) - before < number / 10
     assert document.length > number
+
+
+def test_what_stands_still_is_what_all_see_until_it_moves_on(exposition: Exposition) -> None:
+    """Whatever is put, dropped or hidden meanwhile, for every scrape; then all of it is there."""
+    first, other, third = range(3)
+    exposition.put(catalog.TARGET_UP, first, piece(1))
+    exposition.put(catalog.TARGET_UP, other, piece(2))
+    before = b"".join(exposition.snapshot(Format.TEXT))
+    exposition.stand_still()
+    exposition.put(catalog.TARGET_UP, first, piece(3))
+    exposition.drop(catalog.TARGET_UP, other)
+    exposition.put(catalog.TARGET_UP, third, piece(4))
+    exposition.set_hidden([catalog.EXECUTIONS_ACTIVE])
+    for _ in range(2):
+        assert b"".join(exposition.snapshot(Format.TEXT)) == before
+    exposition.move_on()
+    after = b"".join(exposition.snapshot(Format.TEXT))
+    assert sorted(samples(after).values()) == [3, 4]
+    assert catalog.EXECUTIONS_ACTIVE.name.encode() not in after
+
+
+def test_a_family_that_comes_back_has_its_place_and_is_empty(exposition: Exposition) -> None:
+    """The others keep what they have, and all stand in the order of the catalog."""
+    before = b"".join(exposition.snapshot(Format.TEXT))
+    exposition.put(catalog.EXECUTIONS_ACTIVE, 1, b"gone\n")
+    exposition.set_hidden([catalog.EXECUTIONS_ACTIVE])
+    assert not exposition.shows(catalog.EXECUTIONS_ACTIVE)
+    exposition.drop(catalog.EXECUTIONS_ACTIVE, 1)
+    exposition.put(catalog.TARGET_UP, 1, piece(1))
+    exposition.set_hidden([])
+    assert values(exposition) == [1]
+    exposition.drop(catalog.TARGET_UP, 1)
+    assert b"".join(exposition.snapshot(Format.TEXT)) == before

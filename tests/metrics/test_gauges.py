@@ -11,7 +11,10 @@ from exporter.metrics.budget import NO_LIMITS, Budget
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.gauges import STANDING, PlanGauges, rows_of
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling
+from exporter.metrics.renames import Renames
 from exporter.model.launch_plans import Standing
+from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
 from tests import page
 from tests.metrics.conftest import Diverted, Silence
@@ -145,3 +148,17 @@ def test_what_is_known_has_its_sample() -> None:
         catalog.PLAN_EXPECTED_DURATION: [((), 120)],
         catalog.PLAN_FRESHNESS_LIMIT: [((), 180)],
     }
+
+
+def test_what_other_rules_rename_or_switch_off_is_shown_no_more(wall: Wall) -> None:
+    """And costs nothing; who keeps the name is shown on."""
+    for plan in ("nightly", "weekly"):
+        for family in (LAST, LASTED):
+            wall.gauges.show(TARGET, plan, family, [(("SUCCEEDED",) if family is LAST else (), 1)])
+    rules = Labelling(rules=[Renaming("weekly", "all")])
+    wall.gauges.follow(Renames(AS_THEY_ARE, rules, {}), [LASTED])
+    (line,) = wall.lines()
+    assert line.startswith(LAST.name)
+    assert 'launch_plan="nightly"' in line
+    assert wall.used() == {LAST.name: 1}
+    assert wall.gauges.launch_plans(TARGET) == ["nightly"]

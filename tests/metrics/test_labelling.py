@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +13,8 @@ from exporter.config.relabelling import (
 )
 from exporter.config.settings import MetricsSettings
 from exporter.metrics import catalog
-from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import FAMILIES, Family, Source
-from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled, labelling_stated
 from exporter.metrics.measure import Increments, SeriesKey, measure
 from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.events import Events
@@ -136,25 +134,6 @@ def test_births_come_in_the_order_of_launches(rows: list[Execution], labelling: 
     assert [name for name in dict.fromkeys(names) if name] in ([], order)
 
 
-@pytest.mark.parametrize(
-    ("labelling", "before", "after"),
-    [
-        (Labelling(rules=[DATES]), "daily_2026_11_23", "daily"),
-        (Labelling(rules=[DATES]), OVERFLOW, OVERFLOW),
-        (Labelling(rules=[Renaming(".*", "all")]), OVERFLOW, OVERFLOW),
-        (Labelling(unnamed=[catalog.EXECUTIONS_LAUNCHED]), "daily", ""),
-        (Labelling(unnamed=[catalog.EXECUTIONS_LAUNCHED]), OVERFLOW, ""),
-        (Labelling(unnamed=[catalog.EXECUTIONS_FINISHED]), "daily", "daily"),
-        (AS_THEY_ARE, "", OVERFLOW),
-    ],
-)
-def test_where_a_series_moves(labelling: Labelling, before: str, after: str) -> None:
-    """To where it would be counted now; what was nobody's goes to nobody."""
-    labels = plan_labels(before, "SCHEDULED")
-    assert labelling.moved(catalog.EXECUTIONS_LAUNCHED, labels) == plan_labels(after, "SCHEDULED")
-    assert labelling.moved(catalog.EXECUTIONS_STARTED, TARGET) == TARGET
-
-
 def test_equal_rules_are_stated_alike() -> None:
     """So a ledger tells whether its series have to move; what is switched off moves nothing."""
     one, same = (
@@ -170,3 +149,25 @@ def test_equal_rules_are_stated_alike() -> None:
     ]
     assert len({one.stated, *(other.stated for other in others)}) == 5
     assert AS_THEY_ARE.stated == Labelling(disabled=[catalog.EXECUTIONS_STARTED]).stated == ""
+
+
+def test_what_is_stated_can_be_read() -> None:
+    """A ledger tells the next process by which rules its series are named."""
+    one = Labelling(
+        rules=[DATES, Renaming("a", "b")],
+        unnamed=[catalog.EXECUTIONS_ACTIVE],
+        disabled=[catalog.EXECUTIONS_STARTED],
+    )
+    read = labelling_stated(one.stated)
+    assert read.stated == one.stated
+    assert read.renames_like(one)
+    assert read.label("daily_2026_11_23") == "daily"
+    assert labelling_stated("").is_plain
+
+
+def test_what_cannot_be_read_renames_nothing() -> None:
+    """A pattern that RE2 takes no more, and a family that there is no more."""
+    read = labelling_stated('[[["(", "x"]], ["flyte_gone_total", "flyte_executions_active"]]')
+    assert read.label("(") == "("
+    assert not read.names_plans(catalog.EXECUTIONS_ACTIVE)
+    assert read.names_plans(catalog.EXECUTIONS_OLDEST)

@@ -42,6 +42,11 @@ class Room:
             exposition=self.exposition, budget=self.budget, observer=self, labels=labels
         )
 
+    def used(self) -> dict[str, int]:
+        """Return what the families of projects use of the budget."""
+        families = (catalog.PROJECTS, catalog.PROJECT_INFO)
+        return {family.name: self.budget.used_by(family) for family in families}
+
     def lines(self) -> list[str]:
         """Return the samples."""
         return page.lines(self.exposition)
@@ -121,3 +126,29 @@ def test_projects_that_do_not_fit_are_left_out_and_counted() -> None:
 def test_labels_are_called_as_kube_state_metrics_calls_them(key: str, name: str) -> None:
     """So one dashboard can join both."""
     assert label_name(key) == name
+
+
+def test_families_of_projects_come_and_go() -> None:
+    """With what they cost; what comes back shows the projects as they were found last."""
+    room = Room()
+    gauges = room.projects("team")
+    gauges.show([project("a", team="risk")])
+    before, used = room.lines(), room.used()
+    for hidden in (catalog.PROJECTS, catalog.PROJECT_INFO):
+        room.exposition.set_hidden([hidden])
+        gauges.set_labels(["team"])
+        left = [line for line in before if not line.startswith(f"{hidden.name}{{")]
+        assert room.lines() == left
+        assert len(left) < len(before)
+        assert room.used() == {**used, hidden.name: 0}
+    room.exposition.set_hidden([])
+    gauges.set_labels(["team"])
+    assert (room.lines(), room.used()) == (before, used)
+
+
+def test_nothing_is_said_of_projects_before_they_were_found() -> None:
+    """A reload does not say that there are none."""
+    room = Room()
+    gauges = room.projects()
+    gauges.set_labels(["team"])
+    assert room.lines() == []

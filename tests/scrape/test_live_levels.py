@@ -52,7 +52,7 @@ def shown(rig: Rig) -> int:
 async def test_who_is_touched_while_others_are_shown_is_shown(rig: Rig) -> None:
     """The inventory comes upon a launch plan while the poll pauses on its way through many."""
     memory = await begun(rig)
-    levels = LiveLevels(T, rig.book)
+    levels = LiveLevels(T, rig.book, rig.clock)
 
     async def look() -> None:
         assert 0 < shown(rig) < MANY
@@ -66,7 +66,7 @@ async def test_who_is_touched_while_others_are_shown_is_shown(rig: Rig) -> None:
 async def test_who_is_not_shown_yet_is_shown_later(rig: Rig) -> None:
     """A poll that ends on its way through many has lost none of them."""
     memory = await begun(rig)
-    levels = LiveLevels(T, rig.book)
+    levels = LiveLevels(T, rig.book, rig.clock)
     showing = asyncio.create_task(levels.show(memory))
     await asyncio.sleep(0)
     showing.cancel()
