@@ -171,14 +171,18 @@ def test_the_collector_does_not_look_into_sheets(exposition: Exposition) -> None
 
 def test_what_stands_still_is_what_all_see_until_it_moves_on(exposition: Exposition) -> None:
     """Whatever is put, dropped or hidden meanwhile, for every scrape; then all of it is there."""
-    first, other, third = range(3)
-    exposition.put(catalog.TARGET_UP, first, piece(1))
-    exposition.put(catalog.TARGET_UP, other, piece(2))
+
+    def put(project: str, value: float) -> None:
+        line = text.sample(catalog.TARGET_UP, (project, "production"), value)
+        exposition.put(catalog.TARGET_UP, project, line)
+
+    put("first", 1)
+    put("other", 2)
     before = b"".join(exposition.snapshot(Format.TEXT))
     exposition.stand_still()
-    exposition.put(catalog.TARGET_UP, first, piece(3))
-    exposition.drop(catalog.TARGET_UP, other)
-    exposition.put(catalog.TARGET_UP, third, piece(4))
+    put("first", 3)
+    exposition.drop(catalog.TARGET_UP, "other")
+    put("third", 4)
     exposition.set_hidden([catalog.EXECUTIONS_ACTIVE])
     for _ in range(2):
         assert b"".join(exposition.snapshot(Format.TEXT)) == before
