@@ -40,6 +40,7 @@ from exporter.metrics.labelling import AS_THEY_ARE, Labelling
 from exporter.metrics.loading import load
 from exporter.metrics.opening import taken_from
 from exporter.metrics.process import Process
+from exporter.metrics.rebound import begin_anew, rebound_of
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
 from exporter.pipeline import Correction
@@ -313,6 +314,24 @@ class Rig:
         self.pollers = {}
         nodes = self.services.admin.nodes(rate=10_000, concurrency=1)
         self.task_counter = TaskCounter(self.services, self.backlog, nodes, settings=self.tasks)
+
+    def reload(self) -> None:
+        """Have the book go by other rules, and others work by them."""
+        found = rebound_of(
+            self.book,
+            bounds=BOUNDS,
+            labelling=self.labelling,
+            known=self.ledger.launch_plans(),
+            hold=self.hold,
+            now=self.clock.now(),
+        )
+        if found is not None:
+            rebound, commit = found
+            self.ledger.commit([commit])
+            begin_anew(self.book, rebound, self.clock.now())
+            self.gauges.follow(rebound.heirs.renames, self.labelling.disabled)
+        self.backlog.set_rules(self.tasks, self.labelling.label)
+        self.relieve()
 
     def die_at(self, step: int) -> None:
         """Have the process be killed before its await number *step* from now; the first is 0."""

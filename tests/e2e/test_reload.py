@@ -496,11 +496,13 @@ def test_families_change_while_it_runs(scene: Scene) -> None:
         assert settled(lambda: exporter.counts(_DURATION, "project"), three, within=10) == three
 
 
-def test_rules_that_change_under_load_lose_and_double_nothing(
-    simulator: Simulator, flyte: Flyte, tmp_path: Path
-) -> None:
+def test_rules_that_change_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
     """No scrape ever shows less than one before; who keeps name and family is in every one."""
-    with Traffic(flyte, seed=11) as traffic:
+    with (
+        Simulator(tmp_path) as simulator,
+        Flyte(simulator.address) as flyte,
+        Traffic(flyte, seed=11) as traffic,
+    ):
         with Exporter(_under_load(simulator, tmp_path)) as exporter:
             exporter.wait_until_ready()
             traffic.begin()

@@ -227,6 +227,66 @@ def test_who_is_called_so_already_goes_on_as_it_was(desk: Desk, change: Change) 
     assert (desk.value(daily), desk.value(others)) == (4, None)
 
 
+def test_a_name_that_somebody_gives_up_does_not_go_to_another(
+    open_desk: Desk, change: Change
+) -> None:
+    """Where `b` stood at 1 and `a` at 3, `b` at 3 would be two that happened just then."""
+    for number, plan in enumerate("aaab"):
+        open_desk.count(ran(str(number), launch_plan=plan))
+    swap = Labelling(rules=[Renaming("a", "b"), Renaming("b", "c")])
+    relabelled(open_desk, swap, change)
+
+    def stands_at(plan: str) -> float | None:
+        return open_desk.value((_LAUNCHED, plan_labels(plan, "SCHEDULED")))
+
+    assert [stands_at(plan) for plan in ("a", "b", "c", OVERFLOW)] == [None, None, 1, 3]
+    open_desk.count(ran("new", launch_plan="a"))
+    open_desk.release()
+    assert [stands_at(plan) for plan in ("a", "b", "c", OVERFLOW)] == [None, 1, 1, 3]
+
+
+def test_what_another_rule_made_is_left_alone(open_desk: Desk, change: Change) -> None:
+    """A rule that is added does not have the others rename what they named."""
+    prefix = Renaming("(.*)", "team.$1")
+    relabelled(open_desk, Labelling(rules=[prefix]), change)
+    open_desk.count(ran("a"))
+    before = open_desk.shown()
+    for labelling in (
+        Labelling(rules=[Renaming("other", "o"), prefix]),
+        Labelling(rules=[Renaming("other", "o"), prefix], unnamed=[_DURATION]),
+    ):
+        relabelled(open_desk, labelling, change)
+        open_desk.release()
+        after = open_desk.shown()
+        assert {s for s in before if s[0] not in {name for name, _ in after}} == set()
+        assert before.items() - after.items() == {
+            (sample, value)
+            for sample, value in before.items()
+            if labelling.names_plans(_DURATION) is False and sample[0].startswith(_DURATION.name)
+        }
+
+
+def test_what_goes_to_nobody_stays_as_long_as_if_it_was_counted_now(
+    open_desk: Desk, change: Change
+) -> None:
+    """Also where nothing was counted there for long."""
+    relabelled(open_desk, Labelling(unnamed=[_LAUNCHED]), change)
+    open_desk.count(ran("a", launch_plan="a"))
+    relabelled(open_desk, AS_THEY_ARE, change)
+    open_desk.advance(RETENTION - timedelta(hours=1))
+    for plan in ("daily", "daily_2026_11_23"):
+        open_desk.count(ran(plan, launch_plan=plan))
+    relabelled(open_desk, _COLLAPSE, change)
+    nobodys = (_LAUNCHED, plan_labels(OVERFLOW, "SCHEDULED"))
+    for length in (timedelta(hours=2), RETENTION - timedelta(hours=3)):
+        open_desk.advance(length)
+        open_desk.book.expire(open_desk.now, lambda *_: False)
+        assert open_desk.value(nobodys) == 2
+    open_desk.advance(timedelta(hours=2))
+    open_desk.book.expire(open_desk.now, lambda *_: False)
+    assert open_desk.value(nobodys) is None
+
+
 def test_a_rule_that_would_match_again_is_applied_once(open_desk: Desk, change: Change) -> None:
     """A restart by the same rules moves nothing."""
     labelling = Labelling(rules=[Renaming("(.*)_x", "$1")])

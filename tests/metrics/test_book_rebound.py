@@ -8,11 +8,15 @@ import pytest
 from exporter.metrics import catalog
 from exporter.metrics.formats import Format
 from exporter.metrics.labelling import AS_THEY_ARE, Labelling
+from exporter.metrics.places import RETENTION
 from exporter.metrics.rebound import rebound_of
+from exporter.model.events import Events
 from exporter.model.executions import Phase
+from exporter.model.failures import ErrorKind, Failure
 from exporter.model.renaming import Renaming
+from exporter.model.targets import Target
 from tests.metrics.conftest import BOUNDS, HOLD, Desk, plan_labels, ran
-from tests.rows import NOON, TARGET
+from tests.rows import NOON, TARGET, execution
 
 _ACTIVE = catalog.EXECUTIONS_ACTIVE
 _LEVELS = (_ACTIVE, catalog.EXECUTIONS_OLDEST)
@@ -225,3 +229,73 @@ def test_levels_of_those_who_keep_their_name_stay(open_desk: Desk) -> None:
     budget = open_desk.book.budget
     assert budget.used_by(catalog.EXECUTIONS_OLDEST) == 0
     assert budget.used_by(_ACTIVE) == 3 + 2  # those of `all` have their places
+
+
+def test_whoever_was_shown_keeps_their_levels_under_a_lower_limit(open_desk: Desk) -> None:
+    """Only who is new is left out."""
+    for plan in "abcd":
+        open_desk.count(ran(plan, launch_plan=plan))
+        open_desk.book.levels.show(TARGET, plan, {Phase.RUNNING: (1, NOON)})
+    open_desk.family_limits = {_ACTIVE: 4}
+    open_desk.labelling = Labelling(rules=[Renaming("other", "o")])
+    open_desk.reload()
+    assert [open_desk.value((_ACTIVE, plan_labels(plan, "RUNNING"))) for plan in "abcd"] == [1] * 4
+    open_desk.count(ran("e", launch_plan="e"))
+    open_desk.book.levels.show(TARGET, "e", {Phase.RUNNING: (1, NOON)})
+    assert open_desk.value((_ACTIVE, plan_labels("e", "RUNNING"))) is None
+
+
+def _expired_in_vain(desk: Desk) -> None:
+    """Have a launch plan expire whose series could not be removed from the ledger."""
+    desk.count(ran("a", launch_plan="old"))
+    desk.advance(RETENTION + timedelta(seconds=1))
+    desk.count(ran("b", launch_plan="new"))
+    assert desk.book.expire(desk.now, lambda *_: False).removed
+
+
+@pytest.mark.parametrize("name", ["old", "other"])
+def test_what_the_ledger_was_still_to_be_told_is_told_with_it(open_desk: Desk, name: str) -> None:
+    """Whoever is called like somebody who has expired meets nothing of theirs."""
+    _expired_in_vain(open_desk)
+    open_desk.labelling = Labelling(rules=[Renaming("new", name)])
+    open_desk.reload()
+    for _ in range(2):
+        assert open_desk.value((_DURATION[0], plan_labels(name)), "_count") == 1
+        assert open_desk.book.places.launch_plans(TARGET) == [name]
+        open_desk.count(ran("c", launch_plan="elsewhere"), target=Target("x", "y"))
+        open_desk.restart()
+
+
+def test_other_limits_of_values_come_with_other_rules(open_desk: Desk) -> None:
+    """The next error code has a place where the limit is higher from then on."""
+    codes = [f"Code{number}" for number in range(5)]
+    failures = [Failure(ErrorKind.USER, code) for code in codes]
+    rows = [
+        execution(code, Phase.FAILED, started=2, lasted=5, failure=failure)
+        for code, failure in zip(codes, failures, strict=True)
+    ]
+    open_desk.count(Events(finished=rows[:4]))
+    labels = [(*TARGET, "USER", code) for code in ("Code3", "Code4", "other")]
+    family = catalog.EXECUTION_ERROR_CODES
+    assert [open_desk.value((family, each)) for each in labels] == [None, None, 1]
+    open_desk.varieties = {**open_desk.varieties, family: 4}
+    open_desk.labelling = Labelling(rules=[Renaming("weekly", "all")])
+    open_desk.reload()
+    open_desk.count(Events(finished=rows[4:]))
+    assert [open_desk.value((family, each)) for each in labels] == [None, 1, 1]
+
+
+@pytest.mark.parametrize(("before", "after"), [(HOLD, timedelta(0)), (timedelta(0), HOLD)])
+def test_what_begins_anew_is_held_as_long_as_is_asked_for_now(
+    before: timedelta, after: timedelta
+) -> None:
+    """The hold and the bounds may change at once."""
+    desk = Desk(hold=before)
+    desk.count(ran())
+    desk.hold, desk.bounds = after, _WIDER
+    desk.reload()
+    desk.count(ran("b"))
+    assert desk.value(_DURATION, "_count") == (0 if after else 1)
+    desk.advance(HOLD)
+    desk.release()
+    assert desk.value(_DURATION, "_count") == 1

@@ -16,9 +16,10 @@ from exporter.ledger.opening import open_ledger
 from exporter.ledger.records import Commit, SeriesDelta
 from exporter.ledger.store import Ledger
 from exporter.metrics import catalog
+from exporter.model.executions import Phase
 from exporter.model.reload import ReloadOutcome
 from tests import page
-from tests.rows import NOON, TARGET
+from tests.rows import NOON, TARGET, execution
 
 _ENDPOINT = "127.0.0.1:1"
 _PLANS = 4_000
@@ -27,6 +28,7 @@ _LAUNCHED = catalog.EXECUTIONS_LAUNCHED
 
 def _settings(directory: Path, metrics: str = "") -> Settings:
     text = (
+        "tasks: {match: ['*/*/hourly_*']}\n"
         f"admin: {{endpoint: '{_ENDPOINT}', insecure: true}}\n"
         f"ledger: {{path: '{directory / 'ledger.db'}'}}\n"
         "web: {listen: '127.0.0.1:0'}\n"
@@ -67,6 +69,13 @@ def _shown(running: Running) -> list[float]:
     return [float(line.rpartition(" ")[2]) for line in ours]
 
 
+def _used(running: Running) -> float:
+    """Return how many of them we say that there are."""
+    name = f'flyte_exporter_series{{family="{_LAUNCHED.name}"}} '
+    (line,) = [line for line in page.lines(running.exposition) if line.startswith(name)]
+    return float(line.removeprefix(name))
+
+
 @pytest.mark.parametrize(
     ("metrics", "left"),
     [
@@ -82,14 +91,16 @@ async def test_every_scrape_sees_what_was_counted_once(
     """Whenever it comes: before all have moved it sees none that has, and after that all."""
     async with asyncio.timeout(60), _at_work(tmp_path, metrics) as running:
         reload = asyncio.create_task(running.shifts.reload())
-        seen = [_shown(running)]
+        seen, used = [_shown(running)], [_used(running)]
         while not reload.done():
             await asyncio.sleep(0)
             seen.append(_shown(running))
+            used.append(_used(running))
         assert reload.result().outcome is ReloadOutcome.DONE
         assert {sum(values) for values in seen} == {_PLANS}
         assert {len(values) for values in seen} == {_PLANS, left}
         assert len(seen) > 5
+        assert set(used) == {_PLANS, left}
 
 
 @pytest.mark.parametrize(
@@ -114,3 +125,15 @@ async def test_what_cannot_be_written_has_not_happened(
         assert len(_shown(running)) == _PLANS
         assert (await running.shifts.reload()).outcome is ReloadOutcome.DONE
         assert _shown(running) == [_PLANS]
+
+
+async def test_tasks_are_counted_by_the_names_of_now(tmp_path: Path) -> None:
+    """Patterns are for what a launch plan is called on /metrics, by a reload's rules too."""
+    metrics = "metrics: {relabel: [{match: 'daily_(.*)', replacement: 'hourly_$1'}]}\n"
+    row = execution("a", Phase.SUCCEEDED, started=1, lasted=1, launch_plan="daily_1")
+    async with asyncio.timeout(60), _at_work(tmp_path, metrics) as running:
+        for wanted in (0, 1):
+            backlog = running.shifts.services.backlog
+            assert backlog is not None
+            assert len(backlog.wanted(TARGET, [row])) == wanted
+            await running.shifts.reload()

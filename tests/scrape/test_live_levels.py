@@ -1,14 +1,16 @@
 """Levels are shown of all whose part of the live set changed, however many they are."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from exporter.metrics.labelling import labelled
+from exporter.metrics.labelling import AS_THEY_ARE, Labelling, labelled
 from exporter.metrics.measure import introduce
+from exporter.model.executions import Phase
 from exporter.model.launch_plans import ActivePlan
+from exporter.model.renaming import Renaming
 from exporter.model.targets import Target
 from exporter.scrape.live_levels import LiveLevels
 from exporter.scrape.memory import Memory
@@ -74,3 +76,28 @@ async def test_who_is_not_shown_yet_is_shown_later(rig: Rig) -> None:
     assert 0 < shown(rig) < MANY
     await levels.show(memory)
     assert shown(rig) == MANY
+
+
+@pytest.mark.parametrize("change", [Rig.restart, Rig.reload], ids=["restart", "reload"])
+async def test_who_runs_is_shown_by_the_name_that_they_have_now(
+    rig: Rig, change: Callable[[Rig], None]
+) -> None:
+    """An execution that runs for days is seen, also before anything else happens there."""
+
+    def running(launch_plan: str) -> float | None:
+        labels = f'project="{T.project}",domain="{T.domain}",launch_plan="{launch_plan}"'
+        return rig.metric(f'flyte_executions_active{{{labels},phase="RUNNING"}}')
+
+    rig.labelling = Labelling(rules=[Renaming("nightly", "before")])
+    rig.restart()
+    await rig.poll(T)
+    key = rig.launch(T, "long", launch_plan="nightly")
+    rig.admin.executions.move(key, Phase.RUNNING, at=rig.clock.now())
+    await rig.poll(T)
+    assert running("before") == 1
+    rig.labelling = AS_THEY_ARE
+    change(rig)
+    await rig.poll(T)
+    assert (running("nightly"), running("before")) == (1, 0)
+    overflowed = 'flyte_exporter_series_overflow_total{family="flyte_executions_active"}'
+    assert rig.metric(overflowed) == 0
