@@ -175,7 +175,10 @@ def _make_way(
     """Have those go on to `__overflow__` that came to where there was a series *before*."""
     for (family, labels), own in [*found.items()]:
         coming = [row for row in own if row.labels != labels]
-        if not coming or (family.name, labels) not in before or labels[PLAN_PLACE] == OVERFLOW:
+        if not coming or (family.name, labels) not in before:
+            continue
+        if labels[PLAN_PLACE] in {"", OVERFLOW}:
+            # Of all launch plans together, and of nobody: there is no other place to go to.
             continue
         found.setdefault((family, with_plan(labels, OVERFLOW)), []).extend(coming)
         at_home = [row for row in own if row.labels == labels]

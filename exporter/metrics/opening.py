@@ -15,6 +15,9 @@ from exporter.metrics.process import Process
 from exporter.metrics.renames import TrueNames
 from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.model.clock import Clock
+from exporter.telemetry.log import get_logger
+
+log = get_logger(__name__)
 
 _MOST_CLUSTERS = 100
 """Clusters that are told apart; no Flyte has as many."""
@@ -59,7 +62,10 @@ def open_book(settings: MetricsSettings, ledger: Ledger, *, process: Process, cl
         observer=process,
         labelling=labelling,
     )
-    ledger.commit([load(book, *taken_from(ledger), clock.now())])
+    commit = load(book, *taken_from(ledger), clock.now())
+    ledger.commit([commit])
+    if commit.removed:
+        log.info("series moved", gone=len(commit.removed), new=len(commit.deltas))
     return book
 
 

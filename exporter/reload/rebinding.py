@@ -14,6 +14,8 @@ from exporter.metrics.selection import family_limits_of, labelling_of
 from exporter.reload.services import Lasting
 from exporter.telemetry import log
 
+logger = log.get_logger(__name__)
+
 
 async def committed(lasting: Lasting, metrics: MetricsSettings) -> Rebound | None:
     """
@@ -38,6 +40,7 @@ async def committed(lasting: Lasting, metrics: MetricsSettings) -> Rebound | Non
         return None
     rebound, commit = found
     await lasting.journal.commit(commit, then=lambda: None)
+    logger.info("series moved", gone=len(commit.removed), new=len(commit.deltas))
     return rebound
 
 

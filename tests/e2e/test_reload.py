@@ -426,6 +426,7 @@ def test_rules_change_while_it_runs(scene: Scene) -> None:
         assert exporter.reload() == (200, "reloaded: metrics.relabel\n")
 
         assert 'launch_plan="nightly"' not in exporter.ask("/metrics").body
+        exporter.program.wait_for(r'event="series moved" .*gone=(\d+) new=\1\b')
         renamed = Counts({(project, "ly"): count for (project, _), count in before.items()})
         assert exporter.counts(*duration) == renamed
         until(lambda: _named(exporter, orders, "ly") >= _OF_PLANS, within=10, what="gauges")
