@@ -138,4 +138,4 @@ def test_how_many_series_of_codes_a_target_can_have() -> None:
 def test_how_long_series_live_is_told() -> None:
     """The page says the number that the program goes by."""
     assert f"until {RETENTION.days} days after" in _PAGE
-    assert f"they go {RETENTION.days} days later" in _PAGE
+    assert f"when nothing was counted there for {RETENTION.days} days" in _PAGE
