@@ -94,8 +94,8 @@ class Commit:
             document with younger ones.
         plans: What is now known of these launch plans of the target.
         schedules: How these launch plans of the target keep their schedules.
-        forgotten: Launch plans of the target of which nothing is known any more, but for how they
-            keep a schedule that they have.
+        forgotten_plans: Of which launch plans it is not known any more how they fared.
+        forgotten_schedules: Of which it is not known any more how they kept a schedule.
         deltas: Additions to series.
         activity: What happened when.
         released: Series that show their true value from now on.
@@ -120,7 +120,8 @@ class Commit:
     progress: Progress | None = None
     plans: Mapping[str, PlanState] = field(default_factory=dict)
     schedules: Mapping[str, ScheduleState] = field(default_factory=dict)
-    forgotten: Sequence[str] = ()
+    forgotten_plans: Sequence[str] = ()
+    forgotten_schedules: Sequence[str] = ()
     deltas: Sequence[SeriesDelta] = ()
     activity: Sequence[Activity] = ()
     released: Sequence[int] = ()

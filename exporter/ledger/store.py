@@ -65,14 +65,13 @@ INSERT INTO schedule (project, domain, launch_plan, state)
 SELECT ?, ?, value ->> 0, value -> 1 FROM json_each(?) WHERE TRUE
 ON CONFLICT DO UPDATE SET state = excluded.state
 """
-# What was there a long time ago is over; but a yearly report may well be scheduled.
-_FORGET_SCHEDULES = """
-DELETE FROM schedule
-WHERE project = ? AND domain = ? AND state ->> 'schedule' = ''
-  AND launch_plan IN (SELECT value FROM json_each(?))
-"""
 _FORGET_PLANS = """
 DELETE FROM plan
+WHERE project = ? AND domain = ?
+  AND launch_plan IN (SELECT value FROM json_each(?))
+"""
+_FORGET_SCHEDULES = """
+DELETE FROM schedule
 WHERE project = ? AND domain = ?
   AND launch_plan IN (SELECT value FROM json_each(?))
 """
@@ -365,10 +364,12 @@ class Ledger:
         if commit.schedules:
             kept = [(plan, schedules.written(state)) for plan, state in commit.schedules.items()]
             self._connection.execute(_UPSERT_SCHEDULES, (*target, document(kept)))
-        if commit.forgotten:
-            names = document(list(commit.forgotten))
-            self._connection.execute(_FORGET_PLANS, (*target, names))
-            self._connection.execute(_FORGET_SCHEDULES, (*target, names))
+        for statement, forgotten in (
+            (_FORGET_PLANS, commit.forgotten_plans),
+            (_FORGET_SCHEDULES, commit.forgotten_schedules),
+        ):
+            if forgotten:
+                self._connection.execute(statement, (*target, document(list(forgotten))))
         if commit.deactivated:
             names = document(list(commit.deactivated))
             self._connection.execute(_DELETE_ACTIVE, (*target, names))

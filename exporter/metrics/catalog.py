@@ -321,14 +321,11 @@ PLAN_FRESHNESS_LIMIT = Family(
         (
           max by (project, domain) (flyte_exporter_target_last_success_timestamp_seconds)
           - on (project, domain) group_right ()
-          (
-            max by (project, domain, launch_plan) (
-              flyte_launch_plan_last_finished_timestamp_seconds{phase="SUCCEEDED"}
-            )
+          # The newer of the two; both are there, as one alone has a phase.
+          max by (project, domain, launch_plan) (
+            flyte_launch_plan_last_finished_timestamp_seconds{phase="SUCCEEDED"}
             or
-            max by (project, domain, launch_plan) (
-              flyte_launch_plan_active_since_timestamp_seconds
-            )
+            flyte_launch_plan_active_since_timestamp_seconds
           )
         )
         / on (project, domain, launch_plan)
@@ -385,20 +382,20 @@ SCHEDULE_LAST_DUE = Family(
     LAUNCH_PLAN,
     unit="seconds",
     question=(
-        "How many seconds is each schedule behind, from its last run or else from its activation?"
+        "How many seconds is each schedule behind, from its last run or its activation, whichever"
+        " was later?"
     ),
     example=_promql("""
         clamp_min(
           max by (project, domain, launch_plan) (
             flyte_launch_plan_schedule_last_due_timestamp_seconds
           )
-          - (
-            max by (project, domain, launch_plan) (
-              flyte_launch_plan_schedule_last_run_timestamp_seconds
-            )
+          # The newer of the two; both are there, as a label tells them apart.
+          - max by (project, domain, launch_plan) (
+            flyte_launch_plan_schedule_last_run_timestamp_seconds
             or
-            max by (project, domain, launch_plan) (
-              flyte_launch_plan_active_since_timestamp_seconds
+            label_replace(
+              flyte_launch_plan_active_since_timestamp_seconds, "event", "activation", "", ""
             )
           ),
           0

@@ -132,10 +132,11 @@ last run; beyond that while one of its executions is not over, while it is activ
 schedule, and while an entry of `freshness` holds for it: what is overdue stays overdue.
 
 **Freshness.** A limit is shown with what it is compared with: the newest success, or since when the
-launch plan is active. An entry of `freshness` holds for a launch plan that is not active, too, once
-a success of it is known, since others may run it. It does not for one that this exporter has seen
-deactivated, over restarts too, until that is active again. Whatever was switched off before the
-exporter first ran, Admin does not tell from what was never active: a narrower pattern leaves it
+launch plan is active, whichever is later: one that is switched on again after weeks has its limit's
+time for its first success. An entry of `freshness` holds for a launch plan that is not active, too,
+once a success of it is known, since others may run it. It does not for one that this exporter has
+seen deactivated, over restarts too, until that is active again. Whatever was switched off before
+the exporter first ran, Admin does not tell from what was never active: a narrower pattern leaves it
 out, or an earlier entry that matches it and has a long limit.""",
         families=_of(Source.PLAN),
     ),

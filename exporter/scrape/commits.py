@@ -129,7 +129,8 @@ class Commits:
             progress=progress,
             plans=digest.plans,
             schedules=digest.schedules,
-            forgotten=self._standings.outdated(memory, digest, now) if lasting else (),
+            forgotten_plans=self._standings.outdated(memory, digest, now) if lasting else (),
+            forgotten_schedules=self._timetables.outdated(memory, digest, now) if lasting else (),
             tasks_due=due,
             tasks_done=backlog.over if backlog is not None and due else (),
             **posting.entries(),
@@ -143,9 +144,9 @@ class Commits:
         services = self._services
         services.book.apply(posting, services.clock.now())
         touched = memory.remember(digest.rows, commit.progress)
-        memory.remember_plans(commit.plans, commit.forgotten)
-        memory.remember_schedules(commit.schedules, commit.forgotten)
-        self._standings.touch(map(self._label, (*commit.plans, *commit.forgotten)))
+        memory.remember_plans(commit.plans, commit.forgotten_plans)
+        memory.remember_schedules(commit.schedules, commit.forgotten_schedules)
+        self._standings.touch(map(self._label, (*commit.plans, *commit.forgotten_plans)))
         if services.backlog is not None and commit.tasks_due:
             services.backlog.told(commit.tasks_done)
             services.backlog.add(commit.tasks_due)

@@ -118,15 +118,13 @@ class Memory:
     def remember_schedules(
         self, changed: Mapping[str, ScheduleState], forgotten: Collection[str]
     ) -> None:
-        """Take over what was committed of schedules; those that there are, are not forgotten."""
+        """Take over what was committed of how launch plans keep their schedules."""
         self._schedules.update(changed)
         for launch_plan in forgotten:
-            state = self._schedules.get(launch_plan)
-            if state is not None and not state.schedule:
-                del self._schedules[launch_plan]
+            self._schedules.pop(launch_plan, None)
 
     def remember_plans(self, changed: Mapping[str, PlanState], forgotten: Collection[str]) -> None:
-        """Take over what was committed of launch plans."""
+        """Take over what was committed of how launch plans fared."""
         for launch_plan in changed.keys() - self._plans.keys():
             self._named.setdefault(self._label(launch_plan), set()).add(launch_plan)
         self._plans.update(changed)

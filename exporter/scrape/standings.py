@@ -12,7 +12,6 @@ from exporter.pipeline import Digest
 from exporter.scrape.memory import Memory
 from exporter.scrape.norms import NormsOf
 from exporter.track.plans import MOST_IDLE, is_kept, is_shown, merged, spare, standing, surplus
-from exporter.track.schedules import outdated
 
 _AT_ONCE = 25
 """Launch plans that are shown in one go: some 10 ms, where each has a schedule not met before."""
@@ -62,8 +61,8 @@ class Standings:
             await asyncio.sleep(0)
 
     def outdated(self, memory: Memory, digest: Digest, now: Micros) -> list[str]:
-        """Return the launch plans, by their true names, whose states need not be kept longer."""
-        unneeded = outdated(memory.schedules, now)
+        """Return of whom, by true names, it need not be known any longer how they fared."""
+        unneeded: list[str] = []
         crowded = len(memory.plans) > MOST_IDLE
         idle: dict[str, PlanState] = {}
         for label in memory.plan_labels():
@@ -80,8 +79,7 @@ class Standings:
             if crowded and not self._in_use(memory, label):
                 idle |= states
         unneeded += surplus(idle)
-        changed = digest.plans.keys() | digest.schedules.keys()
-        return [plan for plan in dict.fromkeys(unneeded) if plan not in changed]
+        return [plan for plan in dict.fromkeys(unneeded) if plan not in digest.plans]
 
     def _in_use(self, memory: Memory, label: str) -> bool:
         """

@@ -11,7 +11,7 @@ from exporter.model.time import EPOCH, Micros, micros
 from exporter.pipeline import Batch, Digest
 from exporter.scrape.memory import Memory
 from exporter.track.periods import zoned
-from exporter.track.schedules import Agenda, most_behind
+from exporter.track.schedules import Agenda, most_behind, outdated
 from exporter.track.verdicts import PATIENCE
 
 _AT_ONCE = 25
@@ -113,6 +113,10 @@ class Timetables:
         for label in self._unjudged:
             self._show(label)
         self._unjudged.clear()
+
+    def outdated(self, memory: Memory, digest: Digest, now: Micros) -> list[str]:
+        """Return of whom it need not be known any longer how they kept a schedule."""
+        return [plan for plan in outdated(memory.schedules, now) if plan not in digest.schedules]
 
     def _sure(self, at: Micros) -> Micros:
         """Return until when the timetables were seen to hold; by then, what was told is stale."""

@@ -26,6 +26,9 @@ from exporter.track.cron import Line
 from exporter.track.periods import slots_of
 from exporter.track.verdicts import AGAIN_AFTER, MOST_SLOTS, Judge, trimmed
 
+MOST_OVER = 10_000
+"""States kept of launch plans of one target without a schedule, however recently they had one."""
+
 _SLACK = timedelta(minutes=1)
 """From the first sight of a schedule to the first slot that is judged."""
 
@@ -166,13 +169,17 @@ def _behind(judgement: Judgement) -> tuple[int, Micros]:
 
 
 def outdated(states: Mapping[str, ScheduleState], now: Micros) -> list[str]:
-    """Return those of *states* that know no schedule, and of no run that is not long over."""
+    """
+    Return those of *states* that know no schedule, and of no run that is not long over.
+
+    Of too many without a schedule, also those whose runs are the oldest: a launch plan that has
+    another name each time it is deployed must not fill the memory.
+    """
     bound = now - micros(KEPT_FOR)
-    return [
-        launch_plan
-        for launch_plan, state in states.items()
-        if not state.schedule and (state.last_run or EPOCH) < bound
-    ]
+    ran = {plan: state.last_run or EPOCH for plan, state in states.items() if not state.schedule}
+    oldest = sorted(ran, key=ran.__getitem__)
+    surplus = len(oldest) - MOST_OVER
+    return [plan for place, plan in enumerate(oldest) if place < surplus or ran[plan] < bound]
 
 
 def _begun(

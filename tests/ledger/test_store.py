@@ -212,7 +212,7 @@ def test_states_of_launch_plans_come_back_as_they_were(
         Commit(target=TARGET, plans=before),
         Commit(target=TARGET, plans=states),
         Commit(target=_OTHER, plans=before),
-        Commit(target=TARGET, forgotten=forgotten),
+        Commit(target=TARGET, forgotten_plans=forgotten),
     )
     with _reread(*commits) as ledger:
         kept = {plan: state for plan, state in states.items() if plan not in forgotten}
@@ -225,25 +225,33 @@ def test_states_of_launch_plans_come_back_as_they_were(
 def test_schedules_come_back_as_they_were(
     states: dict[str, ScheduleState], data: st.DataObject
 ) -> None:
-    """The newest of each, of its own target."""
+    """The newest of each, of its own target, without those that were forgotten."""
     before = {plan: data.draw(_schedules) for plan in states}
+    forgotten = data.draw(st.lists(st.sampled_from([*states, "another"]), unique=True))
     commits = (
         Commit(target=TARGET, schedules=before),
         Commit(target=TARGET, schedules=states),
         Commit(target=_OTHER, schedules=before),
+        Commit(target=TARGET, forgotten_schedules=forgotten),
     )
     with _reread(*commits) as ledger:
-        assert ledger.target(TARGET).schedules == states
+        kept = {plan: state for plan, state in states.items() if plan not in forgotten}
+        assert ledger.target(TARGET).schedules == kept
         assert ledger.target(_OTHER).schedules == before
 
 
-def test_a_schedule_outlives_a_launch_plan_that_is_forgotten(ledger: Ledger) -> None:
-    """A launch plan that is over takes its schedule along, unless it is still to run by it."""
-    kept = {"yearly": ScheduleState(schedule="@yearly"), "gone": ScheduleState(last_run=NOON)}
-    ledger.commit([Commit(target=TARGET, schedules=kept)])
-    ledger.commit([Commit(target=_OTHER, schedules=kept)])
-    ledger.commit([Commit(target=TARGET, forgotten=["yearly", "gone"])])
-    assert ledger.target(TARGET).schedules == {"yearly": kept["yearly"]}
+def test_outcomes_and_schedules_are_forgotten_each_by_itself(ledger: Ledger) -> None:
+    """That the one is over says nothing about the other; a target that begins anew has neither."""
+    plans = {name: PlanState(ended_at=NOON) for name in ("ran", "scheduled")}
+    kept = {name: ScheduleState(last_run=NOON) for name in ("ran", "scheduled")}
+    for target in (TARGET, _OTHER):
+        ledger.commit([Commit(target=target, plans=plans, schedules=kept)])
+    ledger.commit(
+        [Commit(target=TARGET, forgotten_plans=["scheduled"], forgotten_schedules=["ran"])]
+    )
+    assert ledger.target(TARGET).plans == {"ran": plans["ran"]}
+    assert ledger.target(TARGET).schedules == {"scheduled": kept["scheduled"]}
+    assert ledger.target(_OTHER).plans == plans
     assert ledger.target(_OTHER).schedules == kept
     ledger.commit([Commit(begun={TARGET: None})])
     assert ledger.target(TARGET).schedules == {}
@@ -495,7 +503,7 @@ def test_what_was_switched_off_is_forgotten_when_no_state_of_it_is_left(ledger: 
     known = {"old": long_ago, "recent": recent, "etl": NOON}
     assert ledger.target(TARGET).deactivated == known
     assert ledger.target(_OTHER).deactivated == {"older": long_ago}
-    ledger.commit([Commit(target=TARGET, forgotten=["old"])])
+    ledger.commit([Commit(target=TARGET, forgotten_plans=["old"])])
     ledger.commit([Commit(target=TARGET, deactivated={"etl": NOON})])
     assert ledger.target(TARGET).deactivated == {"recent": recent, "etl": NOON}
 

@@ -4,11 +4,8 @@ included.
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from exporter.model.time import SECOND, Micros, from_datetime
 from exporter.track.cron import CronError, Line, in_zone, parse
@@ -21,9 +18,6 @@ _VECTORS = [
     .splitlines()
     if not line.startswith("#")
 ]
-_MINUTE = timedelta(minutes=1)
-_MANY = 200
-"""Slots that are compared with a clock on the wall."""
 
 
 def slots(line: str, start: Micros, count: int) -> list[str]:
@@ -89,93 +83,6 @@ def test_no_zone_is_a_path(name: str) -> None:
     """A launch plan's author cannot have files opened by the name of a zone."""
     with pytest.raises(CronError, match="unknown time zone"):
         parse(f"TZ={name} * * * * *")
-
-
-_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-_NAMES = {
-    3: ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
-    4: ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
-}
-
-
-@st.composite
-def terms(draw: st.DrawFn, place: int) -> tuple[str, frozenset[int], bool]:
-    """Return one term of a field: its text, its values, and whether it is a star."""
-    first, last = _FIELDS[place]
-    low = draw(st.integers(first, last))
-    high = draw(st.integers(low, last))
-    step = draw(st.integers(1, last))
-    match draw(st.sampled_from(["star", "star-step", "one", "range", "range-step", "one-step"])):
-        case "star":
-            return draw(st.sampled_from("*?")), frozenset(range(first, last + 1)), True
-        case "star-step":
-            return f"*/{step}", frozenset(range(first, last + 1, step)), step == 1
-        case "one":
-            names = _NAMES.get(place)
-            text = draw(st.sampled_from([str(low), names[low - first]])) if names else str(low)
-            return text, frozenset({low}), False
-        case "range":
-            return f"{low}-{high}", frozenset(range(low, high + 1)), False
-        case "range-step":
-            return f"{low}-{high}/{step}", frozenset(range(low, high + 1, step)), False
-        case _:
-            return f"{low}/{step}", frozenset(range(low, last + 1, step)), False
-
-
-@st.composite
-def lines(draw: st.DrawFn) -> tuple[str, list[frozenset[int]], bool]:
-    """Return a line: its text, the values of its fields, and whether a day must match by both."""
-    fields = [draw(st.lists(terms(place), min_size=1, max_size=2)) for place in range(5)]
-    text = " ".join(",".join(term for term, _, _ in field) for field in fields)
-    values = [frozenset[int]().union(*(found for _, found, _ in field)) for field in fields]
-    return text, values, any(star for place in (2, 4) for _, _, star in fields[place])
-
-
-@given(
-    lines(),
-    st.sampled_from(["", "UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata"]),
-    st.sampled_from(
-        [
-            datetime(2026, 3, 7, 23, 17, tzinfo=UTC),
-            datetime(2026, 3, 28, 22, 59, 59, tzinfo=UTC),
-            datetime(2026, 10, 24, 23, 30, tzinfo=UTC),
-            datetime(2026, 11, 1, 4, 1, tzinfo=UTC),
-            datetime(2027, 12, 31, 12, tzinfo=UTC),
-            datetime(2028, 2, 28, 23, 59, tzinfo=UTC),
-        ]
-    ),
-)
-def test_a_clock_on_the_wall_agrees(
-    line: tuple[str, list[frozenset[int]], bool], zone: str, start: datetime
-) -> None:
-    """The slots are the minutes at which a clock in that zone shows what the line says."""
-    text, (minutes, hours, days, months, weekdays), both = line
-    found = parse(f"CRON_TZ={zone} {text}" if zone else text)
-    assert isinstance(found, Line)
-    clock = ZoneInfo(zone or "UTC")
-    at = start.replace(second=0)
-    expected = []
-    for _ in range(3 * 24 * 60):
-        at += _MINUTE
-        shown = at.astimezone(clock)
-        by_month, by_week = shown.day in days, shown.isoweekday() % 7 in weekdays
-        if (
-            shown.minute in minutes
-            and shown.hour in hours
-            and shown.month in months
-            and ((by_month and by_week) if both else (by_month or by_week))
-        ):
-            expected.append(from_datetime(at))
-            if len(expected) == _MANY:
-                break
-    slot = from_datetime(start)
-    for one in expected:
-        following = found.after(slot)
-        assert following == one
-        slot = one
-    if len(expected) < _MANY:
-        following = found.after(slot)
-        assert following is None or following > from_datetime(at)
 
 
 def test_a_time_that_is_skipped_does_not_happen() -> None:

@@ -19,7 +19,7 @@ from exporter.model.schedules import (
     Timetable,
 )
 from exporter.model.time import EPOCH, SECOND, Micros, micros
-from exporter.track.schedules import Agenda, judge_all, note
+from exporter.track.schedules import Agenda, judge_all, note, outdated
 from tests.rows import at
 
 PLAN = "etl.nightly"
@@ -438,6 +438,26 @@ def test_deactivated_is_forgotten_but_for_the_newest_run() -> None:
     admin.run("09-05 01:00")
     admin.polls("09-05 01:30")
     assert admin.counted == (0, 0)
+
+
+def test_the_newest_run_is_kept_for_35_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many, for those that ran last; of who has a schedule, for ever."""
+    states = {
+        "never": ScheduleState(),
+        "yearly": ScheduleState(last_run=at("01-01 00:00"), schedule="@yearly"),
+        "new": ScheduleState(schedule="@yearly"),
+        "old": ScheduleState(last_run=at("09-01 00:00")),
+        "older": ScheduleState(last_run=at("08-31 23:59:59")),
+    }
+    now = at("10-06 00:00")
+    assert outdated(states, now) == ["never", "older"]
+    monkeypatch.setattr("exporter.track.schedules.MOST_OVER", 1)
+    assert outdated(states, at("09-02 00:00")) == ["never", "older"]
+    assert outdated({**states, "newest": states["old"]._replace(last_run=now)}, now) == [
+        "never",
+        "older",
+        "old",
+    ]
 
 
 def test_a_slot_without_a_run_waits_for_a_listing_after_it() -> None:
