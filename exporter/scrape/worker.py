@@ -22,7 +22,7 @@ from exporter.model.launch_plans import Activation
 from exporter.model.schedules import Timetable
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
-from exporter.model.time import Micros, seconds
+from exporter.model.time import Micros, format_duration, seconds
 from exporter.scrape.inquiry import PollTimeout
 from exporter.scrape.past import Pace
 from exporter.scrape.poll import Poller
@@ -212,7 +212,9 @@ class Worker:
                 **({"method": ended.method, "code": ended.code} if ended.method else {}),
                 problem=ended.problem,
             )
-        log.debug("polled", **self.target._asdict(), outcome=outcome.value, lasted=str(lasted))
+        log.debug(
+            "polled", **self.target._asdict(), outcome=outcome.value, lasted=format_duration(lasted)
+        )
 
     def _show(self, family: Family, value: float) -> None:
         self._exposition.put(family, self.target, text.sample(family, self.target, value))
