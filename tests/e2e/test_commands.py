@@ -100,6 +100,15 @@ def test_a_bad_configuration_starts_nothing(
     assert ran.stderr.endswith("nothing was started.\n")
 
 
+@pytest.mark.parametrize("command", ["run --config", "check-config", "doctor --config"])
+def test_what_cannot_be_read_is_no_wrong_usage(tmp_path: Path, command: str) -> None:
+    """A directory is a configuration with a fault like any other, to every command: exit 1."""
+    ran = run(*command.split(), tmp_path)
+    assert ran.returncode == 1
+    assert f"{tmp_path}: cannot be read: is a directory." in ran.stdout + ran.stderr
+    assert "Usage" not in ran.stderr
+
+
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
     """Exit 1 and the way out, from everything that listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
