@@ -62,7 +62,7 @@ from exporter.telemetry.clock import SystemClock
 @click.option("--tls-cert", type=FILE, help="Answer gRPC with TLS, showing this certificate.")
 @click.option("--tls-key", type=FILE, help="Private key of --tls-cert.")
 @click.option("--tls-client-ca", type=FILE, help="Want a client certificate of this authority.")
-@world_options(speed=1)
+@world_options(speed=1, auth=True)
 def sim(
     *,
     listen: str,
