@@ -65,7 +65,7 @@ def main() -> int:
     print(machine.description(), end="\n\n", flush=True)
     found, broken = _measured(names)
     print(figures.table(found))
-    missed = [figure.what for figure in found if not figure.met]
+    missed = [figure.what for figure in found if figure.met is False]
     if missed:
         print("\nMISSED:", *missed, sep="\n  ")
     if broken:

@@ -10,10 +10,12 @@ class Figure(NamedTuple):
 
     what: str
     bar: str
+    """Empty where there is none: then it is shown for scale."""
     measured: str
     beside: str
     """What it was measured against, and the ratio to that; empty where the bar is absolute."""
-    met: bool
+    met: bool | None
+    """Whether it keeps to its bar; None where it has none."""
 
 
 def median(values: Iterable[float]) -> float:
@@ -46,5 +48,9 @@ def table(figures: Iterable[Figure]) -> str:
 
 
 def verdict(figure: Figure) -> str:
-    """Return `ok` or `MISSED`."""
-    return "ok" if figure.met else "MISSED"
+    """Return `ok` or `MISSED`, or that there is no bar."""
+    match figure.met:
+        case None:
+            return "for scale"
+        case met:
+            return "ok" if met else "MISSED"

@@ -27,7 +27,7 @@ from exporter.metrics.opening import open_book
 from exporter.metrics.process import Process
 from exporter.metrics.projects import ProjectGauges
 from exporter.model.clock import Clock
-from exporter.model.reload import Reload
+from exporter.model.reload import Reload, TurnedDown
 from exporter.model.status import TargetStatus
 from exporter.pipeline import Correction
 from exporter.reload.services import Lasting
@@ -74,6 +74,10 @@ class Pages:
     def configuration(self) -> str:
         """Return the settings in effect, fit to be shown to anybody."""
         return effective(self.shifts.settings)
+
+    def turned_down(self) -> TurnedDown | None:
+        """Return the configuration that was read last, if it is not in effect."""
+        return self.shifts.turned_down
 
     def reloads(self) -> bool:
         """Return whether anybody who reaches the port may have the configuration read again."""

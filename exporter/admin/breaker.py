@@ -12,6 +12,8 @@ Rules:
    or were given up says nothing of the probe, and nothing that was not known.
 5. In its first seconds a call may wait for the next probe: a restart of Admin is over by then, and
    nobody's poll need fail for it. After that, calls fail at once.
+6. Calls about tasks heed it and have no say in it: a proxy may fail them alone, and whether Admin
+   is back is for the others to find out. Whoever makes them pauses by itself when they fail.
 
 Pure: it is told the time, in seconds that never step back.
 """
@@ -91,6 +93,10 @@ class Breaker:
             return None
         self._probe = Leave()
         return self._probe
+
+    def heeded(self) -> Leave | None:
+        """Let a call leave that has no say, and need not come back; None when it may not."""
+        return None if self.is_open else _ORDINARY
 
     def wait(self, now: float) -> float | None:
         """Return how long a call that was not admitted at *now* should wait; None: not at all."""

@@ -79,8 +79,8 @@ class AdminClient:
         """
         Return a client for nodes, whose calls have limits and retries of their own.
 
-        So however much is asked there, and however slowly it is answered, what is asked here has
-        the room that it would have without.
+        So however much is asked there, and however slowly it is answered, or not at all, what is
+        asked here has the room that it would have without.
         """
         limits = Limits(
             rate=rate,
@@ -89,7 +89,9 @@ class AdminClient:
             waited=lambda _: None,
             settings="tasks.rate_limit and tasks.concurrency",
         )
-        return NodeClient(replace(self._transport, limits=limits, budget=RetryBudget()))
+        return NodeClient(
+            replace(self._transport, limits=limits, budget=RetryBudget(), has_say=False)
+        )
 
     async def list_executions(
         self,

@@ -118,6 +118,7 @@ class Transport:
     Attributes:
         attempt_timeout: Seconds that one attempt may take.
         attempts: How many attempts a call may have.
+        has_say: Whether the breaker is told of these calls; else they heed it, and that is all.
         sleep: How to pause between attempts.
     """
 
@@ -130,6 +131,7 @@ class Transport:
     observer: CallObserver
     attempt_timeout: float
     attempts: int = retry.ATTEMPTS
+    has_say: bool = True
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def ask(self, question: Question) -> Any:
@@ -250,13 +252,14 @@ class _Call:
         try:
             async with transport.limits.room(within=self._remaining()):
                 now = time.monotonic()
-                leave = transport.breaker.admit(now)
+                breaker = transport.breaker
+                leave = breaker.admit(now) if transport.has_say else breaker.heeded()
                 if leave is None:
                     raise CircuitOpen(
                         method=question.method,
-                        why=transport.breaker.why,
+                        why=breaker.why,
                         subject=question.subject,
-                        wait=transport.breaker.wait(now),
+                        wait=breaker.wait(now),
                     )
                 with transport.spans.attempt(question, number=number) as span:
                     return await self._sent(stub, metadata, leave, span)
@@ -297,6 +300,8 @@ class _Call:
         transport.line.ended(stub, answered=code != _HUNG)
         if code == "OK":
             transport.budget.succeeded(now)
+        if not transport.has_say:
+            return
         why = one_line(why, most=_MOST_OF_WHY) or code
         if code == _HUNG:
             change = transport.breaker.hung(leave, now=now)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from exporter.cli.files import FILE
 from exporter.config.load import load
 from exporter.config.problems import ConfigError
 
 
 @click.command("check-config")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 def check_config(file: Path) -> None:
     """
     Say whether FILE, with the environment variables that are set, can be used.

@@ -45,7 +45,7 @@ _GRACE = timedelta(seconds=20)
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the ledger here; by default it goes with the demo.",
 )
-@world_options(speed=10)
+@world_options(speed=10, auth=False)
 def demo(
     *,
     listen: str,

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.status import Status as Spinner
 from rich.text import Text
 
+from exporter.cli.files import FILE
 from exporter.doctor import report
 from exporter.doctor.finding import Result, Status
 from exporter.doctor.visit import visit
@@ -43,7 +44,7 @@ class Screen(Protocol):
 @click.option(
     "--config",
     "config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     required=True,
     help="Configuration file (YAML).",
 )

@@ -18,6 +18,7 @@ from exporter import app
 from exporter.cli.check_config import check_config
 from exporter.cli.demo import demo
 from exporter.cli.doctor import doctor
+from exporter.cli.files import FILE
 from exporter.cli.sim import sim
 from exporter.config.load import load
 from exporter.config.problems import ConfigError
@@ -41,7 +42,7 @@ def cli() -> None:
 @click.option(
     "--config",
     "config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     required=True,
     help="Configuration file (YAML).",
 )

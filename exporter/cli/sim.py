@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from exporter.cli import access
+from exporter.cli.files import FILE
 from exporter.cli.simulation import PositiveDuration, world_options
 from exporter.sim import server
 from exporter.sim.incidents import Incident
@@ -16,8 +17,6 @@ from exporter.sim.server import NEWER_CALLS, Serving
 from exporter.sim.tls import TlsError
 from exporter.sim.world import World
 from exporter.telemetry.clock import SystemClock
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -43,7 +42,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--client-secret-file",
-    type=_FILE,
+    type=FILE,
     help="With --auth: the client's secret; by default one is made up, and its file printed.",
 )
 @click.option(
@@ -60,10 +59,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="With --auth: how long a token is good.",
 )
-@click.option("--tls-cert", type=_FILE, help="Answer gRPC with TLS, showing this certificate.")
-@click.option("--tls-key", type=_FILE, help="Private key of --tls-cert.")
-@click.option("--tls-client-ca", type=_FILE, help="Want a client certificate of this authority.")
-@world_options(speed=1)
+@click.option("--tls-cert", type=FILE, help="Answer gRPC with TLS, showing this certificate.")
+@click.option("--tls-key", type=FILE, help="Private key of --tls-cert.")
+@click.option("--tls-client-ca", type=FILE, help="Want a client certificate of this authority.")
+@world_options(speed=1, auth=True)
 def sim(
     *,
     listen: str,

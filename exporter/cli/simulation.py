@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from exporter.model.time import parse_duration
-from exporter.sim.incidents import OF_AUTHENTICATION, Incident, parse_incident
+from exporter.sim.incidents import OF_AUTHENTICATION, Incident, Trouble, parse_incident
 
 
 class PositiveDuration(click.ParamType[timedelta]):
@@ -68,8 +68,17 @@ class _Speed(click.FloatRange):
         return number
 
 
-def world_options(*, speed: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add `--seed`, `--speed` (by default *speed*) and `--incident` to a command."""
+def world_options(
+    *, speed: float, auth: bool
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """
+    Add `--seed`, `--speed` and `--incident` to a command.
+
+    Args:
+        speed: By default.
+        auth: Whether the command can ask for access tokens, which some incidents are about.
+    """
+    names = ", ".join(sorted(set(Trouble) - (frozenset() if auth else OF_AUTHENTICATION)))
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         for option in (
@@ -79,7 +88,8 @@ def world_options(*, speed: float) -> Callable[[Callable[..., None]], Callable[.
                 type=_IncidentType(),
                 multiple=True,
                 callback=_noticed,
-                help="Have something go wrong, e.g. failure-spike@2m+5m. May be repeated.",
+                help="Have something go wrong, e.g. failure-spike@2m+5m. May be repeated."
+                f" Known are {names}.",
             ),
             click.option(
                 "--speed",

@@ -342,17 +342,23 @@ class Settings(Section):
     """
     How old the newest success of a launch plan may be; of entries that match, the first holds.
 
-    An entry holds whoever runs the launch plan: also for one that was never active, as those that
-    flytekit makes by default, once a success of it is known, and however long ago it last ran. It
-    does not for one that this exporter has seen deactivated, until that is active again. One that
-    was switched off before the exporter first ran cannot be told from one that was never active:
-    leave it out by a narrower pattern, or by an earlier entry that matches it and has a long limit.
-    Where no entry matches, an active launch plan with a schedule may miss one run: twice the
-    longest time between two slots, and its expected duration.
+    An entry holds whether a schedule or a person runs the launch plan: also for one that was never
+    active, as those that flytekit makes by default, once a success of it is known, and however long
+    ago it last ran. Executions that another one launched do not count: what runs only as a child of
+    others has no freshness, and where it is active, an entry would call it overdue for ever. Nor
+    does an entry hold for one that this exporter has seen deactivated, until that is active again.
+    One that was switched off before the exporter first ran cannot be told from one that was never
+    active: leave either out by a narrower pattern, or by an earlier entry that matches it and has a
+    long limit. Where no entry matches, an active launch plan with a schedule may miss one run:
+    twice the longest time between two slots, and its expected duration.
+
+    An entry that matches no launch plan is told of in the log, once all targets that it names were
+    listed and polled: `event="pattern matches no launch plan"`.
     """
     expected_duration: PlanDurations = ()
     """
     How long an execution of a launch plan may usually take; of entries that match, the first holds.
 
-    Where none does, it is the 95th percentile of the launch plan's last 64 successes.
+    Where none does, it is the 95th percentile of the launch plan's last 64 successes. One that
+    matches no launch plan is told of as one of `freshness` is.
     """

@@ -20,7 +20,8 @@ class TasksSettings(Section):
     """
     Patterns PROJECT/DOMAIN/LAUNCH_PLAN of the executions whose tasks are counted.
 
-    `*` and `?` stand for any characters. None by default, and then nothing is asked.
+    `*` and `?` stand for any characters. None by default, and then nothing is asked. One that
+    matches no launch plan is told of as an entry of `freshness` is.
     """
     rate_limit: Rate = 10.0
     """

@@ -441,7 +441,7 @@ LAUNCH_PLAN_INFO = Family(
     Source.INVENTORY,
     "Active version of a launch plan, its workflow and schedule (empty without one); always 1.",
     (*LAUNCH_PLAN, "workflow", "version", "schedule"),
-    question="Which workflow, in which version, fails?",
+    question="Which active launch plans fail: of which workflow, and active in which version now?",
     example=_promql("""
         max by (project, domain, launch_plan, workflow, version) (flyte_launch_plan_info)
         * on (project, domain, launch_plan) group_left ()
@@ -855,10 +855,10 @@ LEDGER_SIZE = Family(
     "flyte_exporter_ledger_size_bytes",
     Kind.GAUGE,
     Source.PROCESS,
-    "Size of the ledger's files.",
+    "Size of the ledger's files; up to some 32 MiB of it are SQLite's write-ahead log.",
     unit="bytes",
-    question="By how many bytes does the ledger grow in a day?",
-    example="86400 * max by (job, instance) (deriv(flyte_exporter_ledger_size_bytes[6h]))",
+    question="How much of its disk does the ledger take?",
+    example="max by (job, instance) (flyte_exporter_ledger_size_bytes)",
 )
 LEDGER_LAST_COMMIT = Family(
     "flyte_exporter_ledger_last_commit_timestamp_seconds",

@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import NamedTuple
 
+from exporter.model.time import Micros
+
 
 class ReloadOutcome(Enum):
     """How a reload ended; in all cases but the first, what was there before goes on."""
@@ -20,4 +22,11 @@ class Reload(NamedTuple):
     """How a reload ended, and what a person is told about it."""
 
     outcome: ReloadOutcome
+    text: str
+
+
+class TurnedDown(NamedTuple):
+    """A configuration that was read and did not come into effect: when, and why, in lines."""
+
+    at: Micros
     text: str

@@ -20,7 +20,7 @@ from exporter.config.problems import ConfigError
 from exporter.config.settings import Settings
 from exporter.garbage import tidily
 from exporter.ledger.errors import LedgerError
-from exporter.model.reload import Reload, ReloadOutcome
+from exporter.model.reload import Reload, ReloadOutcome, TurnedDown
 from exporter.reload.rebinding import committed, rebind
 from exporter.reload.services import Lasting, open_services
 from exporter.scrape.inventory import Inventory
@@ -39,6 +39,7 @@ Reads the configuration again, for a process that runs with the one that it is g
 Raises `ConfigError`; may take a while, and is called in a thread.
 """
 
+_THE_ONE_BEFORE = "the one before stays in effect"
 _ON_A_BUG = "reload failed on a bug of ours"
 
 _STOPPING = Reload(ReloadOutcome.STOPPING, "The exporter is stopping.")
@@ -74,6 +75,8 @@ class Shifts:
         self._served: list[asyncio.Future[Reload]] = []
         self._over = False
         self._task_counter: TaskCounter | None = None
+        self.turned_down: TurnedDown | None = None
+        """The configuration that was read last, if it is not in effect."""
         self._begin(handover)
 
     @property
@@ -155,15 +158,17 @@ class Shifts:
         try:
             settings = await asyncio.to_thread(self._reread, self.settings)
             if not changes.changed(self.settings, settings):
+                log.info("configuration unchanged")
                 return self._done("nothing has changed")
             stack = AsyncExitStack()
             services = await stack.enter_async_context(open_services(settings, self._lasting))
             return _Means(settings, services, stack)
         except ConfigError as error:
-            self._lasting.process.config_refused()
             for problem in error.problems:
-                log.warning("configuration refused", problem=str(problem))
-            return Reload(ReloadOutcome.REFUSED, error.told("nothing was changed"))
+                log.warning(
+                    "configuration refused", problem=str(problem), meanwhile=_THE_ONE_BEFORE
+                )
+            return self._turned_down(ReloadOutcome.REFUSED, error.told("nothing was changed"))
         except Exception as bug:
             # The edge of one reload: what works must not end with what does not.
             log.exception(_ON_A_BUG)
@@ -189,6 +194,7 @@ class Shifts:
             others = before
             self._lasting.process.client_replaced()
             changed = changes.named(changes.changed(before.settings, successor.settings))
+            log.info("reloaded", changed=", ".join(changed))
             result = self._done(", ".join(changed))
         former = self._scheduler
         self._begin(former.hand_over(self.settings.discovery))
@@ -237,12 +243,16 @@ class Shifts:
 
     def _done(self, changed: str) -> Reload:
         self._lasting.process.config_loaded(at=self._lasting.clock.now())
-        log.info("reloaded", changed=changed)
+        self.turned_down = None
         return Reload(ReloadOutcome.DONE, f"reloaded: {changed}")
 
     def _failed(self, problem: str) -> Reload:
+        return self._turned_down(ReloadOutcome.FAILED, f"{problem}\nNothing was changed.")
+
+    def _turned_down(self, outcome: ReloadOutcome, text: str) -> Reload:
         self._lasting.process.config_refused()
-        return Reload(ReloadOutcome.FAILED, f"{problem}\nNothing was changed.")
+        self.turned_down = TurnedDown(self._lasting.clock.now(), text)
+        return Reload(outcome, text)
 
     def _answer(self, result: Reload) -> None:
         """Tell those who wait for the reload that was carried out."""

@@ -8,7 +8,7 @@ Where too many wait, the oldest are dropped: what happened lately is worth more.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -50,6 +50,7 @@ class Backlog:
         self._waiting: deque[Due] = deque()
         self._over: dict[Due, None] = {}
         self._aside: set[Target] = set()
+        self._used: set[str] = set()
         self._arrived = asyncio.Event()
         self._drops = False
         self.set_rules(TasksSettings(), str)
@@ -62,9 +63,20 @@ class Backlog:
         """
         self._label = label
         self._match = settings.match
+        self._used.clear()
         self._limit = settings.backlog
         self._wants = lru_cache(_REMEMBERED)(self._matches)
         self._sift()
+
+    @property
+    def patterns(self) -> Sequence[str]:
+        """The patterns that settings have."""
+        return self._match
+
+    @property
+    def used(self) -> Collection[str]:
+        """Those of the patterns that matched an execution."""
+        return self._used
 
     def wanted(self, target: Target, finished: Sequence[Execution]) -> Sequence[Due]:
         """Return those of *finished* whose tasks are to be counted; they are yet to be added."""
@@ -165,7 +177,9 @@ class Backlog:
 
     def _matches(self, target: Target, launch_plan: str) -> bool:
         label = self._label(launch_plan)
-        return any(patterns.names(pattern, target, label) for pattern in self._match)
+        matched = [pattern for pattern in self._match if patterns.names(pattern, target, label)]
+        self._used.update(matched)
+        return bool(matched)
 
 
 def open_backlog(

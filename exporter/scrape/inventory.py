@@ -121,6 +121,10 @@ class Inventory:
         # While the first listing is being committed, what is still to come is not known.
         return target in self._complete
 
+    def labels(self, target: Target) -> Collection[str] | None:
+        """Return the labels of the active launch plans of *target*; None before we listed them."""
+        return self._by_label(target).keys() if target in self._listed_at else None
+
     def is_active(self, target: Target, label: str) -> bool:
         """Whether a launch plan of *label* is active."""
         return label in self._by_label(target)

@@ -1,6 +1,6 @@
 """What is asked of each launch plan: what somebody configured, and what its schedule says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from exporter.config.settings import PlanDuration
@@ -23,6 +23,14 @@ class NormsOf:
         """What discovery knows; whoever discovers launch plans puts it here."""
         self._freshness = freshness
         self._expected_duration = expected_duration
+
+    @property
+    def patterns(self) -> Mapping[str, Sequence[str]]:
+        """The patterns of what somebody configured, by the setting."""
+        return {
+            "freshness": [rule.match for rule in self._freshness],
+            "expected_duration": [rule.match for rule in self._expected_duration],
+        }
 
     def __call__(self, target: Target, launch_plan: str) -> Norms:
         """Return the norms of *launch_plan*, by the name that it has on /metrics."""

@@ -125,6 +125,10 @@ class Poller:
         """Whether a launch plan of that label is live; taken for granted before the first poll."""
         return self._memory is None or self._memory.has_live(launch_plan)
 
+    def plan_labels(self) -> Collection[str]:
+        """Return the labels of the launch plans that have run, as far as is known."""
+        return () if self._memory is None else self._memory.plan_labels()
+
     def show_plan(self, launch_plan: str) -> None:
         """Have the next poll show again how *launch_plan* stands: what is known of it changed."""
         label = self._label(launch_plan)

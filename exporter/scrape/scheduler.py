@@ -7,7 +7,7 @@ hang, the healthy ones have the other half.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -27,6 +27,7 @@ from exporter.scrape.inventory import Inventory, Register
 from exporter.scrape.past import Pace
 from exporter.scrape.place import place
 from exporter.scrape.services import Services
+from exporter.scrape.unmatched import Unmatched
 from exporter.scrape.worker import Worker
 from exporter.telemetry.log import get_logger
 from exporter.telemetry.trouble import Trouble
@@ -94,6 +95,7 @@ class Scheduler:
         self._discovery_trouble = Trouble()
         self._version_trouble = Trouble()
         self._demand_problem = ""
+        self._unmatched = Unmatched(services.norms, services.backlog)
         self._pace = Pace(services.clock, rate_limit=admin.rate_limit)
         concurrency = services.settings.concurrency
         self._slots = asyncio.Semaphore(concurrency)
@@ -117,9 +119,18 @@ class Scheduler:
             if await self.discover(group):
                 retry = _FIRST_RETRY
                 await self._services.clock.sleep(interval)
+                await self._unmatched.look(self._known_plans())
             else:
                 await self._services.clock.sleep(min(retry, interval))
                 retry *= 2
+
+    def _known_plans(self) -> Mapping[Target, Collection[str] | None]:
+        """Return the labels of all launch plans of each target; None until they are known."""
+        known: dict[Target, Collection[str] | None] = dict.fromkeys(self._inherited)
+        for target, worker in self._workers.items():
+            active, ran = self._inventory.labels(target), worker.plan_labels()
+            known[target] = None if active is None or ran is None else {*active, *ran}
+        return known
 
     def hand_over(self, settings: DiscoverySettings) -> Handover:
         """

@@ -22,7 +22,7 @@ from exporter.model.launch_plans import Activation
 from exporter.model.schedules import Timetable
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
-from exporter.model.time import Micros, seconds
+from exporter.model.time import Micros, format_duration, seconds
 from exporter.scrape.inquiry import PollTimeout
 from exporter.scrape.past import Pace
 from exporter.scrape.poll import Poller
@@ -82,6 +82,7 @@ class Worker:
         self._poller = Poller(target, services, reconcile_at=reconcile_at)
         self._status = status or TargetStatus(target, None, None, None, 0, "")
         self._trouble = Trouble(self._status.problem)
+        self._worked = False
         if status is None:
             for family in FAMILIES:
                 services.book.budget.take(family, 1)
@@ -106,6 +107,10 @@ class Worker:
     def has_live(self, launch_plan: str) -> bool:
         """Whether *launch_plan* has executions that are not over, as far as is known."""
         return self._poller.has_live(launch_plan)
+
+    def plan_labels(self) -> Collection[str] | None:
+        """Return the labels of the launch plans that have run; None before the first good poll."""
+        return self._poller.plan_labels() if self._worked else None
 
     def learn(
         self, active: Mapping[str, Activation], news: Collection[str], listed_at: Micros
@@ -200,8 +205,8 @@ class Worker:
         self._show(catalog.TARGET_UP, up)
         self._show(catalog.TARGET_POLL_DURATION, lasted.total_seconds())
         if up:
+            self._worked = True
             self._show(catalog.TARGET_LAST_SUCCESS, seconds(at))
-        if up:
             if self._trouble.worked():
                 log.info("target recovered", **self.target._asdict())
         elif self._trouble.failed(ended.problem, kind=outcome.value):
@@ -212,7 +217,9 @@ class Worker:
                 **({"method": ended.method, "code": ended.code} if ended.method else {}),
                 problem=ended.problem,
             )
-        log.debug("polled", **self.target._asdict(), outcome=outcome.value, lasted=str(lasted))
+        log.debug(
+            "polled", **self.target._asdict(), outcome=outcome.value, lasted=format_duration(lasted)
+        )
 
     def _show(self, family: Family, value: float) -> None:
         self._exposition.put(family, self.target, text.sample(family, self.target, value))

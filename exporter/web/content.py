@@ -5,7 +5,7 @@ from typing import Protocol
 
 from exporter.metrics.exposition import Document
 from exporter.metrics.formats import Format
-from exporter.model.reload import Reload
+from exporter.model.reload import Reload, TurnedDown
 from exporter.model.status import TargetStatus
 
 
@@ -38,6 +38,9 @@ class Pages(Protocol):
 
     def configuration(self) -> str:
         """Return the settings in effect as text, without a secret."""
+
+    def turned_down(self) -> TurnedDown | None:
+        """Return the configuration that was read last, if it is not in effect."""
 
     def reloads(self) -> bool:
         """Return whether a reload may be asked for here."""

@@ -14,12 +14,15 @@ from enum import Enum
 from html import escape
 from importlib.resources import files
 
+from exporter.model.reload import TurnedDown
 from exporter.model.status import TargetStatus
 from exporter.model.time import SECOND, Micros, to_datetime
 
 _STYLE = files("exporter.web").joinpath("landing.css").read_text(encoding="utf-8")
 STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 """What a Content-Security-Policy must name for the page to have its style, and no other."""
+
+_IN_EFFECT = '<a href="/config">as it is in effect</a>'
 
 # Enough for a sentence with its cause; Admin has been seen to answer with a whole stack trace.
 _LONGEST_TEXT = 400
@@ -39,6 +42,7 @@ def render(
     endpoint: str,
     unhealthy: str,
     unready: str,
+    turned_down: TurnedDown | None,
     targets: Sequence[TargetStatus],
     now: Micros,
 ) -> str:
@@ -50,6 +54,7 @@ def render(
         endpoint: The address of Flyte Admin.
         unhealthy: Why this process should be restarted; empty when it is healthy.
         unready: Why the metrics are not complete yet; empty when they are.
+        turned_down: The configuration that was read last, if it is not in effect.
         targets: How each target is doing, in any order.
         now: What "ago" counts from.
     """
@@ -71,7 +76,7 @@ def render(
 <dl>
 <dt>Flyte Admin</dt><dd>{_text(endpoint)}</dd>
 <dt>Version</dt><dd>{_text(version)}</dd>
-<dt>Configuration</dt><dd><a href="/config">as it is in effect</a></dd>
+<dt>Configuration</dt><dd>{_IN_EFFECT}{_objection(turned_down, now)}</dd>
 <dt><a href="/-/healthy">Healthy</a></dt><dd>{_verdict(unhealthy, "down")}</dd>
 <dt><a href="/-/ready">Ready</a></dt><dd>{_verdict(unready, "waiting")}</dd>
 </dl>
@@ -95,6 +100,18 @@ def _verdict(objection: str, state: str) -> str:
     if objection:
         return f'<span class="{state}">no: {_text(objection)}</span>'
     return '<span class="up">yes</span>'
+
+
+def _objection(turned_down: TurnedDown | None, now: Micros) -> str:
+    """Say what is wrong with a configuration: its first line, and the last, which sums it up."""
+    if turned_down is None:
+        return ""
+    first, *others = turned_down.text.splitlines() or [""]
+    last = f"{' …' * (len(others) > 1)} {_text(others[-1])}" if others else ""
+    return (
+        '<br><span class="down">what was read last is not in effect:</span>'
+        f" {_text(first)}{last} Read {_moment(turned_down.at, now)}"
+    )
 
 
 def _state(status: TargetStatus) -> _State:

@@ -63,6 +63,7 @@ def application(*, source: Source, pages: Pages, clock: Clock, limits: Limits) -
             endpoint=pages.endpoint,
             unhealthy=pages.unhealthy(),
             unready=pages.unready(),
+            turned_down=pages.turned_down(),
             targets=pages.targets(),
             now=clock.now(),
         )

@@ -40,6 +40,18 @@ def test_one_probe_at_a_time() -> None:
     assert breaker.admit(1.0) is None
 
 
+def test_who_has_no_say_is_no_probe() -> None:
+    """Such a call waits until others have found out that Admin is back."""
+    assert Breaker().heeded()
+    breaker, _ = opened()
+    assert breaker.heeded() is None
+    assert breaker.heeded() is None, "however often it asks"
+    probe = leave(breaker, 1.0)
+    assert breaker.heeded() is None
+    breaker.ended(probe, reached=True, now=1.1)
+    assert breaker.heeded()
+
+
 def test_an_answered_probe_closes_it() -> None:
     """Admin is back: everybody may call."""
     breaker, _ = opened()

@@ -10,11 +10,12 @@ from flyteidl.core import execution_pb2 as core_execution_pb2
 
 from exporter.admin import convert_nodes, query
 from exporter.admin.client import AdminClient
-from exporter.admin.errors import AdminError, HeldBack, Nonsense, NotFound
+from exporter.admin.errors import AdminError, CircuitOpen, HeldBack, Nonsense, NotFound
 from exporter.model.targets import Target
 from exporter.model.tasks import Attempt, CacheStatus, Node, SubTask, TaskPhase
 from exporter.model.time import SECOND
-from tests.admin.conftest import Refused, ScriptedAdmin
+from tests.admin.conftest import Refused, ScriptedAdmin, refusing
+from tests.calls import Calls
 from tests.rows import NOON, after
 
 _TARGET = Target("flytesnacks", "production")
@@ -150,6 +151,38 @@ async def test_calls_about_nodes_take_no_room_from_others(
         assert not any(task.done() for task in waiting)
         for task in waiting:
             task.cancel()
+
+
+async def test_where_calls_about_nodes_alone_fail_the_others_go_on(
+    client: AdminClient, server: ScriptedAdmin, calls: Calls
+) -> None:
+    """A proxy that does not let them through opens no circuit breaker."""
+    server.answers["ListExecutions"] = lambda _: execution_pb2.ExecutionList()
+    server.answers["ListNodeExecutions"] = refusing(grpc.StatusCode.UNAVAILABLE, "no upstream")
+    nodes = client.nodes(rate=1000, concurrency=1)
+    for _ in range(10):
+        with pytest.raises(AdminError, match="no upstream"):
+            await nodes.list_nodes(_TARGET, "run", timeout=_PATIENCE)
+    await client.list_executions(_TARGET, query.created_from(NOON), limit=3, timeout=_PATIENCE)
+    assert [method for method, _ in server.asked] == ["ListNodeExecutions"] * 10 + [
+        "ListExecutions"
+    ]
+    assert calls.breaker == []
+
+
+async def test_where_the_others_do_not_reach_admin_none_about_nodes_is_sent(
+    client: AdminClient, server: ScriptedAdmin
+) -> None:
+    """Nor is one the probe that finds out whether Admin is back, though it would reach it."""
+    server.answers["ListExecutions"] = refusing(grpc.StatusCode.UNAVAILABLE)
+    for _ in range(5):
+        with pytest.raises(AdminError):
+            await client.list_executions(
+                _TARGET, query.created_from(NOON), limit=3, timeout=_PATIENCE
+            )
+    with pytest.raises(CircuitOpen):
+        await client.nodes(rate=1000, concurrency=1).list_nodes(_TARGET, "run", timeout=_PATIENCE)
+    assert "ListNodeExecutions" not in {method for method, _ in server.asked}
 
 
 async def test_a_call_that_is_held_back_names_its_own_limits(

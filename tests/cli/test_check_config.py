@@ -1,7 +1,12 @@
 """`check-config` says in one run whether a configuration would start."""
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from exporter.cli.check_config import check_config
@@ -53,3 +58,35 @@ def test_a_missing_file_is_a_problem_like_any_other(tmp_path: Path) -> None:
     result = CliRunner().invoke(check_config, [str(path)])
     assert result.exit_code == 1
     assert result.stderr.splitlines()[0] == f"{path}: cannot be read: no such file or directory."
+
+
+def test_a_file_that_may_not_be_read_is_one_too(directory_for_all: Path) -> None:
+    """Whose it is, and which rights it has, can be mended: that is no wrong usage."""
+    path = _write(directory_for_all / "config.yaml", "admin: {endpoint: flyteadmin:81}\n")
+    path.chmod(0)
+    with _without_privileges():
+        result = CliRunner().invoke(check_config, [str(path)])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[0] == f"{path}: cannot be read: permission denied."
+
+
+@pytest.fixture
+def directory_for_all() -> Iterator[Path]:
+    """Return a directory that is open to everybody; pytest's own are not."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@contextmanager
+def _without_privileges() -> Iterator[None]:
+    """Be somebody to whom rights of files apply: they do not to root, as whom containers test."""
+    if os.getuid() != 0:
+        yield
+        return
+    nobody = 65534
+    os.setresuid(nobody, nobody, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)

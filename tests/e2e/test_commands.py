@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import exporter
+from exporter.sim import incidents
 from tests.e2e.exporter import Exporter, write_config
 from tests.e2e.flyte import Simulator
 from tests.e2e.programs import COMMAND, Program, free_port, get, run, until
@@ -55,6 +56,15 @@ def test_help_names_every_command() -> None:
     assert ran.returncode == 0
     for command in ("check-config", "demo", "doctor", "run", "sim", "version"):
         assert re.search(rf"^  {command} +\S", ran.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["demo", "sim"])
+def test_help_names_every_incident(command: str) -> None:
+    """What a demonstration can show need not be guessed, but for what it would refuse."""
+    told = re.sub(r"(?<=-)\n +", "", run(command, "--help").stdout)
+    refused = set() if command == "sim" else incidents.OF_AUTHENTICATION
+    for trouble in incidents.Trouble:
+        assert bool(re.search(rf" {trouble}[,.]", told)) == (trouble not in refused)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +108,15 @@ def test_a_bad_configuration_starts_nothing(
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith(said.format(path=config))
     assert ran.stderr.endswith("nothing was started.\n")
+
+
+@pytest.mark.parametrize("command", ["run --config", "check-config", "doctor --config"])
+def test_what_cannot_be_read_is_no_wrong_usage(tmp_path: Path, command: str) -> None:
+    """A directory is a configuration with a fault like any other, to every command: exit 1."""
+    ran = run(*command.split(), tmp_path)
+    assert ran.returncode == 1
+    assert f"{tmp_path}: cannot be read: is a directory." in ran.stdout + ran.stderr
+    assert "Usage" not in ran.stderr
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

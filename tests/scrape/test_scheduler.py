@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from exporter.model.executions import Phase
 from exporter.model.targets import Target
+from exporter.model.time import parse_duration
 from tests.rig import Rig, failure, quiet, register
 from tests.stage import Stage
 
@@ -202,6 +204,30 @@ async def test_more_targets_than_calls_is_said_once(make_rig: Callable[..., Rig]
             'set admin.rate_limit: "1/s", or scrape.interval: "1m15s"',
         ),
     ]
+
+
+async def test_what_is_told_of_each_poll_is_written_as_durations_are_elsewhere(
+    make_rig: Callable[..., Rig],
+) -> None:
+    """Somebody who looks at the log for slow polls can read it, and give it to a setting."""
+    rig = make_rig()
+    register(rig, "a")
+    stage = Stage(rig)
+
+    async def slow(what: str) -> None:
+        if what == "ListExecutions":
+            await stage.clock.sleep(1.25)
+
+    rig.at_await = slow
+    with capture_logs() as logs:
+        running = asyncio.create_task(stage.scheduler.run())
+        await quiet()
+        await stage.clock.advance(30)
+    running.cancel()
+    await asyncio.wait([running])
+    lasted = [log["lasted"] for log in logs if log["event"] == "polled"]
+    assert lasted
+    assert all(parse_duration(each) >= timedelta(seconds=1.25) for each in lasted)
 
 
 async def test_the_log_has_what_changes(stage: Stage) -> None:

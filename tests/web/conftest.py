@@ -9,7 +9,7 @@ import pytest
 
 from exporter.metrics.exposition import Document
 from exporter.metrics.formats import Format
-from exporter.model.reload import Reload, ReloadOutcome
+from exporter.model.reload import Reload, ReloadOutcome, TurnedDown
 from exporter.model.status import TargetStatus
 from exporter.telemetry.clock import SystemClock
 from exporter.web.delivery import Limits
@@ -29,6 +29,7 @@ class Site:
     taken: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once a snapshot was taken: a response is under way."""
     settings: str = "admin:\n  endpoint: flyteadmin.example:443\n"
+    objected: TurnedDown | None = None
     may_reload: bool = True
     reloaded: Reload = field(
         default_factory=lambda: Reload(ReloadOutcome.DONE, "reloaded: log.level")
@@ -58,6 +59,10 @@ class Site:
     def configuration(self) -> str:
         """Return the settings."""
         return self.settings
+
+    def turned_down(self) -> TurnedDown | None:
+        """Return the configuration that was read last, if it is not in effect."""
+        return self.objected
 
     def reloads(self) -> bool:
         """Return whether a reload may be asked for."""

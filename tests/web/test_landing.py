@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.model.reload import TurnedDown
 from exporter.model.status import TargetStatus
 from exporter.model.targets import Target
 from exporter.model.time import SECOND, Micros
@@ -34,7 +35,11 @@ def status(
 
 
 def page(
-    *targets: TargetStatus, unhealthy: str = "", unready: str = "", endpoint: str = "a"
+    *targets: TargetStatus,
+    unhealthy: str = "",
+    unready: str = "",
+    endpoint: str = "a",
+    turned_down: TurnedDown | None = None,
 ) -> str:
     """Return the page for *targets*."""
     return landing.render(
@@ -42,6 +47,7 @@ def page(
         endpoint=endpoint,
         unhealthy=unhealthy,
         unready=unready,
+        turned_down=turned_down,
         targets=targets,
         now=NOW,
     )
@@ -137,14 +143,44 @@ def test_how_long_ago(ago: timedelta, expected: str) -> None:
     assert expected in _Reader(page(status("a", ago=ago))).text
 
 
-CLEAN = _Reader(page(status("a", problem="x"), unhealthy="x", unready="x"))
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "c.yaml:1:9: log: wrong.\nc.yaml:2:9: web: wrong.\n2 problems; nothing was changed.",
+            "c.yaml:1:9: log: wrong. … 2 problems; nothing was changed.",
+        ),
+        (
+            "c.yaml:1:9: log: wrong.\n1 problem; nothing was changed.",
+            "c.yaml:1:9: log: wrong. 1 problem; nothing was changed.",
+        ),
+        (f"{'x' * 900}\nNothing was changed.", f"{'x' * 399}… Nothing was changed."),
+    ],
+)
+def test_a_configuration_that_was_turned_down_is_told(text: str, expected: str) -> None:
+    """When it was read, what is wrong with it first, and how much is, in one line."""
+    shown = _Reader(page(turned_down=TurnedDown(Micros(NOW - 90 * SECOND), text))).text
+    assert f"what was read last is not in effect: {expected}" in shown
+    assert "(1 min 30 s ago)" in shown
+    assert "read last" not in _Reader(page()).text
+
+
+CLEAN = _Reader(
+    page(status("a", problem="x"), unhealthy="x", unready="x", turned_down=TurnedDown(NOW, "x\nx"))
+)
 
 
 @given(hostile=st.text(alphabet=st.sampled_from("<>&\"'/!-=scriptonxy \n\x00\u202e")) | st.text())
 def test_nothing_hostile_becomes_markup(hostile: str) -> None:
     """Whatever a problem, a name or an endpoint says, the page has the same tags and attributes."""
     sick = status(hostile, problem=hostile)._replace(target=Target(hostile, hostile))
-    html = page(sick, unhealthy=hostile or "x", unready=hostile or "x", endpoint=hostile)
+    html = page(
+        sick,
+        unhealthy=hostile or "x",
+        unready=hostile or "x",
+        endpoint=hostile,
+        turned_down=TurnedDown(NOW, hostile),
+    )
     read = _Reader(html)
     assert read.tags == CLEAN.tags
     assert read.attributes == CLEAN.attributes
