@@ -34,12 +34,16 @@ class Wall:
         *,
         families: Mapping[Family, int] = NO_LIMITS,
         hidden: Collection[Family] = (),
+        admitted: Collection[str] = (),
     ) -> None:
         self.observer = Diverted()
         self.budget = Budget(limit, families)
         self.exposition = Exposition(Silence(), hidden=hidden)
         self.gauges = PlanGauges(
-            budget=self.budget, exposition=self.exposition, observer=self.observer
+            budget=self.budget,
+            exposition=self.exposition,
+            observer=self.observer,
+            is_admitted=lambda _, launch_plan: launch_plan in admitted,
         )
 
     def lines(self) -> list[str]:
