@@ -138,17 +138,15 @@ class PlanGauges:
     ) -> int:
         """Return how many places there are for *wanted* rows of a launch plan that *had* some."""
         least = _LEAST[family]
-        wanted = max(wanted, least)
-        if wanted <= had:
-            return wanted
         budget = self._budget
         if not had:
             admitted = self._is_admitted(target, launch_plan)
             has_room = budget.fits_family if admitted else budget.has_room
             if not has_room(family, least):
                 return 0
-        # Several that share a name may need any number: for more than one needs, nobody has room.
-        return wanted if budget.has_room(family, wanted - had) else max(had, least)
+        # More than one needs is of several that share a name, of which there may be any number.
+        most = max(had or least, had + budget.room_for(family))
+        return min(max(wanted, least), most)
 
 
 def rows_of(standing: Standing) -> Mapping[Family, Sequence[Row]]:

@@ -292,6 +292,8 @@ def test_a_familys_limit_is_within_that_of_all(limit: int, own: int, cost: int) 
     assert budget.fits_family(family, cost) is (cost <= own - own // 10)
     assert budget.fits_family(family, cost, overflow=True) is (cost <= own)
     assert budget.fits_family(catalog.EXECUTIONS_FINISHED, cost)
+    assert budget.room_for(family) == min(limit - limit // 10, own - own // 10)
+    assert budget.room_for(catalog.EXECUTIONS_FINISHED) == limit - limit // 10
     setting, value = budget.limit_of(family)
     assert value == min(limit, own)
     if own != limit:
