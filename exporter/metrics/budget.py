@@ -6,10 +6,10 @@ lost: a launch plan's counts go to one called `__overflow__`, for which the last
 is kept; past that too, the target's name goes the same way, into a handful of series that always
 fit. A family may have a limit of its own, which works the same way within that of all together.
 
-What a launch plan may come to need is reckoned with when it comes in (`metrics.roster`). Some of its
-gauges it only shows later, and then they ask for no room (`metrics.gauges`), for others may have
-taken it. So there may be more series than the limit: by 11 for each launch plan that was admitted,
-at most.
+What a launch plan may come to need is reckoned with when it comes in (`metrics.roster`). Some of
+its gauges it shows but later, and then asks for no room, for others may have taken it
+(`metrics.gauges`). So there may be more series than the limit: at most 11 for each launch plan that
+was admitted.
 """
 
 from collections import Counter
