@@ -1,7 +1,7 @@
 """Whoever was admitted has their gauges, whatever becomes of names, limits and processes."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from hypothesis import settings
@@ -29,13 +29,13 @@ _labellings = st.builds(
 )
 
 
-def rows_of(family: Family, count: int) -> list[Row]:
+def rows_of(family: Family, count: int) -> Sequence[Row]:
     """Return so many rows, or as many as *family* has of one launch plan."""
     if family is catalog.LAUNCH_PLAN_INFO:
         return [(("wf", f"v{number}", ""), 1.0) for number in range(count)]
     if family is catalog.PLAN_LAST_FINISHED:
         return [((phase,), 1.0) for phase in ("SUCCEEDED", "FAILED")[:count]]
-    return [((), 1.0)][:count]
+    return [((), 1.0)] * min(count, 1)
 
 
 class _Company(RuleBasedStateMachine):
