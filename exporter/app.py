@@ -170,7 +170,12 @@ async def start(
         lasting = Lasting(
             journal=journal,
             book=book,
-            gauges=PlanGauges(budget=book.budget, exposition=book.exposition, observer=process),
+            gauges=PlanGauges(
+                budget=book.budget,
+                exposition=book.exposition,
+                observer=process,
+                is_admitted=book.is_admitted,
+            ),
             projects=ProjectGauges(
                 exposition=book.exposition,
                 budget=book.budget,

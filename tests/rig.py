@@ -262,7 +262,10 @@ class Rig:
         self.process.watch(budget=self.book.budget, ledger_size=self.ledger.size_bytes)
         self.ledger.commit([load(self.book, *taken_from(self.ledger), self.clock.now())])
         self.gauges = PlanGauges(
-            exposition=self.exposition, budget=self.book.budget, observer=self.process
+            exposition=self.exposition,
+            budget=self.book.budget,
+            observer=self.process,
+            is_admitted=self.book.is_admitted,
         )
         journal: Any = InlineJournal(self, self.ledger)
 

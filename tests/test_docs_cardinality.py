@@ -15,6 +15,7 @@ from exporter.metrics.book import Book
 from exporter.metrics.budget import OVERFLOW
 from exporter.metrics.catalog import FAMILIES, Family
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.gauges import ACTIVATION, NEEDED, SCHEDULE, STANDING, PlanGauges
 from exporter.metrics.labelling import labelled
 from exporter.metrics.measure import measure
 from exporter.metrics.opening import bounds_of, varieties_of
@@ -56,6 +57,12 @@ class World:
             observer=self.observer,
             labelling=labelling_of(settings),
         )
+        self.gauges = PlanGauges(
+            budget=self.book.budget,
+            exposition=self.book.exposition,
+            observer=self.observer,
+            is_admitted=self.book.is_admitted,
+        )
 
     def launch(self, target: Target, launch_plan: str, *modes: Mode) -> None:
         """Count one launch in each mode, and show a live execution in several phases."""
@@ -64,6 +71,14 @@ class World:
         self.book.post(target, increments, NOON)
         label = self.book.labelling.label(launch_plan)
         self.book.levels.show(target, label, dict.fromkeys(_LIVE_PHASES, (1, NOON)))
+
+    def show(self, target: Target, launch_plan: str) -> None:
+        """Show all gauges of an active launch plan that has a schedule, and runs."""
+        label = self.book.labelling.label(launch_plan)
+        for family, count in Counter(NEEDED).items():
+            places = len(family.labels) - len(catalog.LAUNCH_PLAN)
+            rows = [((str(number),) * places, 1.0) for number in range(count)]
+            self.gauges.show(target, label, family, rows)
 
     @property
     def used(self) -> Counter[Family]:
@@ -105,12 +120,40 @@ def test_what_a_launch_plan_costs() -> None:
     assert f"saves {histogram} series for each launch plan" in _PAGE
 
 
+def test_what_the_gauges_of_a_launch_plan_cost() -> None:
+    """So many say how it fared, that it is active, and, with two counters, how it keeps time."""
+    told = re.search(
+        r"up to (\d+) say how it fared, (\d+) that it is active, and (\d+) how it keeps", _PAGE
+    )
+    assert told is not None
+    needed = Counter(NEEDED)
+    sets = (STANDING, ACTIVATION, SCHEDULE)
+    fared, active, kept = (sum(needed[family] for family in families) for families in sets)
+    assert [fared, active, kept + 2] == list(map(int, told.groups()))
+    assert f"its {len(NEEDED)} gauges, too" in _PAGE
+    assert f"by at most {len(NEEDED)} for each launch" in _PAGE
+
+
+def test_gauges_exceed_the_limit_by_no_more_than_is_told() -> None:
+    """Where all launch plans come in before any of them shows one."""
+    world = World(MetricsSettings(series_limit=1_000))
+    target = Target("a", "production")
+    for n in range(100):
+        world.launch(target, f"plan-{n}", Mode.SCHEDULED)
+    admitted = world.book.places.launch_plans(target)
+    before = world.used.total()
+    for launch_plan in admitted:
+        world.show(target, launch_plan)
+    assert before <= 1_000 < world.used.total() <= 1_000 + len(NEEDED) * len(admitted)
+
+
 def test_a_large_world_stays_inside_the_default_limit() -> None:
-    """200 projects in 3 domains, 5,000 launch plans, all of them live: none is left out."""
+    """200 projects in 3 domains, 5,000 launch plans, all live and shown: none is left out."""
     world = World()
     targets = [Target(f"project-{n}", domain) for n, domain in product(range(200), "abc")]
     for n in range(5_000):
         world.launch(targets[n % len(targets)], f"plan-{n}", Mode.SCHEDULED, Mode.MANUAL)
+        world.show(targets[n % len(targets)], f"plan-{n}")
     assert not world.observer.increments_of
     assert 150_000 < world.used.total() < MetricsSettings().series_limit * 0.9
 

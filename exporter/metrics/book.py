@@ -148,6 +148,10 @@ class Book:
         self._varieties = self._variety.limits = varieties
         self.showing.set_hold(hold)
 
+    def is_admitted(self, target: Target, launch_plan: str) -> bool:
+        """Whether the launch plan came in, and with it all that it needs, and was not forgotten."""
+        return (target, launch_plan) in self.places
+
     # Counting
 
     def post(

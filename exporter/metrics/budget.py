@@ -5,6 +5,11 @@ Every series costs one, a histogram its buckets and three. What does not fit is 
 lost: a launch plan's counts go to one called `__overflow__`, for which the last tenth of the limit
 is kept; past that too, the target's name goes the same way, into a handful of series that always
 fit. A family may have a limit of its own, which works the same way within that of all together.
+
+What a launch plan may come to need is reckoned with when it comes in (`metrics.roster`). Some of
+its gauges it shows but later, and then asks for no room, for others may have taken it
+(`metrics.gauges`). So there may be more series than the limit: at most 11 for each launch plan that
+was admitted.
 """
 
 from collections import Counter
@@ -72,6 +77,14 @@ class Budget:
         return self.fits(cost, overflow=overflow) and self.fits_family(
             family, cost, overflow=overflow
         )
+
+    def room_for(self, family: Family) -> int:
+        """Return how many more series *family* may have, which may be less than none."""
+        room = _room(self.limit, overflow=False) - self._total
+        own = self.families.get(family)
+        if own is None:
+            return room
+        return min(room, _room(own, overflow=False) - self._used[family])
 
     def limit_of(self, family: Family) -> tuple[str, int]:
         """Return which setting leaves *family* the least room, and its value."""

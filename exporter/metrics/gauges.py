@@ -1,12 +1,15 @@
 """
 Gauges of launch plans: whoever knows something about one shows it here, family by family.
 
-They count against the series limit like everything about a launch plan. One that does not fit is
-left out, and that is counted: a gauge of `__overflow__` would be nobody's. Launch plans go by the
-names that they have on /metrics, which several of them may share (`metrics.labelling`).
+They count against the series limit like everything about a launch plan. Whoever was admitted
+(`metrics.roster`) has room for those that a launch plan needs, whatever the limit is now: an alert
+must not resolve because others came. One that does not fit is left out, and that is counted: a
+gauge of `__overflow__` would be nobody's. Launch plans go by the names that they have on /metrics,
+which several of them may share (`metrics.labelling`).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from exporter.metrics import catalog, text
 from exporter.metrics.budget import Budget, BudgetObserver
@@ -41,6 +44,16 @@ SCHEDULE = (
 ACTIVATION = (catalog.LAUNCH_PLAN_INFO, catalog.LAUNCH_PLAN_ACTIVE_SINCE)
 """The families that show that a launch plan is active."""
 
+NEEDED = (
+    catalog.PLAN_LAST_FINISHED,  # as SUCCEEDED, the other as FAILED
+    *STANDING,
+    *SCHEDULE,
+    *ACTIVATION,
+)
+"""The family of each series that a launch plan may come to need."""
+_LEAST = Counter(NEEDED)
+"""How many places a launch plan has in a family as long as it shows anything there."""
+
 
 class PlanGauges:
     """
@@ -50,26 +63,43 @@ class PlanGauges:
         budget: Where the series limit is kept.
         exposition: Where the gauges are shown.
         observer: Is told of gauges that were left out.
+        is_admitted: Whether a launch plan came in with all that it needs.
     """
 
-    def __init__(self, *, budget: Budget, exposition: Exposition, observer: BudgetObserver) -> None:
+    def __init__(
+        self,
+        *,
+        budget: Budget,
+        exposition: Exposition,
+        observer: BudgetObserver,
+        is_admitted: Callable[[Target, str], bool],
+    ) -> None:
         self._budget = budget
         self._exposition = exposition
         self._observer = observer
+        self._is_admitted = is_admitted
         self._costs: dict[Target, dict[str, dict[Family, int]]] = {}
 
     def show(self, target: Target, launch_plan: str, family: Family, rows: Sequence[Row]) -> None:
-        """Show *rows* in place of what *family* showed of the launch plan."""
-        self.drop(target, launch_plan, family)
+        """
+        Show *rows* in place of what *family* showed of the launch plan.
+
+        Who shows anything keeps the places that it has: no more is asked for than it lacks. Rows
+        that do not fit are left out, the last ones first.
+        """
         if not rows or not self._exposition.shows(family):
+            self.drop(target, launch_plan, family)
             return
-        if not self._budget.has_room(family, len(rows)):
-            self._observer.diverted(family=family, increments=len(rows))
+        had = self._costs.get(target, {}).get(launch_plan, {}).get(family, 0)
+        has = self._places(target, launch_plan, family, len(rows), had)
+        if has < len(rows):
+            self._observer.diverted(family=family, increments=len(rows) - has)
+        if not has:
             return
-        self._budget.take(family, len(rows))
-        self._costs.setdefault(target, {}).setdefault(launch_plan, {})[family] = len(rows)
+        self._budget.take(family, has - had)
+        self._costs.setdefault(target, {}).setdefault(launch_plan, {})[family] = has
         labels = (*target, launch_plan)
-        piece = b"".join(text.sample(family, (*labels, *rest), value) for rest, value in rows)
+        piece = b"".join(text.sample(family, (*labels, *rest), value) for rest, value in rows[:has])
         self._exposition.put(family, labels, piece)
 
     def launch_plans(self, target: Target) -> list[str]:
@@ -102,6 +132,21 @@ class PlanGauges:
         for launch_plan in self.launch_plans(target):
             self.drop(target, launch_plan)
         self._costs.pop(target, None)
+
+    def _places(
+        self, target: Target, launch_plan: str, family: Family, wanted: int, had: int
+    ) -> int:
+        """Return how many places there are for *wanted* rows of a launch plan that *had* some."""
+        least = _LEAST[family]
+        budget = self._budget
+        if not had:
+            admitted = self._is_admitted(target, launch_plan)
+            has_room = budget.fits_family if admitted else budget.has_room
+            if not has_room(family, least):
+                return 0
+        # More than one needs is of several that share a name, of which there may be any number.
+        most = max(had or least, had + budget.room_for(family))
+        return min(max(wanted, least), most)
 
 
 def rows_of(standing: Standing) -> Mapping[Family, Sequence[Row]]:

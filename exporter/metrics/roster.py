@@ -12,6 +12,7 @@ from exporter.metrics import catalog
 from exporter.metrics.buckets import Buckets
 from exporter.metrics.budget import Budget
 from exporter.metrics.catalog import Family
+from exporter.metrics.gauges import NEEDED
 from exporter.metrics.labelling import Labelling
 from exporter.metrics.levels import LevelGauges
 from exporter.metrics.measure import SeriesKey
@@ -29,6 +30,7 @@ _NEEDED_BY_PLAN = (
     catalog.EXECUTION_ERRORS,  # of USER
     catalog.EXECUTION_ERRORS,  # of SYSTEM
     catalog.EXECUTION_DURATION,
+    *NEEDED,
 )
 _NEEDED_BY_TASK = (
     catalog.TASK_DURATION,

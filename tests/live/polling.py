@@ -140,7 +140,12 @@ async def exporter_for(
                 admin=client,
                 journal=journal,
                 book=book,
-                gauges=PlanGauges(budget=book.budget, exposition=exposition, observer=process),
+                gauges=PlanGauges(
+                    budget=book.budget,
+                    exposition=exposition,
+                    observer=process,
+                    is_admitted=book.is_admitted,
+                ),
                 fleet=Fleet(),
                 clock=clock,
                 process=process,

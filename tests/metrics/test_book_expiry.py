@@ -151,7 +151,7 @@ def overflowed(desk: Desk) -> float:
 
 def test_room_that_was_given_back_is_used() -> None:
     """When a launch plan is forgotten, one that overflowed gets series of its own."""
-    desk = Desk(hold=timedelta(0), limit=21)
+    desk = Desk(hold=timedelta(0), limit=33)
     desk.count(launched(execution(launch_plan="nightly")))
     desk.count(launched(execution("b", launch_plan="other")))
     assert "other" not in desk.book.places.launch_plans(TARGET)

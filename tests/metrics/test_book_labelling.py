@@ -363,7 +363,7 @@ def test_the_last_that_was_heard_of_any_keeps_all(open_desk: Desk, change: Chang
 
 def test_rules_make_room_at_once(open_desk: Desk, change: Change) -> None:
     """Who overflows and then adds a rule does not wait for old names to expire."""
-    open_desk.limit = 53
+    open_desk.limit = 65
     open_desk.restart()
     for day in (21, 22, 23, 24):
         open_desk.count(ran(f"{day}", launch_plan=f"daily_2026_11_{day}"))

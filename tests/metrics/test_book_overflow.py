@@ -227,10 +227,10 @@ def test_a_clusters_counts_outlive_its_targets() -> None:
 
 def test_a_launch_plan_comes_in_whole_or_not_at_all() -> None:
     """One that could not have its histogram does not get a counter that lacks it either."""
-    # A launch plan takes 5 counters, 5 lines of a histogram and 4 levels; the target itself 5.
-    # Of a limit of 21, a tenth, that is 2, is kept for the overflow.
-    fits_exactly = Desk(hold=timedelta(0), limit=21)
-    one_short = Desk(hold=timedelta(0), limit=20)
+    # A launch plan takes 5 counters, 5 lines of a histogram and 4 levels, and may come to show 11
+    # other gauges; the target itself takes 5. Of a limit of 33, 3 are kept for the overflow.
+    fits_exactly = Desk(hold=timedelta(0), limit=33)
+    one_short = Desk(hold=timedelta(0), limit=32)
     for desk in (fits_exactly, one_short):
         desk.count(ran())
     labels = plan_labels("nightly", "SCHEDULED")
@@ -241,7 +241,7 @@ def test_a_launch_plan_comes_in_whole_or_not_at_all() -> None:
 
 def test_the_tenth_that_is_kept_takes_the_overflow() -> None:
     """A target's overflow keeps the target's name while there is room for it."""
-    desk = Desk(hold=timedelta(0), limit=40)
+    desk = Desk(hold=timedelta(0), limit=49)
     desk.count(launched(*(execution(str(n), launch_plan=f"plan {n}") for n in range(9))))
     labels = plan_labels(OVERFLOW, "SCHEDULED")
     assert desk.value((catalog.EXECUTIONS_LAUNCHED, labels)) == 7
@@ -292,6 +292,8 @@ def test_a_familys_limit_is_within_that_of_all(limit: int, own: int, cost: int) 
     assert budget.fits_family(family, cost) is (cost <= own - own // 10)
     assert budget.fits_family(family, cost, overflow=True) is (cost <= own)
     assert budget.fits_family(catalog.EXECUTIONS_FINISHED, cost)
+    assert budget.room_for(family) == min(limit - limit // 10, own - own // 10)
+    assert budget.room_for(catalog.EXECUTIONS_FINISHED) == limit - limit // 10
     setting, value = budget.limit_of(family)
     assert value == min(limit, own)
     if own != limit:

@@ -81,11 +81,11 @@ def test_the_budget_follows_the_bounds(open_desk: Desk) -> None:
     assert open_desk.book.budget.used_by(catalog.EXECUTION_DURATION) == used + 2
 
 
-@pytest.mark.parametrize(("room", "plans"), [(15, ["nightly"]), (16, ["nightly", "weekly"])])
+@pytest.mark.parametrize(("room", "plans"), [(26, ["nightly"]), (27, ["nightly", "weekly"])])
 def test_a_launch_plan_comes_in_with_the_new_bounds_or_not_at_all(
     open_desk: Desk, room: int, plans: list[str]
 ) -> None:
-    """What it will need is reckoned with two more bounds: 16 series, not 14."""
+    """What it will need is reckoned with two more bounds: 27 series, not 25."""
     open_desk.count(ran())
     _rebind(open_desk)
     budget = open_desk.book.budget

@@ -22,6 +22,8 @@ from tests.rows import NOON, TARGET, after
 
 LAST = catalog.PLAN_LAST_FINISHED
 LASTED = catalog.PLAN_LAST_DURATION
+INFO = catalog.LAUNCH_PLAN_INFO
+ENDS = [(("FAILED",), 1.0), (("SUCCEEDED",), 2.0)]
 OTHER = Target("flytesnacks", "staging")
 
 
@@ -34,12 +36,16 @@ class Wall:
         *,
         families: Mapping[Family, int] = NO_LIMITS,
         hidden: Collection[Family] = (),
+        admitted: Collection[str] = (),
     ) -> None:
         self.observer = Diverted()
         self.budget = Budget(limit, families)
         self.exposition = Exposition(Silence(), hidden=hidden)
         self.gauges = PlanGauges(
-            budget=self.budget, exposition=self.exposition, observer=self.observer
+            budget=self.budget,
+            exposition=self.exposition,
+            observer=self.observer,
+            is_admitted=lambda _, launch_plan: launch_plan in admitted,
         )
 
     def lines(self) -> list[str]:
@@ -84,11 +90,12 @@ def test_what_is_shown_anew_replaces_what_was(wall: Wall) -> None:
     wall.gauges.show(TARGET, "nightly", LAST, [(("SUCCEEDED",), 5)])
     plan = 'project="flytesnacks",domain="production",launch_plan='
     assert wall.lines() == [
-        f'{LAST.name}{{{plan}"hourly",phase="FAILED"}} 3',
         f'{LAST.name}{{{plan}"nightly",phase="SUCCEEDED"}} 5',
+        f'{LAST.name}{{{plan}"hourly",phase="FAILED"}} 3',
         f'{LASTED.name}{{{plan}"nightly"}} 4.5',
     ]
-    assert wall.used() == {LAST.name: 2, LASTED.name: 1}
+    # Each has a place for the other end, too.
+    assert wall.used() == {LAST.name: 4, LASTED.name: 1}
 
 
 def test_showing_nothing_is_dropping(wall: Wall) -> None:
@@ -115,18 +122,54 @@ def test_all_of_a_launch_plan_or_of_a_target_goes_at_once(wall: Wall) -> None:
     assert wall.used().total() == 4
 
 
-def test_what_does_not_fit_is_left_out_and_counted() -> None:
-    """Also where less of it was shown before: half of a family would look like all of it."""
+def test_who_was_not_admitted_is_left_out_and_counted_where_there_is_no_room() -> None:
+    """With all of a family: half of it would look like all."""
     wall = Wall(limit=3)
-    rows = [(("FAILED",), 1.0), (("SUCCEEDED",), 2.0)]
-    wall.gauges.show(TARGET, "a", LAST, rows)
-    wall.gauges.show(TARGET, "b", LAST, rows)
-    assert wall.observer.increments_of == {LAST: 2}
-    wall.gauges.show(TARGET, "a", LAST, [*rows, (("TIMED_OUT",), 3.0), (("ABORTED",), 4.0)])
-    assert wall.observer.increments_of == {LAST: 6}
-    assert (wall.lines(), wall.used()) == ([], {})
-    wall.gauges.show(TARGET, "b", LAST, rows)
+    wall.gauges.show(TARGET, "a", LAST, ENDS)
+    wall.gauges.show(TARGET, "b", LAST, ENDS[:1])
+    assert wall.observer.increments_of == {LAST: 1}
+    assert len(wall.lines()) == wall.used().total() == 2
+    wall.gauges.drop(TARGET, "a")
+    wall.gauges.show(TARGET, "b", LAST, ENDS)
     assert wall.used() == {LAST.name: 2}
+
+
+@pytest.mark.parametrize("admitted", [[], ["nightly"]], ids=["not admitted", "admitted"])
+def test_who_is_shown_asks_for_no_room_again(admitted: list[str]) -> None:
+    """Under a limit that others have filled, or that is lower now, all that was shown is shown."""
+    wall = Wall(limit=10, admitted=admitted)
+    for family in (LAST, LASTED):
+        wall.gauges.show(TARGET, "nightly", family, ENDS[:1] if family is LAST else [((), 1)])
+    wall.budget.take(catalog.EXECUTIONS_LAUNCHED, 7)
+    wall.budget.limit = 1
+    wall.budget.families = {LAST: 1, LASTED: 1}
+    wall.gauges.show(TARGET, "nightly", LAST, ENDS)
+    wall.gauges.show(TARGET, "nightly", LASTED, [((), 2)])
+    assert [line.rpartition(" ")[2] for line in wall.lines()] == ["1", "2", "2"]
+    assert wall.observer.increments_of == {}
+
+
+def test_who_was_admitted_has_room_whatever_the_limit() -> None:
+    """So a full restart shows all of them again; the limit of a family itself still holds."""
+    wall = Wall(limit=0, families={LASTED: 0}, admitted=["nightly"])
+    for plan in ("nightly", "other"):
+        wall.gauges.show(TARGET, plan, LAST, ENDS)
+        wall.gauges.show(TARGET, plan, LASTED, [((), 1)])
+    assert wall.used() == {LAST.name: 2}
+    assert wall.observer.increments_of == {LAST: 2, LASTED: 2}
+
+
+@pytest.mark.parametrize("admitted", [[], ["all"]], ids=["not admitted", "admitted"])
+def test_of_many_that_share_a_name_the_first_have_room(admitted: list[str]) -> None:
+    """A name may stand for any number; what is more than one needs fits, or is left out."""
+    wall = Wall(limit=4, admitted=admitted)
+    infos = [(("wf", f"v{number}", ""), 1.0) for number in range(6)]
+    for limit, wanted, shown in ((4, 2, 2), (4, 6, 4), (2, 6, 4), (2, 3, 3), (2, 4, 3), (0, 1, 1)):
+        wall.budget.limit = limit
+        wall.observer.increments_of.clear()
+        wall.gauges.show(TARGET, "all", INFO, infos[:wanted])
+        assert len(wall.lines()) == wall.used()[INFO.name] == shown
+        assert wall.observer.increments_of.total() == wanted - shown
 
 
 def test_what_is_unknown_has_no_sample() -> None:
@@ -160,5 +203,5 @@ def test_what_other_rules_rename_or_switch_off_is_shown_no_more(wall: Wall) -> N
     (line,) = wall.lines()
     assert line.startswith(LAST.name)
     assert 'launch_plan="nightly"' in line
-    assert wall.used() == {LAST.name: 1}
+    assert wall.used() == {LAST.name: 2}
     assert wall.gauges.launch_plans(TARGET) == ["nightly"]
