@@ -139,7 +139,7 @@ def heirs_of(
             shown = zero if holds_back else None
             layout = buckets.layouts.get(key[0], "")
             new[key] = SeriesRow(newest_id, key[0].name, key[1], layout, zero, now, shown)
-        if owner is not None and owner[1] == OVERFLOW:
+        if moving and owner is not None and owner[1] == OVERFLOW:
             # What is nobody's any more lives on for as long as if it had been counted now.
             heard[owner] = now
     return Heirs(
