@@ -127,9 +127,11 @@ State of the executions that are not over, as of their target's last successful 
         title="Launch plans",
         introduction=f"""\
 How the last root executions of each launch plan went, kept in the ledger; `TIMED_OUT` is a failure
-here. A cold start learns it from `scrape.lookback`. Shown until {SHOWN_FOR.days} days after the
-last run; beyond that while one of its executions is not over, while it is active where it has a
-schedule, and while an entry of `freshness` holds for it: what is overdue stays overdue.
+here. A cold start learns it from `scrape.lookback`, and asks further back only for an active launch
+plan with no end in there but aborts: a nightly one that failed five nights running has one failure
+in a row at first. Shown until {SHOWN_FOR.days} days after the last run; beyond that while one of
+its executions is not over, while it is active where it has a schedule, and while an entry of
+`freshness` holds for it: what is overdue stays overdue.
 
 **Freshness.** A limit is shown with what it is compared with: the newest success, or since when the
 launch plan is active, whichever is later: one that is switched on again after weeks has its limit's
