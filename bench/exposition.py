@@ -138,9 +138,9 @@ def observed(crowds: Sequence[Crowd]) -> Observed:
         reload = _watch(loaded, _RELOAD_SECONDS, begin="reload")
         resident = loaded.usage.resident_bytes()
         peak = loaded.order("report")["peak_bytes"]
+        exemplars = loaded.scrape().body.count(b" # {")
         rename = _watch(loaded, _RELOAD_SECONDS, begin="rename")
         loaded.order("pause")
-        exemplars = loaded.scrape().body.count(b" # {")
         plain, packed = (_cost(loaded, encoding) for encoding in ("identity", "gzip"))
     active = total(body, catalog.EXECUTIONS_ACTIVE)
     latest = _generate_latest(body)

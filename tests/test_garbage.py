@@ -74,6 +74,19 @@ async def test_many_at_once_are_left_alone(passes: asyncio.Queue[int]) -> None:
     assert gc.get_freeze_count() >= frozen + len(held)
 
 
+async def test_much_in_the_place_of_as_much_is_left_alone_if_somebody_says_so(
+    passes: asyncio.Queue[int],
+) -> None:
+    """A reload that renames all makes nothing more, and a pass over it would be long."""
+    held = [[n] for n in range(3 * garbage._MANY)]
+    await asyncio.wait_for(passes.get(), 10)
+    for n in range(len(held)):
+        held[n] = [n]
+    assert young() >= len(held)
+    garbage.leave_alone()
+    assert young() < len(held) / 2
+
+
 async def test_all_is_looked_at_where_memory_grows(passes: asyncio.Queue[int]) -> None:
     """Cycles that came through the passes are found after all, before they fill the memory."""
     await asyncio.wait_for(passes.get(), 10)

@@ -7,6 +7,7 @@ to a thread, and whoever scrapes meanwhile sees what there was.
 
 import asyncio
 
+from exporter import garbage
 from exporter.config.settings import MetricsSettings, Settings
 from exporter.metrics.opening import bounds_of, varieties_of
 from exporter.metrics.rebound import Rebound, begin_anew, rebound_of
@@ -68,3 +69,4 @@ async def rebind(lasting: Lasting, settings: Settings, rebound: Rebound | None) 
 def _begin_anew(lasting: Lasting, rebound: Rebound) -> None:
     begin_anew(lasting.book, rebound, lasting.clock.now())
     lasting.gauges.follow(rebound.heirs.renames, rebound.labelling.disabled)
+    garbage.leave_alone()
