@@ -260,7 +260,9 @@ class Rig:
             family_limits=self.family_limits,
         )
         self.process.watch(budget=self.book.budget, ledger_size=self.ledger.size_bytes)
-        self.ledger.commit([load(self.book, *taken_from(self.ledger), self.clock.now())])
+        self.ledger.commit(
+            [load(self.book, *taken_from(self.ledger, self.labelling), self.clock.now())]
+        )
         self.gauges = PlanGauges(
             exposition=self.exposition,
             budget=self.book.budget,

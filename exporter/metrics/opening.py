@@ -9,7 +9,7 @@ from exporter.metrics.book import Book
 from exporter.metrics.catalog import Family
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.heirs import Stock
-from exporter.metrics.labelling import labelling_stated
+from exporter.metrics.labelling import Labelling, labelling_stated
 from exporter.metrics.loading import load
 from exporter.metrics.process import Process
 from exporter.metrics.renames import TrueNames
@@ -62,16 +62,16 @@ def open_book(settings: MetricsSettings, ledger: Ledger, *, process: Process, cl
         observer=process,
         labelling=labelling,
     )
-    commit = load(book, *taken_from(ledger), clock.now())
+    commit = load(book, *taken_from(ledger, labelling), clock.now())
     ledger.commit([commit])
     if commit.removed:
         log.info("series moved", gone=len(commit.removed), new=len(commit.deltas))
     return book
 
 
-def taken_from(ledger: Ledger) -> tuple[Stock, TrueNames]:
+def taken_from(ledger: Ledger, labelling: Labelling) -> tuple[Stock, TrueNames]:
     """
-    Read which series there are, and which launch plans are known.
+    Read which series there are, and which launch plans are known if *labelling* renames any.
 
     Raises:
         LedgerError: They could not be read.
@@ -83,4 +83,5 @@ def taken_from(ledger: Ledger) -> tuple[Stock, TrueNames]:
         labelling=labelling_stated(ledger.labelling()),
         newest_id=max((row.id for row in rows), default=0),
     )
-    return stock, ledger.launch_plans()
+    same = stock.labelling.renames_like(labelling)
+    return stock, {} if same else ledger.launch_plans()

@@ -129,7 +129,7 @@ async def exporter_for(
         observer=process,
     )
     with open_ledger(directory / "ledger.db", endpoint=address) as ledger:
-        ledger.commit([load(book, *taken_from(ledger), clock.now())])
+        ledger.commit([load(book, *taken_from(ledger, book.labelling), clock.now())])
         async with (
             Journal(ledger, clock=clock, observer=process) as journal,
             open_client(

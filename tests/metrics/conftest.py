@@ -126,7 +126,7 @@ class Desk:
             labelling=self.labelling,
             family_limits=self.family_limits,
         )
-        self.ledger.commit([load(self.book, *taken_from(self.ledger), self.now)])
+        self.ledger.commit([load(self.book, *taken_from(self.ledger, self.labelling), self.now)])
 
     def reload(self) -> None:
         """Have the book that is in use go by what was set anew; nothing may be on its way."""
